@@ -1,0 +1,73 @@
+/**
+ * How a JSON API answers: a request id on everything, errors in one shape, and 405 for every method
+ * that a resource does not have.
+ *
+ * Errors: `{"error": true, "reason": …, "code": …, "details": [{"path", "message"}]}`.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Middleware, ParameterizedContext } from 'koa';
+import { ApiError, transportError, type ErrorDetail } from './errors.ts';
+
+const REQUEST_ID_HEADER = 'X-Request-Id';
+const DETAILS_MAX = 32;
+
+export interface ErrorBody {
+  readonly error: true;
+  readonly reason: string;
+  readonly code: string;
+  readonly details: readonly ErrorDetail[];
+}
+
+/** What this module needs of a logger. */
+interface FailureLogger {
+  error(fields: object, message: string): void;
+}
+
+/** The body of the answer to `error`, at most 32 details. */
+export function errorBody(error: ApiError): ErrorBody {
+  return {
+    error: true,
+    reason: error.message,
+    code: error.code,
+    details: error.details.slice(0, DETAILS_MAX),
+  };
+}
+
+/** The id that the answer carries; made on first use, kept where a host set one before. */
+export function requestId(ctx: Pick<ParameterizedContext, 'response' | 'set'>): string {
+  const known = ctx.response.get(REQUEST_ID_HEADER);
+  if (known !== '') return known;
+  const id = randomUUID();
+  ctx.set(REQUEST_ID_HEADER, id);
+  return id;
+}
+
+/**
+ * Koa middleware that gives each answer a request id and turns what is thrown below it into an
+ * answer. An unexpected error is logged under that id, without the request's body or headers.
+ */
+export function answerErrors(logger: FailureLogger): Middleware {
+  return async function answerErrorsMiddleware(ctx, next) {
+    const id = requestId(ctx);
+    try {
+      await next();
+    } catch (thrown) {
+      const error = thrown instanceof ApiError ? thrown : transportError('InternalError');
+      if (error.status >= 500) {
+        logger.error({ requestId: id, method: ctx.method, err: thrown }, 'request failed');
+      }
+      ctx.status = error.status;
+      ctx.body = errorBody(error);
+      ctx.set('Cache-Control', 'no-store');
+    }
+  };
+}
+
+/** Koa middleware for a resource's last route: 405 with `Allow` for every method that came this far. */
+export function methodNotAllowed(methods: readonly string[]): Middleware {
+  const allow = methods.join(', ');
+  return function methodNotAllowedMiddleware(ctx) {
+    ctx.set('Allow', allow);
+    throw transportError('MethodNotAllowed', { reason: `Use one of ${allow} on this resource.` });
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * Reads a JSON request body, strictly and without leaking it.
+ *
+ * koa-body by default also parses text, forms and vendor types, and its errors carry the whole body
+ * and quote it in the message; every failure becomes a fresh error here, without a cause.
+ */
+import { koaBody } from 'koa-body';
+import type { Middleware } from 'koa';
+import { transportError, type ApiError } from './errors.ts';
+
+const BODY_BYTES_MAX = 1024 * 1024;
+
+const parse = koaBody({
+  text: false,
+  urlencoded: false,
+  multipart: false,
+  jsonTypes: ['application/json'],
+  jsonLimit: BODY_BYTES_MAX,
+  jsonStrict: true,
+});
+
+/**
+ * Koa middleware for PUT and POST that leaves the parsed body in `ctx.request.body`.
+ *
+ * @throws ApiError EntityTooLarge (over 1 MiB, measured after decompression), UnsupportedMediaType
+ *   (any type but application/json, or an unknown Content-Encoding), MalformedJSON
+ */
+export const readJsonBody: Middleware = async (ctx, next) => {
+  try {
+    await parse(ctx, () => Promise.resolve());
+  } catch (error) {
+    throw bodyError(error);
+  }
+  if (ctx.request.body === undefined) throw transportError('UnsupportedMediaType');
+  await next();
+};
+
+/** Translates by status and type alone: nothing of the original error survives. */
+function bodyError(error: unknown): ApiError {
+  const status = error instanceof Error && 'status' in error ? error.status : undefined;
+  if (status === 413) return transportError('EntityTooLarge');
+  if (status === 415) return transportError('UnsupportedMediaType');
+  return transportError('MalformedJSON');
+}

@@ -1,0 +1,71 @@
+/**
+ * Opens an LMDB environment that only its owner can read and that carries a format stamp.
+ *
+ * lmdb creates directories with 0755 and files with 0644 unless told otherwise, and a newer program
+ * may have written records that this one would misread: the directory is made first, and the stamp
+ * is compared before anything else is opened or written.
+ */
+import { mkdirSync } from 'node:fs';
+import { open, type Database, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
+
+const META = 'meta';
+const FORMAT = 'format';
+
+/** Thrown when the environment was written by a newer version; nothing was changed. */
+export class UnsupportedFormatError extends Error {
+  readonly code = 'UnsupportedFormat';
+}
+
+export interface EnvironmentOptions {
+  /** The environment's own directory; made with mode 0700 where it is missing. */
+  readonly directory: string;
+  /** The highest format that this program understands, and the one it stamps a new environment with. */
+  readonly format: number;
+  readonly readOnly?: boolean;
+}
+
+export interface Environment {
+  readonly root: RootDatabase;
+  /** The stamp's database; its owner may keep counters there under other keys. */
+  readonly meta: Database<number, string>;
+}
+
+/**
+ * @throws UnsupportedFormatError when the stamp is newer than `options.format`
+ */
+export async function openEnvironment(options: EnvironmentOptions): Promise<Environment> {
+  if (options.readOnly !== true) mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  // `permissionsMode` is missing from lmdb's types.
+  const root = open({
+    path: options.directory,
+    noSubdir: false,
+    permissionsMode: 0o600,
+    maxDbs: 32,
+    readOnly: options.readOnly ?? false,
+  } as RootDatabaseOptionsWithPath);
+  try {
+    const meta = root.openDB<number, string>({ name: META });
+    await checkFormat(meta, options);
+    root.readerCheck();
+    return { root, meta };
+  } catch (error) {
+    await root.close();
+    throw error;
+  }
+}
+
+async function checkFormat(
+  meta: Database<number, string>,
+  options: EnvironmentOptions,
+): Promise<void> {
+  const stamp = meta.get(FORMAT);
+  if (stamp !== undefined && stamp > options.format) {
+    throw new UnsupportedFormatError(
+      `The database has format ${stamp}; this version reads formats up to ${options.format}. ` +
+        'Install the version that wrote it, or restore a backup.',
+    );
+  }
+  if (stamp !== undefined || options.readOnly === true) return;
+  await meta.put(FORMAT, options.format);
+  await meta.flushed;
+}
