@@ -1,0 +1,58 @@
+/** `GET` and `PUT /rules`: the bucket's whole list of rules. */
+import type { Context } from 'koa';
+import { requestId } from '../json-api/answers.ts';
+import { createValidator, readSchema } from '../json-api/validator.ts';
+import { invalidRequest, type Configuration } from '../model/configuration.ts';
+import { replicationError } from '../model/errors.ts';
+import { parseIfMatch } from '../model/etag.ts';
+import type { PutRules } from '../model/generated/put-rules.ts';
+import { findRepeatedIds } from '../model/ids.ts';
+import { answerRule, draftRules } from '../model/rule.ts';
+import { auditRules } from './audit.ts';
+import { ifMatchHeader, sendConfiguration } from './configuration-answers.ts';
+import { assertOwned, requestState } from './request.ts';
+import type { AdminApiDependencies, ReplaceableResource } from './router.ts';
+
+const validateBody = createValidator(readSchema('put-rules'));
+
+export function createRuleHandlers({
+  host,
+  store,
+  newId,
+}: AdminApiDependencies): ReplaceableResource {
+  return {
+    async get(ctx) {
+      sendRules(ctx, await store.read(requestState(ctx).bucket));
+    },
+
+    async put(ctx) {
+      const { principal, bucket } = requestState(ctx);
+      const { rules } = validBody(ctx.request.body);
+      const precondition = parseIfMatch(ifMatchHeader(ctx));
+      const drafts = draftRules(rules, newId);
+      const change = await host.withBucketLock(bucket.name, async (found) => {
+        const locked = assertOwned(found, principal);
+        if (drafts.length > 0 && locked.versioning !== 'Enabled') {
+          throw replicationError('VersioningNotEnabled');
+        }
+        return store.replaceRules(locked, drafts, precondition);
+      });
+      auditRules(host.logger, { requestId: requestId(ctx), principal, bucket }, change);
+      sendRules(ctx, change.after);
+    },
+  };
+}
+
+/** @throws ApiError InvalidRequest */
+function validBody(body: unknown): PutRules {
+  const details = validateBody(body);
+  if (details.length > 0) throw invalidRequest(details);
+  const valid = body as PutRules;
+  const repeated = findRepeatedIds('rules', valid.rules);
+  if (repeated.length > 0) throw invalidRequest(repeated);
+  return valid;
+}
+
+function sendRules(ctx: Context, configuration: Configuration): void {
+  sendConfiguration(ctx, configuration.revision, { rules: configuration.rules.map(answerRule) });
+}

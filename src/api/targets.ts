@@ -1,0 +1,109 @@
+/** `GET` and `PUT /targets`: the bucket's whole list of targets. */
+import assert from 'node:assert/strict';
+import type { Context } from 'koa';
+import type { EndpointVerdict } from '../egress/endpoint-policy.ts';
+import type { Principal } from '../host.ts';
+import { requestId } from '../json-api/answers.ts';
+import type { ErrorDetail } from '../json-api/errors.ts';
+import { createValidator, readSchema } from '../json-api/validator.ts';
+import { invalidRequest, type Configuration } from '../model/configuration.ts';
+import { parseEndpoint, type Endpoint } from '../model/endpoint.ts';
+import { replicationError } from '../model/errors.ts';
+import { parseIfMatch } from '../model/etag.ts';
+import type { PutTargets } from '../model/generated/put-targets.ts';
+import { findRepeatedIds } from '../model/ids.ts';
+import { answerTarget, draftTargets, findMasksOfNewTargets } from '../model/target.ts';
+import type { TargetDraft } from '../model/target.ts';
+import { auditTargets } from './audit.ts';
+import { ifMatchHeader, sendConfiguration } from './configuration-answers.ts';
+import { requestState } from './request.ts';
+import type { AdminApiDependencies, ReplaceableResource } from './router.ts';
+
+/** Whom the server would talk to at an endpoint. */
+export type JudgeEndpoint = (endpoint: Endpoint) => Promise<EndpointVerdict>;
+
+const validateBody = createValidator(readSchema('put-targets'), {
+  formats: { endpoint: (text) => parseEndpoint(text) !== null },
+});
+
+export function createTargetHandlers({
+  host,
+  store,
+  judgeEndpoint,
+  newId,
+}: AdminApiDependencies): ReplaceableResource {
+  return {
+    async get(ctx) {
+      sendTargets(ctx, await store.read(requestState(ctx).bucket));
+    },
+
+    async put(ctx) {
+      const { principal, bucket } = requestState(ctx);
+      const { targets } = validBody(ctx.request.body);
+      const precondition = parseIfMatch(ifMatchHeader(ctx));
+      const drafts = await admit(draftTargets(targets, newId), principal, judgeEndpoint);
+      const change = await store.replaceTargets(bucket, drafts, precondition);
+      auditTargets(host.logger, { requestId: requestId(ctx), principal, bucket }, drafts, change);
+      sendTargets(ctx, change.after);
+    },
+  };
+}
+
+/** @throws ApiError InvalidRequest */
+function validBody(body: unknown): PutTargets {
+  const details = validateBody(body);
+  if (details.length > 0) throw invalidRequest(details);
+  const valid = body as PutTargets;
+  const unusable = [
+    ...findRepeatedIds('targets', valid.targets),
+    ...findMasksOfNewTargets(valid.targets),
+  ];
+  if (unusable.length > 0) throw invalidRequest(unusable);
+  return valid;
+}
+
+/**
+ * Judges every endpoint, all at once, and notes on each draft which kinds of non-public address an
+ * administrator vouches for.
+ *
+ * @throws ApiError EndpointNotAllowed, the same for every kind of address and naming none
+ */
+async function admit(
+  drafts: readonly TargetDraft[],
+  principal: Principal,
+  judgeEndpoint: JudgeEndpoint,
+): Promise<TargetDraft[]> {
+  const verdicts = await Promise.all(drafts.map((draft) => judge(draft, judgeEndpoint)));
+  const refusals = verdicts.flatMap((verdict, index) => refusal(verdict, principal, index));
+  if (refusals.length > 0) throw replicationError('EndpointNotAllowed', { details: refusals });
+  return drafts.map((draft, index) => {
+    const verdict = verdicts[index];
+    const exemptKinds = verdict?.verdict === 'nonPublic' ? [...verdict.kinds] : [];
+    return { ...draft, exemptKinds };
+  });
+}
+
+async function judge(draft: TargetDraft, judgeEndpoint: JudgeEndpoint): Promise<EndpointVerdict> {
+  const endpoint = parseEndpoint(draft.endpoint);
+  assert(endpoint !== null, 'a validated endpoint parses');
+  return judgeEndpoint(endpoint);
+}
+
+function refusal(verdict: EndpointVerdict, principal: Principal, index: number): ErrorDetail[] {
+  const path = `/targets/${index}/endpoint`;
+  switch (verdict.verdict) {
+    case 'public':
+    case 'unresolved':
+      return [];
+    case 'nonPublic':
+      return principal.isAdmin ? [] : [{ path, message: 'must have public addresses only' }];
+    case 'denied':
+      return [{ path, message: 'must not be in a range that the server’s operator denies' }];
+  }
+}
+
+function sendTargets(ctx: Context, configuration: Configuration): void {
+  sendConfiguration(ctx, configuration.revision, {
+    targets: configuration.targets.map(answerTarget),
+  });
+}

@@ -1,0 +1,214 @@
+/**
+ * Decides whether one address is public: the function that every check of an endpoint and every
+ * connection of the engine goes through.
+ *
+ * It takes addresses in the forms that the WHATWG parser and the system's resolver write. Anything
+ * else is not public; repairing a spelling here would mean to judge another text than the one that
+ * is connected to. ipaddr.js supplies the ranges, and no more than that: its parser reads `::8.8.8.8`
+ * as the mapped 8.8.8.8, and its range() calls `::7f00:1`, `1::1`, `4000::1` and `fe00::1` unicast.
+ */
+import { isIPv4, isIPv6 } from 'node:net';
+import ipaddr from 'ipaddr.js';
+
+/**
+ * Why an address is not public. These names are stored with targets: never rename one.
+ *
+ * `reserved` is every range without a name of its own here. `zoned` is an address that would be
+ * public without its zone (`%eth0`); `ownInterface` one that would be if it were not this machine's.
+ */
+export const nonPublicKinds = [
+  'broadcast',
+  'carrierGradeNat',
+  'linkLocal',
+  'loopback',
+  'multicast',
+  'nat64Local',
+  'ownInterface',
+  'platform',
+  'private',
+  'reserved',
+  'siteLocal',
+  'sixToFour',
+  'teredo',
+  'uniqueLocal',
+  'unparsable',
+  'unspecified',
+  'zoned',
+] as const;
+
+export type NonPublicKind = (typeof nonPublicKinds)[number];
+
+/** `denied` is for nobody, administrators included. */
+export type AddressKind = 'public' | 'denied' | NonPublicKind;
+
+export interface AddressPolicyOptions {
+  /** Ranges (CIDR) that count as public. */
+  readonly allow: readonly string[];
+  /** Ranges (CIDR) that nobody reaches; wins over `allow`. */
+  readonly deny: readonly string[];
+  /** This machine's interface addresses as of now: they change while it runs. */
+  readonly ownAddresses: () => readonly string[];
+}
+
+export interface AddressPolicy {
+  classify(address: string): AddressKind;
+}
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+type Range = readonly [network: Address, bits: number];
+
+/** They route nowhere, so reaching out to them harms nobody, and examples use them (RFC 5737, 3849, 9637). */
+const DOCUMENTATION = [
+  '192.0.2.0/24',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '2001:db8::/32',
+  '3fff::/20',
+].map(parseRange);
+
+/** Azure's platform services answer here, to the inside of a virtual machine only. */
+const PLATFORM = parseRange('168.63.129.16/32');
+/** The only part of IPv6 from which global unicast addresses are assigned (RFC 4291 section 2.4, IANA). */
+const GLOBAL_UNICAST = parseRange('2000::/3');
+/** RFC 8215: translated by rules that only the local network knows. */
+const NAT64_LOCAL = parseRange('64:ff9b:1::/48');
+const MAPPED = parseRange('::ffff:0:0/96');
+
+/**
+ * Ranges of IPv6 that carry an IPv4 address, and in which of the eight groups it begins. A packet to
+ * one that is `same` comes out at the IPv4 address, which is therefore what is judged; the others
+ * are never public, and carry it only past `deny`.
+ */
+const EMBEDDINGS = [
+  { range: MAPPED, group: 6, same: true },
+  { range: parseRange('64:ff9b::/96'), group: 6, same: true },
+  { range: NAT64_LOCAL, group: 6, same: false },
+  { range: parseRange('::ffff:0:0:0/96'), group: 6, same: false },
+  { range: parseRange('2002::/16'), group: 1, same: false },
+] as const;
+
+/** ipaddr.js's names for ranges; one that is missing here (also a later version's) is `reserved`. */
+const KINDS_BY_RANGE: ReadonlyMap<string, NonPublicKind> = new Map([
+  ['unspecified', 'unspecified'],
+  ['broadcast', 'broadcast'],
+  ['multicast', 'multicast'],
+  ['linkLocal', 'linkLocal'],
+  ['loopback', 'loopback'],
+  ['carrierGradeNat', 'carrierGradeNat'],
+  ['private', 'private'],
+  ['uniqueLocal', 'uniqueLocal'],
+  ['deprecatedSiteLocal', 'siteLocal'],
+  ['6to4', 'sixToFour'],
+  ['teredo', 'teredo'],
+]);
+
+/**
+ * Compiles the operator's lists. The order of decision: `deny`, in every form that the address may
+ * take (as written, and each IPv4 address that it carries); zones; `allow`; the ranges; this
+ * machine's own addresses.
+ *
+ * An IPv4 range in `allow` or `deny` holds for the mapped (`::ffff:a.b.c.d`) and NAT64
+ * (`64:ff9b::a.b.c.d`) spellings of its addresses too. Those spellings are allowed by an IPv4 range
+ * alone: `::/0` in `allow` does not open `::ffff:127.0.0.1`. A range of mapped addresses means the
+ * IPv4 range.
+ *
+ * @throws Error where a range is not one that {@link isCidr} accepts
+ */
+export function createAddressPolicy(options: AddressPolicyOptions): AddressPolicy {
+  const allow = options.allow.map(parseOperatorRange);
+  const deny = options.deny.map(parseOperatorRange);
+  return {
+    classify(text) {
+      const [bare = '', zone] = text.split('%', 2);
+      const written = parseAddress(bare);
+      if (written === null) return 'unparsable';
+      const address = judgedForm(written);
+      if ([written, ...embeddedAddresses(written)].some((form) => isWithinAny(form, deny))) {
+        return 'denied';
+      }
+      const kind = isWithinAny(address, allow) ? 'public' : classifyByRange(address);
+      if (kind !== 'public') return kind;
+      if (zone !== undefined) return 'zoned';
+      if (isWithinAny(address, allow)) return 'public';
+      return isOwn(address, options.ownAddresses()) ? 'ownInterface' : 'public';
+    },
+  };
+}
+
+/**
+ * Whether the text is a range in CIDR notation: an address in full (dotted decimal without leading
+ * zeros, or IPv6 without a zone), a slash, and a prefix length. Bits beyond the prefix are ignored.
+ */
+export function isCidr(text: string): boolean {
+  return tryParseRange(text) !== null;
+}
+
+function classifyByRange(address: Address): 'public' | NonPublicKind {
+  if (isWithinAny(address, DOCUMENTATION)) return 'public';
+  if (isWithin(address, PLATFORM)) return 'platform';
+  if (isWithin(address, NAT64_LOCAL)) return 'nat64Local';
+  const range: string = address.range();
+  if (range !== 'unicast') return KINDS_BY_RANGE.get(range) ?? 'reserved';
+  return address.kind() === 'ipv4' || isWithin(address, GLOBAL_UNICAST) ? 'public' : 'reserved';
+}
+
+function isOwn(address: Address, ownAddresses: readonly string[]): boolean {
+  const text = address.toNormalizedString();
+  return ownAddresses.some((own) => {
+    const parsed = parseAddress(own.split('%', 1)[0] ?? '');
+    return parsed !== null && judgedForm(parsed).toNormalizedString() === text;
+  });
+}
+
+/** Where packets to the address come out: the IPv4 address in a mapped or NAT64 one, else itself. */
+function judgedForm(address: Address): Address {
+  const embedding = EMBEDDINGS.find(({ range, same }) => same && isWithin(address, range));
+  return embedding === undefined ? address : embeddedAt(address, embedding.group);
+}
+
+function embeddedAddresses(address: Address): Address[] {
+  return EMBEDDINGS.filter(({ range }) => isWithin(address, range)).map(({ group }) =>
+    embeddedAt(address, group),
+  );
+}
+
+function embeddedAt(address: Address, group: number): ipaddr.IPv4 {
+  return new ipaddr.IPv4(address.toByteArray().slice(2 * group, 2 * group + 4));
+}
+
+/** Strict, and null where the text is not an address or has a zone. */
+function parseAddress(text: string): Address | null {
+  if (isIPv4(text)) return ipaddr.IPv4.parse(text);
+  if (!isIPv6(text) || text.includes('%')) return null;
+  // The URL serialiser writes hexadecimal groups only, which ipaddr.js reads as they are.
+  return ipaddr.IPv6.parse(new URL(`http://[${text}]/`).hostname.slice(1, -1));
+}
+
+function isWithinAny(address: Address, ranges: readonly Range[]): boolean {
+  return ranges.some((range) => isWithin(address, range));
+}
+
+function isWithin(address: Address, [network, bits]: Range): boolean {
+  return address.kind() === network.kind() && address.match(network, bits);
+}
+
+function parseOperatorRange(text: string): Range {
+  const [network, bits] = parseRange(text);
+  return bits >= MAPPED[1] && isWithin(network, MAPPED)
+    ? [judgedForm(network), bits - MAPPED[1]]
+    : [network, bits];
+}
+
+function parseRange(text: string): Range {
+  const range = tryParseRange(text);
+  if (range === null) throw new Error(`Not an address range in CIDR notation: ${text}`);
+  return range;
+}
+
+function tryParseRange(text: string): Range | null {
+  const [, address = '', prefix = ''] = /^([^/]+)\/(0|[1-9][0-9]{0,2})$/.exec(text) ?? [];
+  const network = parseAddress(address);
+  const bits = Number(prefix);
+  if (network === null || bits > (network.kind() === 'ipv4' ? 32 : 128)) return null;
+  return [network, bits];
+}

@@ -1,0 +1,51 @@
+/**
+ * The one table of errors that the plugin's callers can cause or see: code, status, sentence.
+ * README.md lists it; a test keeps both equal. Callers branch on the code.
+ */
+import { ApiError, transportErrors, type ErrorKind } from '../json-api/errors.ts';
+
+export const errors = {
+  ...transportErrors,
+  MissingBucketName: {
+    status: 400,
+    reason: 'Name the bucket in the path: /api/v1/buckets/<bucket>/replication.',
+  },
+  NoSuchBucket: { status: 404, reason: 'There is no bucket of that name that belongs to you.' },
+  EndpointNotAllowed: {
+    status: 403,
+    reason:
+      'An endpoint is, or resolves to, an address that is not public; only an administrator may set it.',
+  },
+  InvalidPrecondition: {
+    status: 400,
+    reason: 'If-Match must be * or a list of quoted entity tags such as "17".',
+  },
+  PreconditionFailed: {
+    status: 412,
+    reason: 'Targets or rules changed since you read them; read them again and repeat the change.',
+  },
+  VersioningNotEnabled: {
+    status: 400,
+    reason: 'Rules need a bucket whose versioning status is Enabled; enable versioning first.',
+  },
+  ReplicationConfigurationNotFoundError: {
+    status: 404,
+    reason: 'The bucket has no replication configuration.',
+  },
+  NotImplemented: {
+    status: 501,
+    reason:
+      'Set targets and rules with the JSON API under /api/v1/buckets/<bucket>/replication: credentials have no place in this document.',
+  },
+  ServiceUnavailable: { status: 503, reason: 'Replication is shutting down; try again later.' },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof errors;
+
+/** An error of the table, to be thrown. */
+export function replicationError(
+  code: ErrorCode,
+  options?: ConstructorParameters<typeof ApiError>[2],
+): ApiError {
+  return new ApiError(code, errors[code], options);
+}

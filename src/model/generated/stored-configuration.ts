@@ -1,0 +1,111 @@
+/** Generated from schemas/stored-configuration.schema.json by "npm run types"; do not edit. */
+
+/**
+ * A record of the database "configurations": what one bucket's owner has set. Its key is the bucket's name.
+ */
+export interface StoredConfiguration {
+  /**
+   * The bucket's immutable id; a record of another id than the live bucket's is treated as absent.
+   */
+  bucketId: string;
+  /**
+   * The environment-wide count of changes when this record was written; the ETag.
+   */
+  revision: number;
+  /**
+   * In the order in which the owner listed them.
+   *
+   * @maxItems 4
+   */
+  targets: StoredTarget[];
+  /**
+   * In the order in which the owner listed them; an enabled rule's target is always in targets.
+   *
+   * @maxItems 4
+   */
+  rules: StoredRule[];
+}
+/**
+ * A target as it is kept.
+ */
+export interface StoredTarget {
+  /**
+   * UUID in lower case.
+   */
+  id: string;
+  /**
+   * Exactly as it was sent.
+   */
+  endpoint: string;
+  /**
+   * Destination bucket.
+   */
+  targetBucket: string;
+  /**
+   * Signs requests.
+   */
+  accessKeyId: string;
+  secret: SealedSecret;
+  /**
+   * Signs requests.
+   */
+  region: string;
+  /**
+   * False is a pause.
+   */
+  enabled: boolean;
+  /**
+   * Kinds of non-public address that an administrator's save found, and that connections may therefore reach; empty after anybody else's save.
+   */
+  exemptKinds: string[];
+}
+/**
+ * The secret access key, sealed with AES-256-GCM; bucket id and target id are the additional data.
+ */
+export interface SealedSecret {
+  /**
+   * Which key sealed it.
+   */
+  keyId: string;
+  /**
+   * Nonce (12 bytes), tag (16 bytes) and ciphertext, as bytes.
+   */
+  box: Uint8Array;
+}
+/**
+ * A rule as it is kept.
+ */
+export interface StoredRule {
+  /**
+   * UUID in lower case.
+   */
+  id: string;
+  /**
+   * The revision at which the rule came into the list; a rule that leaves and comes back under its old id is another one.
+   */
+  incarnation: number;
+  /**
+   * UUID in lower case.
+   */
+  targetId: string;
+  /**
+   * Empty is the whole bucket.
+   */
+  prefix: string;
+  /**
+   * As sent.
+   */
+  replicateDeletes: boolean;
+  /**
+   * As sent.
+   */
+  replicateExisting: boolean;
+  /**
+   * As sent, or false.
+   */
+  synchronous: boolean;
+  /**
+   * As sent, or false since its target was removed.
+   */
+  enabled: boolean;
+}

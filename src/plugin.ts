@@ -1,0 +1,130 @@
+/**
+ * Composition root: the module that plugin.json names. It alone constructs things, reads the
+ * environment and takes time, randomness and DNS from the system.
+ */
+import { randomUUID } from 'node:crypto';
+import { networkInterfaces } from 'node:os';
+import { createBucketReplication } from './api/bucket-replication.ts';
+import { createAdminApi } from './api/router.ts';
+import { createAddressPolicy, isCidr } from './egress/address.ts';
+import { EndpointPolicy } from './egress/endpoint-policy.ts';
+import {
+  BoundedResolver,
+  createResolverClock,
+  createSystemLookup,
+  type Lookup,
+} from './egress/resolver.ts';
+import { sweepRemovedBuckets } from './engine/bucket-sweep.ts';
+import type { Host, Plugin } from './host.ts';
+import { ApiError } from './json-api/errors.ts';
+import { createValidator, readSchema } from './json-api/validator.ts';
+import type { PluginOptions } from './model/generated/options.ts';
+import { LmdbConfigurationStore } from './store/configuration-store.ts';
+import { openKeyring } from './store/open-keyring.ts';
+import { openTables } from './store/tables.ts';
+
+export type * from './host.ts';
+
+/** What the plugin takes from the system; a host or a test may bring its own. */
+export interface SystemDependencies {
+  /** Resolves the names of endpoints when they are saved. */
+  readonly lookup: Lookup;
+  /** Where options that name an environment variable look it up. */
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/** Thrown before anything is opened where the options do not fit schemas/options.schema.json. */
+export class InvalidOptionsError extends Error {
+  readonly code = 'InvalidOptions';
+}
+
+/**
+ * Starts the plugin on a host.
+ *
+ * @param options schemas/options.schema.json; `{}` or undefined takes the defaults
+ * @throws InvalidOptionsError, or Error where the sealing keys are missing or the store is newer
+ */
+export async function activate(
+  host: Host,
+  options?: unknown,
+  system: Partial<SystemDependencies> = {},
+): Promise<Plugin> {
+  const { egress, sealing } = validOptions(options ?? {});
+  const lookup = system.lookup ?? createSystemLookup();
+  const keyring = openKeyring(sealing, host.dataDirectory, system.environment ?? process.env);
+  const store = new LmdbConfigurationStore(await openTables(host.dataDirectory), keyring);
+  const endpointPolicy = new EndpointPolicy({
+    addresses: createAddressPolicy({ ...egress, ownAddresses }),
+    resolver: new BoundedResolver({ lookup, clock: createResolverClock(), concurrency: 1 }),
+  });
+  const upkeep = startUpkeep(host, store);
+  let closed: Promise<void> | undefined;
+  return {
+    middleware: createAdminApi({
+      host,
+      store,
+      judgeEndpoint: (endpoint) => endpointPolicy.judge(endpoint),
+      newId: randomUUID,
+    }),
+    bucketReplication: createBucketReplication(store, host.logger),
+    async health() {
+      try {
+        await store.probe();
+        return { healthy: true };
+      } catch {
+        return { healthy: false, reason: 'The replication store cannot be read.' };
+      }
+    },
+    close() {
+      closed ??= store.close().then(() => upkeep);
+      return closed;
+    },
+    bucketDeleted: (bucket) => store.removeBucket(bucket),
+    async mayChangeVersioning(bucket, to) {
+      return to === 'Enabled' || (await store.read(bucket)).rules.length === 0;
+    },
+  };
+}
+
+/** Work at start that nobody waits for: secrets under old keys, records of buckets that are gone. */
+async function startUpkeep(host: Host, store: LmdbConfigurationStore): Promise<void> {
+  try {
+    await store.resealSecrets((bucket, targetId) =>
+      host.logger.error(
+        { bucket: bucket.name, targetId },
+        'no configured key opens the secret of this target; configure its key, or save the target with its secret',
+      ),
+    );
+    await sweepRemovedBuckets(store, (name) => host.findBucket(name), host.logger);
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'ServiceUnavailable') return;
+    host.logger.warn({ err: error }, 'upkeep of the replication store ended early');
+  }
+}
+
+function ownAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses) =>
+    (addresses ?? []).map(({ address }) => address),
+  );
+}
+
+function validOptions(options: unknown): {
+  egress: { allow: string[]; deny: string[] };
+  sealing: NonNullable<PluginOptions['sealing']>;
+} {
+  const copy: unknown = structuredClone(options);
+  const validate = createValidator(readSchema('options'), {
+    formats: { cidr: isCidr },
+    fillDefaults: true,
+  });
+  const problems = validate(copy);
+  if (problems.length > 0) {
+    const list = problems.map(({ path, message }) => `${path || 'options'} ${message}`).join('; ');
+    throw new InvalidOptionsError(`Plugin options: ${list}.`);
+  }
+  const { egress, sealing } = copy as PluginOptions;
+  return {
+    egress: { allow: egress?.allow ?? [], deny: egress?.deny ?? [] },
+    sealing: sealing ?? {},
+  };
+}

@@ -1,0 +1,211 @@
+/**
+ * The configurations in LMDB: model/ports.ts on one environment.
+ *
+ * Each change is one child transaction: the record, the hint derived from it and the revision are
+ * written together or not at all (lmdb's plain `transaction` keeps what was written before a
+ * throw). A resolved transaction is committed, not durable; every change waits for the flush.
+ *
+ * States: open → closing (new calls are refused, running ones end) → closed.
+ */
+import type { BucketRef } from '../host.ts';
+import {
+  EMPTY_CONFIGURATION,
+  mayReplicate,
+  withRules,
+  withTargets,
+  withoutSecrets,
+  type Configuration,
+} from '../model/configuration.ts';
+import { replicationError } from '../model/errors.ts';
+import { allows, type Precondition } from '../model/etag.ts';
+import type { StoredConfiguration } from '../model/generated/stored-configuration.ts';
+import type { ConfigurationChange, ConfigurationStore } from '../model/ports.ts';
+import type { RuleDraft } from '../model/rule.ts';
+import type { TargetDraft } from '../model/target.ts';
+import type { Keyring } from '../sealing/keyring.ts';
+import type { Tables } from './tables.ts';
+
+const REVISION = 'revision';
+const LIST_MAX = 256;
+const READER_CHECK_INTERVAL_MS = 60 * 60 * 1000;
+
+export class LmdbConfigurationStore implements ConfigurationStore {
+  readonly #tables: Tables;
+  readonly #keyring: Keyring;
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #readerCheck: NodeJS.Timeout;
+  #closed: Promise<void> | undefined;
+
+  constructor(tables: Tables, keyring: Keyring) {
+    this.#tables = tables;
+    this.#keyring = keyring;
+    // A reader that died without closing keeps its snapshot's pages from being used again.
+    this.#readerCheck = setInterval(() => tables.root.readerCheck(), READER_CHECK_INTERVAL_MS);
+    this.#readerCheck.unref();
+  }
+
+  async read(bucket: BucketRef): Promise<Configuration> {
+    this.#assertOpen();
+    // The read transaction of this event turn may be older than what another process answered.
+    this.#tables.root.resetReadTxn();
+    const stored = this.#tables.configurations.get(bucket.name);
+    return stored?.bucketId === bucket.id ? withoutSecrets(stored) : EMPTY_CONFIGURATION;
+  }
+
+  async replaceTargets(
+    bucket: BucketRef,
+    drafts: readonly TargetDraft[],
+    precondition: Precondition,
+  ): Promise<ConfigurationChange> {
+    return this.#replace(bucket, precondition, (current, revision) =>
+      withTargets(current, drafts, revision, (targetId, secret) =>
+        this.#keyring.seal(secret, [bucket.id, targetId]),
+      ),
+    );
+  }
+
+  async replaceRules(
+    bucket: BucketRef,
+    drafts: readonly RuleDraft[],
+    precondition: Precondition,
+  ): Promise<ConfigurationChange> {
+    return this.#replace(bucket, precondition, (current, revision) =>
+      withRules(current, drafts, revision),
+    );
+  }
+
+  async removeBucket(bucket: BucketRef): Promise<void> {
+    const { configurations, hints } = this.#tables;
+    await this.#write(() => {
+      if (configurations.get(bucket.name)?.bucketId !== bucket.id) return;
+      configurations.removeSync(bucket.name);
+      hints.removeSync(bucket.name);
+    });
+  }
+
+  async listBuckets(after: string | null): Promise<readonly BucketRef[]> {
+    this.#assertOpen();
+    return Array.from(
+      this.#tables.configurations.getRange({
+        ...(after === null ? {} : { start: after, exclusiveStart: true }),
+        limit: LIST_MAX,
+      }),
+      ({ key, value }) => ({ name: key, id: value.bucketId }),
+    );
+  }
+
+  mayReplicate(bucketName: string): boolean {
+    return this.#tables.hints.doesExist(bucketName);
+  }
+
+  async probe(): Promise<void> {
+    this.#assertOpen();
+    this.#tables.root.resetReadTxn();
+    this.#tables.meta.get(REVISION);
+  }
+
+  /**
+   * Seals anew, under the newest key, every secret that an older key sealed.
+   *
+   * @param onUnreadable is told of each secret that no key opens; it stays as it is
+   */
+  async resealSecrets(onUnreadable: (bucket: BucketRef, targetId: string) => void): Promise<void> {
+    let after: string | null = null;
+    for (;;) {
+      const buckets: readonly BucketRef[] = await this.listBuckets(after);
+      const last = buckets.at(-1);
+      if (last === undefined) return;
+      for (const bucket of buckets) await this.#resealBucket(bucket, onUnreadable);
+      after = last.name;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#readerCheck);
+    await Promise.allSettled(this.#running);
+    await this.#tables.root.close();
+  }
+
+  async #replace(
+    bucket: BucketRef,
+    precondition: Precondition,
+    change: (current: StoredConfiguration, revision: number) => StoredConfiguration,
+  ): Promise<ConfigurationChange> {
+    return this.#write(() => {
+      const { configurations, meta } = this.#tables;
+      const stored = configurations.get(bucket.name);
+      const current =
+        stored?.bucketId === bucket.id
+          ? stored
+          : { ...EMPTY_CONFIGURATION, bucketId: bucket.id, targets: [], rules: [] };
+      if (!allows(precondition, current.revision)) throw replicationError('PreconditionFailed');
+      const revision = (meta.get(REVISION) ?? 0) + 1;
+      const next = change(current, revision);
+      this.#put(bucket.name, next);
+      meta.putSync(REVISION, revision);
+      return { before: withoutSecrets(current), after: withoutSecrets(next) };
+    });
+  }
+
+  /** Writes a record and everything that is derived from it. */
+  #put(bucketName: string, next: StoredConfiguration): void {
+    const { configurations, hints } = this.#tables;
+    configurations.putSync(bucketName, next);
+    if (mayReplicate(next)) hints.putSync(bucketName, true);
+    else hints.removeSync(bucketName);
+  }
+
+  async #resealBucket(
+    bucket: BucketRef,
+    onUnreadable: (bucket: BucketRef, targetId: string) => void,
+  ): Promise<void> {
+    const isOld = (stored: StoredConfiguration | undefined): stored is StoredConfiguration =>
+      stored?.bucketId === bucket.id &&
+      stored.targets.some((target) => target.secret.keyId !== this.#keyring.newestKeyId);
+    if (!isOld(this.#tables.configurations.get(bucket.name))) return;
+    await this.#write(() => {
+      const stored = this.#tables.configurations.get(bucket.name);
+      if (!isOld(stored)) return;
+      const targets = stored.targets.map((target) => {
+        const context = [bucket.id, target.id];
+        try {
+          return {
+            ...target,
+            secret: this.#keyring.seal(this.#keyring.open(target.secret, context), context),
+          };
+        } catch {
+          onUnreadable(bucket, target.id);
+          return target;
+        }
+      });
+      this.#put(bucket.name, { ...stored, targets });
+    });
+  }
+
+  /** One transaction, rolled back where `work` throws, durable when it resolves. */
+  async #write<T>(work: () => T): Promise<T> {
+    this.#assertOpen();
+    const written = this.#commit(work);
+    this.#running.add(written);
+    try {
+      return await written;
+    } finally {
+      this.#running.delete(written);
+    }
+  }
+
+  async #commit<T>(work: () => T): Promise<T> {
+    const result = await this.#tables.root.childTransaction(work);
+    await this.#tables.root.flushed;
+    return result;
+  }
+
+  #assertOpen(): void {
+    if (this.#closed !== undefined) throw replicationError('ServiceUnavailable');
+  }
+}
