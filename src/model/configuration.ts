@@ -41,9 +41,12 @@ function withoutSecret(target: StoredTarget): Target {
   return rest;
 }
 
-/** Whether a write to the bucket may have to be replicated: the write-path hint. */
+/**
+ * The write-path hint: whether the engine must see the bucket's writes. A disabled rule counts, as
+ * what it misses is noted as a gap.
+ */
 export function mayReplicate(configuration: Pick<Configuration, 'rules'>): boolean {
-  return configuration.rules.some((rule) => rule.enabled);
+  return configuration.rules.length > 0;
 }
 
 /**
@@ -119,10 +122,15 @@ export function withRules(
         message: 'must be the id of a target of this bucket',
       });
     }
-    return { ...draft, incarnation: stored?.incarnation ?? revision };
+    return { ...draft, incarnation: stored?.incarnation ?? newIncarnation(revision, index) };
   });
   if (details.length > 0) throw invalidRequest(details);
   return { ...current, revision, rules };
+}
+
+/** A number that no other saved rule of the environment has: a list holds at most 4. */
+function newIncarnation(revision: number, index: number): number {
+  return revision * 4 + index;
 }
 
 /** InvalidRequest whose sentence is the first detail, so that it helps also where only it is shown. */

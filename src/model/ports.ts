@@ -4,11 +4,12 @@
  *
  * One contract suite (test/contract/) runs against every implementation.
  */
-import type { BucketRef } from '../host.ts';
+import type { AnnouncedWrite, BucketRef, CommittedWrite } from '../host.ts';
 import type { Configuration } from './configuration.ts';
 import type { Precondition } from './etag.ts';
+import type { Claim, LaneRef, LastError, Row, RowCount, UploadState } from './row.ts';
 import type { RuleDraft } from './rule.ts';
-import type { TargetDraft } from './target.ts';
+import type { Target, TargetDraft } from './target.ts';
 
 /** What a replacement did, for the answer and the audit log. */
 export interface ConfigurationChange {
@@ -64,4 +65,162 @@ export interface ConfigurationStore {
 
   /** Waits for what was asked before, then closes. Idempotent. */
   close(): Promise<void>;
+}
+
+/** A target and its opened secret, as they are now. */
+export type TargetAccess =
+  | { readonly kind: 'usable'; readonly target: Target; readonly secretAccessKey: string }
+  /** No configured key opens the secret. */
+  | { readonly kind: 'sealed'; readonly target: Target }
+  | { readonly kind: 'absent' };
+
+/** Names an announcement in the store. */
+export type IntentId = number;
+
+/** An announcement that a dead process left behind. */
+export interface LeftIntent {
+  readonly id: IntentId;
+  readonly writes: readonly AnnouncedWrite[];
+}
+
+/** Why events are being dropped, or were. */
+export interface RuleGap {
+  readonly incarnation: number;
+  /** Milliseconds since the epoch. */
+  readonly gapSince: number;
+  /** A resync cannot find what was deleted meanwhile: such a gap stays. */
+  readonly deleteLost: boolean;
+}
+
+/** What became of a claim; every outcome is one transaction, fenced by the epoch. */
+export type ClaimOutcome =
+  /**
+   * Removes the row and every row of its chain whose order is at most `upTo`, failed ones too.
+   * `verifyAt`: an earlier request may still be applied late; look again then.
+   */
+  | { readonly kind: 'complete'; readonly upTo: number; readonly verifyAt: number | null }
+  | {
+      readonly kind: 'retry';
+      readonly nextAttemptAt: number;
+      readonly lastError: LastError;
+      readonly compareFirst: boolean;
+      /** The version is gone or no longer wanted: deliver what is current instead. */
+      readonly asResolve: boolean;
+      readonly upload: UploadState | null;
+    }
+  | { readonly kind: 'fail'; readonly lastError: LastError }
+  /** Gives the claim back untried. */
+  | { readonly kind: 'release'; readonly compareFirst: boolean };
+
+export interface ResyncJob {
+  readonly bucket: BucketRef;
+  readonly ruleId: string;
+  readonly incarnation: number;
+  readonly state: 'running' | 'completed' | 'cancelled';
+  /** The last key looked at; null at the beginning. */
+  readonly cursor: string | null;
+  readonly scanned: number;
+  readonly enqueued: number;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly finishedAt: number | null;
+}
+
+/** Which rows of a bucket to show or retry; dead rows (no rule of theirs is left) never match. */
+export interface RowFilter {
+  readonly state?: 'pending' | 'failed';
+  readonly ruleIncarnation?: number;
+}
+
+/** The bucket's queue in numbers. */
+export interface QueueStatus {
+  readonly counts: readonly RowCount[];
+  readonly gaps: readonly RuleGap[];
+  /** When the oldest pending row of each target was enqueued, milliseconds since the epoch. */
+  readonly oldest: readonly { readonly targetId: string; readonly createdAt: number }[];
+}
+
+/**
+ * The durable queue, in the same environment as the configurations. Rules are matched inside the
+ * transaction that enqueues, against the configuration as that transaction reads it.
+ *
+ * Calls that carry an `epoch` belong to the holder of the lease and reject with `LeaseLost` where
+ * another process holds a newer one.
+ */
+export interface Outbox {
+  /** Durable when it resolves. */
+  announce(writes: readonly AnnouncedWrite[]): Promise<IntentId>;
+  /**
+   * Forgets the intent and enqueues a row for each target whose rules match, in one transaction.
+   * Committed when it resolves, durable with the next flush.
+   *
+   * @returns the rows, so that a synchronous rule can be waited for
+   */
+  commit(intent: IntentId, writes: readonly CommittedWrite[]): Promise<readonly Row[]>;
+  abandon(intent: IntentId): Promise<void>;
+
+  /** Takes the lease where nobody alive holds it; null where somebody does. A new epoch each time. */
+  acquireLease(): Promise<number | null>;
+  /** False where it was lost. */
+  renewLease(epoch: number): Promise<boolean>;
+  releaseLease(epoch: number): Promise<void>;
+  /** Gives back the claims of earlier epochs; their rows are compared first. */
+  recoverClaims(epoch: number): Promise<void>;
+  /** At most 256 intents of processes that are no longer alive. */
+  leftIntents(epoch: number): Promise<readonly LeftIntent[]>;
+  /** Forgets the intent and enqueues a `resolve` row for each listed write under the rules that match. */
+  settle(epoch: number, intent: IntentId, changed: readonly AnnouncedWrite[]): Promise<void>;
+
+  /** Lanes that have pending rows. */
+  lanes(): Promise<readonly LaneRef[]>;
+  /** When the lane's next row is due under a rule that is enabled; null where it has none. */
+  nextDueAt(lane: LaneRef): Promise<number | null>;
+  /** Claims up to `limit` due heads of the lane, the longest due first, committed when it resolves. */
+  claim(epoch: number, lane: LaneRef, limit: number, now: number): Promise<readonly Claim[]>;
+  /** Resolves with false where the row is no longer claimed under this epoch (its rule or bucket is gone). */
+  settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean>;
+  /** Committed before the first part is sent, so that a crash leaves no unknown upload behind. */
+  storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<void>;
+  accessTarget(lane: LaneRef): Promise<TargetAccess>;
+
+  /** Rows of the bucket, newest first, before `after` where it is given. */
+  pageRows(
+    bucket: BucketRef,
+    filter: RowFilter,
+    after: number | null,
+    limit: number,
+  ): Promise<readonly Row[]>;
+  findRow(bucket: BucketRef, sequence: number): Promise<Row | null>;
+  /** Makes the row due now with no attempts behind it; null where there is none. Durable. */
+  retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null>;
+  /** The same for all that match; returns how many. Durable. */
+  retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number>;
+  queueStatus(bucket: BucketRef): Promise<QueueStatus>;
+
+  /** Null where a resync of the rule is running, or the rule does not exist or is disabled. Durable. */
+  startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null>;
+  readResync(bucket: BucketRef, ruleId: string): Promise<ResyncJob | null>;
+  cancelResync(bucket: BucketRef, ruleId: string, now: number): Promise<boolean>;
+  runningResyncs(): Promise<readonly ResyncJob[]>;
+  /**
+   * Enqueues a `resolve` row for each key and moves the cursor, in one transaction; with `done` the
+   * job is completed and the rule's gap cleared (unless a delete was lost, or it began later).
+   *
+   * @returns the job as it is now; one that was cancelled meanwhile enqueues nothing
+   */
+  advanceResync(
+    epoch: number,
+    job: ResyncJob,
+    keys: readonly string[],
+    cursor: string | null,
+    done: boolean,
+    now: number,
+  ): Promise<ResyncJob | null>;
+
+  /** Removes rows that no rule is left for, failed rows that are too old, and rows of other bucket ids; true while more may be left. */
+  sweep(epoch: number, now: number): Promise<boolean>;
+  /** Brings every nextAttemptAt that is more than an hour ahead back to an hour ahead. */
+  clampSchedules(epoch: number, now: number): Promise<void>;
+  /** Told after each commit of this or another process that may have made work; returns the way to stop. */
+  subscribe(listener: () => void): () => void;
 }

@@ -5,7 +5,7 @@
  * | -------------- | ----------- | -------------------------------------------------------- |
  * | meta           | a word      | `format`, and `revision`: the count of changes ever made  |
  * | configurations | bucket name | StoredConfiguration (schemas/stored-configuration.schema.json) |
- * | hints          | bucket name | `true`, present while the bucket has an enabled rule      |
+ * | hints          | bucket name | `true`, present while the bucket has a rule               |
  */
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';

@@ -6,18 +6,18 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Koa from 'koa';
-import type { Bucket, Host, Logger, Plugin, VersioningStatus } from '../../src/host.ts';
+import type { Bucket, Host, Logger, Plugin, Principal, VersioningStatus } from '../../src/host.ts';
 import { activate, type SystemDependencies } from '../../src/plugin.ts';
 
 export const OWNER = 'owner-token';
 export const OTHER = 'other-token';
 export const ADMIN = 'admin-token';
 
-const principals = new Map([
+const knownPrincipals: readonly (readonly [string, Principal])[] = [
   [`Bearer ${OWNER}`, { userId: 'owner', isAdmin: false }],
   [`Bearer ${OTHER}`, { userId: 'other', isAdmin: false }],
   [`Bearer ${ADMIN}`, { userId: 'admin', isAdmin: true }],
-]);
+];
 
 export interface LogLine extends Record<string, unknown> {
   readonly level: string;
@@ -45,6 +45,8 @@ export interface KoaHost {
   readonly host: Host;
   readonly logs: LogLine[];
   readonly buckets: Map<string, Bucket>;
+  /** Who a value of the Authorization header stands for; tests add users and take rights away. */
+  readonly principals: Map<string, Principal>;
   addBucket(name: string, ownerId?: string, versioning?: VersioningStatus): Bucket;
   /** Sends a request with the owner's token unless `token` says otherwise (null: none). */
   request(method: string, path: string, options?: RequestOptions): Promise<Answer>;
@@ -61,9 +63,11 @@ export interface RequestOptions {
 export async function startKoaHost(options: KoaHostOptions): Promise<KoaHost> {
   const buckets = new Map<string, Bucket>();
   const logs: LogLine[] = [];
-  const host = createHost(options.dataDirectory, buckets, logs);
+  const principals = new Map(knownPrincipals);
+  const host = createHost(options.dataDirectory, { buckets, principals, logs });
   const plugin = await activate(host, options.pluginOptions ?? {}, options.system);
   const app = new Koa();
+  app.on('error', (error: unknown) => logs.push({ level: 'koa', message: 'unhandled', error }));
   app.use(plugin.middleware);
   app.use(async (ctx) => {
     const bucket = buckets.get(ctx.path.slice(1));
@@ -81,6 +85,7 @@ export async function startKoaHost(options: KoaHostOptions): Promise<KoaHost> {
     host,
     logs,
     buckets,
+    principals,
     addBucket(name, ownerId = 'owner', versioning = 'Enabled') {
       const bucket = { id: randomUUID(), name, ownerId, versioning };
       buckets.set(name, bucket);
@@ -108,7 +113,9 @@ export async function sendRequest(
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...headers,
     },
-    ...(body === undefined ? {} : { body: raw ? (body as BodyInit) : JSON.stringify(body) }),
+    ...(body === undefined
+      ? {}
+      : { body: raw ? (body as string | Uint8Array<ArrayBuffer>) : JSON.stringify(body) }),
   });
   const text = await response.text();
   return { status: response.status, headers: response.headers, text, json: parseJson(text) };
@@ -124,9 +131,9 @@ function parseJson(text: string): unknown {
 
 function createHost(
   dataDirectory: string,
-  buckets: ReadonlyMap<string, Bucket>,
-  logs: LogLine[],
+  state: Pick<KoaHost, 'buckets' | 'principals' | 'logs'>,
 ): Host {
+  const { buckets, principals, logs } = state;
   const log = (level: string) => (fields: object, message: string) => {
     logs.push({ level, message, ...fields });
   };

@@ -81,7 +81,7 @@ export interface StoredRule {
    */
   id: string;
   /**
-   * The revision at which the rule came into the list; a rule that leaves and comes back under its old id is another one.
+   * A number that no other saved rule has; a rule that leaves the list and comes back under its old id gets a new one.
    */
   incarnation: number;
   /**
