@@ -104,7 +104,7 @@ const KINDS_BY_RANGE: ReadonlyMap<string, NonPublicKind> = new Map([
 
 /**
  * Compiles the operator's lists. The order of decision: `deny`, in every form that the address may
- * take (as written, and each IPv4 address that it carries); zones; `allow`; the ranges; this
+ * take (as written, and each IPv4 address that it carries); `allow`; the ranges; zones; this
  * machine's own addresses.
  *
  * An IPv4 range in `allow` or `deny` holds for the mapped (`::ffff:a.b.c.d`) and NAT64
@@ -122,15 +122,14 @@ export function createAddressPolicy(options: AddressPolicyOptions): AddressPolic
       const [bare = '', zone] = text.split('%', 2);
       const written = parseAddress(bare);
       if (written === null) return 'unparsable';
+      const forms = [written, ...embeddedAddresses(written)];
+      if (forms.some((form) => isWithinAny(form, deny))) return 'denied';
       const address = judgedForm(written);
-      if ([written, ...embeddedAddresses(written)].some((form) => isWithinAny(form, deny))) {
-        return 'denied';
-      }
-      const kind = isWithinAny(address, allow) ? 'public' : classifyByRange(address);
+      const allowed = isWithinAny(address, allow);
+      const kind = allowed ? 'public' : classifyByRange(address);
       if (kind !== 'public') return kind;
       if (zone !== undefined) return 'zoned';
-      if (isWithinAny(address, allow)) return 'public';
-      return isOwn(address, options.ownAddresses()) ? 'ownInterface' : 'public';
+      return !allowed && isOwn(address, options.ownAddresses()) ? 'ownInterface' : 'public';
     },
   };
 }
