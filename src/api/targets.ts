@@ -22,6 +22,9 @@ import type { AdminApiDependencies, ReplaceableResource } from './router.ts';
 /** Whom the server would talk to at an endpoint. */
 export type JudgeEndpoint = (endpoint: Endpoint) => Promise<EndpointVerdict>;
 
+const DENIED =
+  'An endpoint is, or resolves to, an address that the server’s operator denies to everybody.';
+
 const validateBody = createValidator(readSchema('put-targets'), {
   formats: { endpoint: (text) => parseEndpoint(text) !== null },
 });
@@ -75,7 +78,12 @@ async function admit(
 ): Promise<TargetDraft[]> {
   const verdicts = await Promise.all(drafts.map((draft) => judge(draft, judgeEndpoint)));
   const refusals = verdicts.flatMap((verdict, index) => refusal(verdict, principal, index));
-  if (refusals.length > 0) throw replicationError('EndpointNotAllowed', { details: refusals });
+  if (refusals.length > 0) {
+    throw replicationError('EndpointNotAllowed', {
+      ...(verdicts.some(({ verdict }) => verdict === 'denied') ? { reason: DENIED } : {}),
+      details: refusals,
+    });
+  }
   return drafts.map((draft, index) => {
     const verdict = verdicts[index];
     const exemptKinds = verdict?.verdict === 'nonPublic' ? [...verdict.kinds] : [];
