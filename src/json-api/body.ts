@@ -26,6 +26,7 @@ const parse = koaBody({
  *   (any type but application/json, or an unknown Content-Encoding), MalformedJSON
  */
 export const readJsonBody: Middleware = async (ctx, next) => {
+  if ((ctx.request.length ?? 0) > BODY_BYTES_MAX) throw transportError('EntityTooLarge');
   try {
     await parse(ctx, () => Promise.resolve());
   } catch (error) {

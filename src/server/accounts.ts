@@ -1,0 +1,158 @@
+/**
+ * Who has an account, and the one administrator among them.
+ *
+ * Every change is flushed to disk before it resolves. Hashing goes through one gate for logins and
+ * new accounts alike: at most two at once and 32 waiting.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import type { ServerDatabase } from './database.ts';
+import { serverError, tooManyRequests } from './errors.ts';
+import {
+  hashPassword,
+  unmatchableHash,
+  verifyPassword,
+  type PasswordHash,
+} from './password-hash.ts';
+import { WorkGate } from './work-gate.ts';
+
+const HASHES_AT_ONCE_MAX = 2;
+const HASHES_WAITING_MAX = 32;
+/** About what it takes until half of a full queue is through. */
+const FULL_QUEUE_RETRY_SECONDS = 2;
+
+export interface UserRecord {
+  readonly id: string;
+  /** For people. */
+  readonly name: string;
+  /** For logging in; unique, upper and lower case differ. */
+  readonly username: string;
+  readonly isAdmin: boolean;
+  readonly password: PasswordHash;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+}
+
+export interface NewUser {
+  readonly name: string;
+  readonly username: string;
+  readonly password: string;
+}
+
+export class Accounts {
+  readonly #database: ServerDatabase;
+  readonly #clock: () => number;
+  readonly #nobody = unmatchableHash();
+  readonly #gate = new WorkGate({
+    runningMax: HASHES_AT_ONCE_MAX,
+    waitingMax: HASHES_WAITING_MAX,
+  });
+
+  constructor(options: { database: ServerDatabase; clock: () => number }) {
+    this.#database = options.database;
+    this.#clock = options.clock;
+  }
+
+  find(userId: string): UserRecord | null {
+    return this.#database.users.get(userId) ?? null;
+  }
+
+  findByUsername(username: string): UserRecord | null {
+    const id = this.#database.userIdsByName.get(nameKey(username));
+    return id === undefined ? null : this.find(id);
+  }
+
+  /** The administrator, once there is one. Reads all accounts: for the start, not for requests. */
+  findAdministrator(): UserRecord | null {
+    for (const { value } of this.#database.users.getRange()) {
+      if (value.isAdmin) return value;
+    }
+    return null;
+  }
+
+  /**
+   * @throws ApiError UsernameTaken, TooManyRequests
+   */
+  async create(user: NewUser, options: { isAdmin: boolean }): Promise<UserRecord> {
+    if (this.findByUsername(user.username) !== null) throw serverError('UsernameTaken');
+    const record: UserRecord = {
+      id: randomUUID(),
+      name: user.name,
+      username: user.username,
+      isAdmin: options.isAdmin,
+      password: await this.#hashed(() => hashPassword(user.password)),
+      createdAt: this.#clock(),
+    };
+    await this.#change(() => {
+      this.#assertFree(record.username);
+      void this.#database.users.put(record.id, record);
+      void this.#database.userIdsByName.put(nameKey(record.username), record.id);
+    });
+    return record;
+  }
+
+  /**
+   * The user whose name and password these are, or null. Takes the same time for a name that does
+   * not exist as for a wrong password.
+   *
+   * @param beforeHashing runs when it is this call's turn; what it throws ends the call
+   * @throws ApiError TooManyRequests
+   */
+  async verify(
+    username: string,
+    password: string,
+    beforeHashing: () => void = () => undefined,
+  ): Promise<UserRecord | null> {
+    const user = this.findByUsername(username);
+    const fits = await this.#hashed(() => {
+      beforeHashing();
+      return verifyPassword(password, user?.password ?? this.#nobody);
+    });
+    return fits ? user : null;
+  }
+
+  async setPassword(user: UserRecord, password: string): Promise<UserRecord> {
+    const changed = { ...user, password: await this.#hashed(() => hashPassword(password)) };
+    await this.#change(() => void this.#database.users.put(user.id, changed));
+    return changed;
+  }
+
+  /** @throws ApiError UsernameTaken */
+  async rename(user: UserRecord, username: string): Promise<UserRecord> {
+    const changed = { ...user, username };
+    await this.#change(() => {
+      this.#assertFree(username);
+      void this.#database.users.put(user.id, changed);
+      void this.#database.userIdsByName.remove(nameKey(user.username));
+      void this.#database.userIdsByName.put(nameKey(username), user.id);
+    });
+    return changed;
+  }
+
+  #assertFree(username: string): void {
+    if (this.#database.userIdsByName.get(nameKey(username)) !== undefined) {
+      throw serverError('UsernameTaken');
+    }
+  }
+
+  /** Async so that what `work` throws at once is a rejection too. */
+  async #hashed<T>(work: () => Promise<T>): Promise<T> {
+    return await this.#gate.run(
+      async () => work(),
+      () => tooManyRequests(FULL_QUEUE_RETRY_SECONDS),
+    );
+  }
+
+  /** One transaction that rolls back when `work` throws, on disk when this resolves. */
+  async #change(work: () => void): Promise<void> {
+    await this.#database.root.childTransaction(work);
+    await this.#database.root.flushed;
+  }
+}
+
+/**
+ * Any text is a user name at login, but not any text can be a key: LMDB rejects long ones and NUL.
+ * JSON keeps lone surrogates apart, which UTF-8 would not.
+ */
+function nameKey(username: string): string {
+  return createHash('sha256').update(JSON.stringify(username)).digest('hex');
+}

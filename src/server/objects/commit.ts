@@ -1,0 +1,168 @@
+/**
+ * Commits a change of what is current, under the protocol that lets replication miss nothing:
+ *
+ *     lock keys → announce (intent durable) → one transaction → unlock → flush → committed
+ *                                           ↘ failed: abandoned
+ *
+ * The locks make what is announced as `before` the state that the transaction meets; conditions and
+ * the bucket itself are checked in the transaction, where nothing can come in between. Waiting for a
+ * synchronous rule happens in `committed`, outside the locks.
+ */
+import type { AnnouncedWrite, Announcement, BucketRef, Plugin } from '../../host.ts';
+import { KeyedMutex } from '../keyed-mutex.ts';
+import type { BodyFiles } from './body-files.ts';
+import { Change, type ChangeOptions } from './change.ts';
+import { ObjectError } from './object-error.ts';
+import { objectKey, versionKey } from './object-keys.ts';
+import type { BodyRef, Tables } from './tables.ts';
+
+export interface CommitterOptions {
+  readonly tables: Tables;
+  readonly files: BodyFiles;
+  readonly clock: () => number;
+  readonly randomBytes: (size: number) => Buffer;
+}
+
+export interface Commit<Result> {
+  readonly bucket: BucketRef;
+  /** All keys that `apply` may touch. */
+  readonly keys: readonly string[];
+  readonly replica: boolean;
+  /**
+   * `put`: every key gets a new current object. `unknown`: found out by a rehearsal that is rolled
+   * back, where what becomes current depends on what is there.
+   */
+  readonly announces: 'put' | 'unknown';
+  /** Runs inside the transaction, and once more before it in a rehearsal. What it throws rolls back. */
+  readonly apply: (change: Change) => Result;
+  /**
+   * Removed where the transaction did not happen: a body that `apply` would have let a record name.
+   * Once it did happen, a failure of what follows must not remove it.
+   */
+  readonly unreferenced?: BodyRef | null;
+}
+
+type Operation = AnnouncedWrite['operation'];
+
+export class Committer {
+  readonly #options: CommitterOptions;
+  readonly #locks = new KeyedMutex();
+  #replication: Pick<Plugin, 'announce'> = {};
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+  }
+
+  replicateThrough(replication: Pick<Plugin, 'announce'>): void {
+    this.#replication = replication;
+  }
+
+  /** @throws ObjectError NoSuchBucket, ServiceUnavailable; and whatever `apply` throws */
+  async run<Result>(commit: Commit<Result>): Promise<Result> {
+    const { tables, files } = this.#options;
+    let announcement: Announcement | null = null;
+    const locked = this.#locked(commit.bucket, commit.keys, async () => {
+      announcement = await this.#announce(commit);
+      return { announcement, ...(await this.#transact(commit)) };
+    });
+    const done = await locked.catch(async (error: unknown) => {
+      await files.discard(commit.unreferenced ?? null);
+      await announcement?.abandoned();
+      throw error;
+    });
+    await tables.root.flushed;
+    await Promise.all([
+      done.announcement?.committed(done.events),
+      ...done.doomed.map((body) => files.discard(body)),
+    ]);
+    return done.result;
+  }
+
+  /** A change that no key's current version depends on: no lock, nothing announced. */
+  async runQuietly<Result>(bucket: BucketRef, apply: (change: Change) => Result): Promise<Result> {
+    const done = await this.#transact({ bucket, replica: false, apply });
+    await this.#options.tables.root.flushed;
+    await Promise.all(done.doomed.map((body) => this.#options.files.discard(body)));
+    return done.result;
+  }
+
+  /** Takes the locks in one order everywhere, so that two commits never wait for each other. */
+  async #locked<T>(bucket: BucketRef, keys: readonly string[], work: () => Promise<T>): Promise<T> {
+    const names = [...new Set(keys)].sort().map((key) => `${bucket.id}/${key}`);
+    const lockFrom = (index: number): Promise<T> => {
+      const name = names[index];
+      return name === undefined ? work() : this.#locks.run(name, () => lockFrom(index + 1));
+    };
+    return await lockFrom(0);
+  }
+
+  async #announce(commit: Commit<unknown>): Promise<Announcement | null> {
+    if (this.#replication.announce === undefined) return null;
+    const writes = await this.#writesOf(commit);
+    if (writes.length === 0) return null;
+    try {
+      return await this.#replication.announce(writes);
+    } catch (error) {
+      throw new ObjectError('ServiceUnavailable', undefined, { cause: error });
+    }
+  }
+
+  async #writesOf(commit: Commit<unknown>): Promise<AnnouncedWrite[]> {
+    const { id, name } = commit.bucket;
+    const operations = await this.#operationsOf(commit);
+    return operations.map(({ key, operation }) => ({
+      bucket: { id, name },
+      key,
+      operation,
+      before: this.#before(commit.bucket, key),
+    }));
+  }
+
+  async #operationsOf(commit: Commit<unknown>): Promise<{ key: string; operation: Operation }[]> {
+    if (commit.announces === 'put') return commit.keys.map((key) => ({ key, operation: 'put' }));
+    try {
+      await this.#options.tables.root.childTransaction(() => {
+        const change = new Change(this.#changeOptions(commit));
+        commit.apply(change);
+        throw new Rehearsed(change.finish().events);
+      });
+    } catch (error) {
+      if (error instanceof Rehearsed) return [...error.operations];
+      throw error;
+    }
+    return [];
+  }
+
+  #before({ id }: BucketRef, key: string): AnnouncedWrite['before'] {
+    const { current, versions } = this.#options.tables;
+    const object = objectKey(id, key);
+    const sequence = current.get(object);
+    if (sequence === undefined) return null;
+    const record = versions.get(versionKey(object, sequence));
+    return record === undefined ? null : { versionId: record.versionId, order: record.order };
+  }
+
+  async #transact<Result>(commit: Pick<Commit<Result>, 'bucket' | 'replica' | 'apply'>) {
+    return await this.#options.tables.root.childTransaction(() => {
+      const change = new Change(this.#changeOptions(commit));
+      const result = commit.apply(change);
+      return { result, ...change.finish() };
+    });
+  }
+
+  #changeOptions(commit: Pick<Commit<unknown>, 'bucket' | 'replica'>): ChangeOptions {
+    const { tables, clock, randomBytes } = this.#options;
+    const { bucket, replica } = commit;
+    return { tables, bucket, replica, now: clock(), randomBytes };
+  }
+}
+
+/** Thrown to roll a rehearsal back; carries what it found out. */
+class Rehearsed extends Error {
+  readonly operations: readonly { key: string; operation: Operation }[];
+
+  constructor(operations: readonly { key: string; operation: Operation }[]) {
+    super('rehearsed');
+    this.operations = operations;
+  }
+}

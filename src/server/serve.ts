@@ -1,0 +1,106 @@
+/**
+ * `alarik-replication serve`: the reference storage server as a process.
+ *
+ * Only this file of the server reads the environment, the clock and signals. What people need goes
+ * to stdout, the JSON log to stderr; a generated password is printed and never logged.
+ */
+import { readFileSync } from 'node:fs';
+import type { Logger } from '../host.ts';
+import { announce } from './announcement.ts';
+import { readConfiguration, UsageError } from './configuration.ts';
+import { HOST_API_VERSION } from './host.ts';
+import { INTERNAL_ROUTES } from './internal-api/router.ts';
+import { createLogger } from './log.ts';
+import { noObjects, noS3 } from './no-objects.ts';
+import { loadPlugin } from './plugin-loader.ts';
+import { attachToServer } from './s3/server-events.ts';
+import { startStorageServer } from './storage-server.ts';
+
+const PRIVATE_FILES = 0o077;
+const PACKAGE = new URL('../../package.json', import.meta.url);
+
+export const serveUsage = `alarik-replication serve [options]
+
+  --hostname <address>      where to listen, 127.0.0.1 if absent
+  --port <number>           8080 if absent; 0 takes any free port
+  --data <directory>        where everything is kept, ./data if absent
+  --plugin <plugin.json>    the plugin to load, the replication plugin if absent
+  --plugin-options <file>   its options, a JSON file; {} if absent
+
+  Environment: JWT, ALARIK_REGION, ADMIN_USERNAME, ADMIN_PASSWORD, DEFAULT_ACCESS_KEY,
+  DEFAULT_SECRET_KEY, ALLOW_ACCOUNT_CREATION (see README.md).
+`;
+
+/**
+ * Serves until SIGTERM or SIGINT, then resolves once everything is closed.
+ *
+ * @param args what follows `serve` on the command line
+ * @throws UsageError, PluginError, UnsupportedFormatError, and system errors such as EADDRINUSE
+ */
+export async function serve(args: readonly string[]): Promise<void> {
+  const configuration = readConfiguration(args, process.env);
+  process.umask(PRIVATE_FILES);
+  const logger = createLogger();
+  const plugin = await loadPlugin({
+    manifestPath: configuration.pluginPath,
+    options: readPluginOptions(configuration.pluginOptionsPath),
+    hostApiVersion: HOST_API_VERSION,
+    reservedRoutes: INTERNAL_ROUTES,
+  });
+  const stopRequested = nextStopSignal();
+  const server = await startStorageServer(configuration, plugin, {
+    logger,
+    clock: () => Date.now(),
+    monotonicMs: () => performance.now(),
+    attach: attachToServer,
+    openObjects: async () => noObjects,
+    createS3: () => noS3,
+  });
+  const { id, version } = plugin.manifest;
+  logger.info({ url: server.url, plugin: id, pluginVersion: version }, 'serving');
+  const { user, generatedPassword } = server.administrator;
+  process.stdout.write(
+    announce({ ...ownPackage(), url: server.url, adminUsername: user.username, generatedPassword }),
+  );
+  await stopRequested;
+  await stop(server, logger);
+}
+
+async function stop(server: { stop(): Promise<void> }, logger: Logger): Promise<void> {
+  logger.info({}, 'shutting down');
+  await server.stop();
+  logger.info({}, 'stopped');
+}
+
+/** The first signal resolves; a second one ends the process at once, whatever still runs. */
+function nextStopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let isSecond = false;
+    const onSignal = (): void => {
+      if (isSecond) process.exit(1);
+      isSecond = true;
+      resolve();
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}
+
+function readPluginOptions(path: string | null): unknown {
+  if (path === null) return {};
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    throw new UsageError(`--plugin-options: ${path} cannot be read.`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UsageError(`--plugin-options: ${path} is not JSON.`);
+  }
+}
+
+function ownPackage(): { name: string; version: string } {
+  return JSON.parse(readFileSync(PACKAGE, 'utf8')) as { name: string; version: string };
+}

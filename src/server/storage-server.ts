@@ -1,0 +1,211 @@
+/**
+ * Builds the server from its parts, in the order that leaves nothing behind when a step fails.
+ *
+ * The plugin is loaded (checked and imported) and the socket is bound before the database is opened:
+ * a refused plugin or a port that is taken changes nothing on disk. The administrator is made last,
+ * so that a password that is shown once is not lost to a failure of a later step.
+ */
+import { mkdirSync } from 'node:fs';
+import type { RequestListener, Server } from 'node:http';
+import { join } from 'node:path';
+import type { Middleware } from 'koa';
+import type { Logger, Plugin } from '../host.ts';
+import { Keyring, parseKeys } from '../sealing/keyring.ts';
+import { readOrCreateSecret } from '../sealing/secret-file.ts';
+import { AccessKeys } from './access-keys.ts';
+import { Accounts } from './accounts.ts';
+import { ensureAdministrator, type Administrator } from './administrator.ts';
+import { createApp } from './app.ts';
+import { Authenticator } from './authenticator.ts';
+import { BucketLifecycle, type BucketContents } from './bucket-lifecycle.ts';
+import { Buckets } from './buckets.ts';
+import type { ServerConfiguration } from './configuration.ts';
+import { openServerDatabase, type ServerDatabase } from './database.ts';
+import { createHost, type HostObjects } from './host.ts';
+import { HttpServer } from './http-server.ts';
+import { takeDirectory } from './instance-lock.ts';
+import { createInternalApi } from './internal-api/router.ts';
+import { LoginLimits } from './login-limits.ts';
+import type { LoadedPlugin } from './plugin-loader.ts';
+import { Tokens } from './tokens.ts';
+
+/** HS256 wants a key as long as its hash (RFC 7518 section 3.2). */
+const TOKEN_SECRET_BYTES_MIN = 32;
+const SHUTDOWN_GRACE_MS = 10_000;
+const PRIVATE_DIRECTORY = 0o700;
+
+/** What the server needs of its object store beyond serving S3. */
+export interface ServerObjects extends HostObjects, BucketContents {
+  replicateThrough(replication: Pick<Plugin, 'announce'>): void;
+}
+
+/** What an S3 API is made of. */
+export interface ServerParts {
+  readonly database: ServerDatabase;
+  readonly buckets: Buckets;
+  readonly lifecycle: BucketLifecycle;
+  readonly accounts: Accounts;
+  readonly accessKeys: AccessKeys;
+  readonly plugin: Plugin;
+}
+
+/** What comes from outside: time, and the parts that live in folders of their own. */
+export interface StorageServerDependencies<Objects extends ServerObjects> {
+  readonly logger: Logger;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly monotonicMs: () => number;
+  /** Called before the socket is bound, for what has to happen below Koa. */
+  readonly attach: (server: Server) => void;
+  readonly openObjects: (database: ServerDatabase, buckets: Buckets) => Promise<Objects>;
+  readonly createS3: (parts: ServerParts & { readonly objects: Objects }) => Middleware;
+}
+
+export interface StorageServer {
+  /** Base URL with the actual port. */
+  readonly url: string;
+  readonly administrator: Administrator;
+  /** Finishes requests, at most 10 s, then closes plugin and database. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Undoes what was opened, the latest first. */
+type Closers = (() => Promise<void>)[];
+
+/**
+ * @throws the error of the step that failed, with everything that was opened closed again
+ */
+export async function startStorageServer<Objects extends ServerObjects>(
+  configuration: ServerConfiguration,
+  loadedPlugin: LoadedPlugin,
+  dependencies: StorageServerDependencies<Objects>,
+): Promise<StorageServer> {
+  const http = new HttpServer(dependencies.attach);
+  const closers: Closers = [() => http.stop(SHUTDOWN_GRACE_MS)];
+  try {
+    const url = await http.listen(configuration.hostname, configuration.port);
+    const administrator = await openParts(configuration, loadedPlugin, dependencies, http, closers);
+    let stopped: Promise<void> | undefined;
+    return {
+      url,
+      administrator,
+      stop() {
+        // The socket is the first to close: what is behind it is still needed until then.
+        const [stopListening, ...rest] = closers;
+        stopped ??= closeAll([...rest, stopListening!]);
+        return stopped;
+      },
+    };
+  } catch (error) {
+    await closeAll(closers);
+    throw error;
+  }
+}
+
+/** Opens, in order, what requests need, and lets the socket serve them. */
+async function openParts<Objects extends ServerObjects>(
+  configuration: ServerConfiguration,
+  loadedPlugin: LoadedPlugin,
+  dependencies: StorageServerDependencies<Objects>,
+  http: HttpServer,
+  closers: Closers,
+): Promise<Administrator> {
+  const { logger, clock } = dependencies;
+  const { dataDirectory } = configuration;
+  prepareDirectory(dataDirectory);
+  const database = await openServerDatabase(dataDirectory);
+  closers.push(() => database.root.close());
+  await takeDirectory(database.root);
+  const accounts = new Accounts({ database, clock });
+  const buckets = new Buckets({ database, clock });
+  const keyring = new Keyring(parseKeys(readOrCreateSecret(join(dataDirectory, 'server.key'))));
+  const accessKeys = new AccessKeys({ database, keyring, clock });
+  const tokens = new Tokens({ secret: tokenSecret(configuration, logger), clock });
+  const authenticator = new Authenticator({ accounts, tokens });
+  const objects = await dependencies.openObjects(database, buckets);
+  const host = createHost({ logger, dataDirectory, authenticator, buckets, objects });
+  const plugin = await loadedPlugin.activate(host);
+  closers.push(() => plugin.close());
+  objects.replicateThrough(plugin);
+  const lifecycle = new BucketLifecycle({ buckets, hooks: plugin, objects, logger });
+  const parts = { database, buckets, lifecycle, accounts, accessKeys, plugin, objects };
+  const respond = composeApp(
+    configuration,
+    dependencies,
+    { ...parts, tokens, authenticator },
+    http,
+  );
+  const administrator = await ensureAdministrator(accounts, configuration);
+  const { defaultAccessKey } = configuration;
+  if (defaultAccessKey !== null) {
+    await accessKeys.ensure({ userId: administrator.user.id, ...defaultAccessKey });
+  }
+  http.serve(respond);
+  return administrator;
+}
+
+function composeApp<Objects extends ServerObjects>(
+  configuration: ServerConfiguration,
+  dependencies: StorageServerDependencies<Objects>,
+  parts: ServerParts & {
+    readonly objects: Objects;
+    readonly tokens: Tokens;
+    readonly authenticator: Authenticator;
+  },
+  http: HttpServer,
+): RequestListener {
+  const { logger, monotonicMs } = dependencies;
+  const { database, plugin } = parts;
+  const app = createApp({
+    logger,
+    monotonicMs,
+    internalApi: createInternalApi({
+      ...parts,
+      loginLimits: new LoginLimits(monotonicMs),
+      allowAccountCreation: configuration.allowAccountCreation,
+      isShuttingDown: () => http.isStopping,
+      checks: { database: () => readDatabase(database), plugin: () => plugin.health() },
+    }),
+    plugin: plugin.middleware,
+    s3: dependencies.createS3(parts),
+  });
+  const respond = app.callback();
+  return (request, response) => void respond(request, response);
+}
+
+/** Makes it private where it is new; an existing one may be shared on purpose, what is in it is not. */
+function prepareDirectory(path: string): void {
+  mkdirSync(path, { recursive: true, mode: PRIVATE_DIRECTORY });
+}
+
+function tokenSecret(configuration: ServerConfiguration, logger: Logger): string {
+  const { tokenSecret: secret, dataDirectory } = configuration;
+  if (secret === null) return readOrCreateSecret(join(dataDirectory, 'jwt.secret'));
+  if (Buffer.byteLength(secret) < TOKEN_SECRET_BYTES_MIN) {
+    logger.warn(
+      { bytesMin: TOKEN_SECRET_BYTES_MIN },
+      'the token secret in JWT is short enough to be guessed; make one with "openssl rand -base64 32"',
+    );
+  }
+  return secret;
+}
+
+/** Looks up a key that need not exist: a real read, which throws when LMDB cannot. */
+function readDatabase(database: ServerDatabase): { healthy: boolean } {
+  database.users.doesExist('');
+  return { healthy: true };
+}
+
+/** Every one is tried; the first failure is thrown at the end. */
+async function closeAll(closers: Closers): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of closers.toReversed()) {
+    try {
+      await close();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}

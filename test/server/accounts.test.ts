@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Accounts } from '../../src/server/accounts.ts';
+import { ensureAdministrator } from '../../src/server/administrator.ts';
+import { WorkGate } from '../../src/server/work-gate.ts';
+import { temporaryServerDatabase } from '../support/server-database.ts';
+
+const clock = (): number => 0;
+
+describe('accounts', () => {
+  it('verify the right password of the right user only', async (t) => {
+    const accounts = new Accounts({ database: await temporaryServerDatabase(t), clock });
+    const ann = await accounts.create(
+      { name: 'Ann', username: 'ann', password: 'secret of ann' },
+      { isAdmin: false },
+    );
+    assert.equal((await accounts.verify('ann', 'secret of ann'))?.id, ann.id);
+    for (const [username, password] of [
+      ['ann', 'secret of anN'],
+      ['ann', ''],
+      ['Ann', 'secret of ann'],
+      ['nobody', 'secret of ann'],
+      ['\0', ''],
+      ['x'.repeat(10_000), ''],
+      ['\ud800', ''],
+    ] as const) {
+      assert.equal(await accounts.verify(username, password), null);
+    }
+  });
+
+  it('take a user name once, also when two ask at the same time', async (t) => {
+    const accounts = new Accounts({ database: await temporaryServerDatabase(t), clock });
+    const user = { name: 'Ann', username: 'ann', password: 'secret of ann' };
+    const results = await Promise.allSettled([
+      accounts.create(user, { isAdmin: false }),
+      accounts.create(user, { isAdmin: false }),
+    ]);
+    assert.deepEqual(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+    await assert.rejects(accounts.create(user, { isAdmin: false }), { code: 'UsernameTaken' });
+  });
+
+  it('cost as much for an unknown user as for a wrong password', async (t) => {
+    const accounts = new Accounts({ database: await temporaryServerDatabase(t), clock });
+    await accounts.create(
+      { name: 'Ann', username: 'ann', password: 'secret of ann' },
+      { isAdmin: false },
+    );
+    const cpuMicros = async (username: string): Promise<number> => {
+      const before = process.cpuUsage();
+      for (let i = 0; i < 3; i += 1) await accounts.verify(username, 'wrong');
+      return process.cpuUsage(before).user;
+    };
+    const [known, unknown] = [await cpuMicros('ann'), await cpuMicros('nobody')];
+    assert.ok(unknown > known / 3 && unknown < known * 3, `${known} µs and ${unknown} µs`);
+  });
+
+  it('turn away who finds two hashes running and 32 waiting', async (t) => {
+    const accounts = new Accounts({ database: await temporaryServerDatabase(t), clock });
+    const results = await Promise.allSettled(
+      Array.from({ length: 40 }, () => accounts.verify('nobody', 'wrong')),
+    );
+    const refused = results.filter((result) => result.status === 'rejected');
+    assert.equal(refused.length, 6);
+    for (const result of refused) {
+      assert.equal((result.reason as { code: string }).code, 'TooManyRequests');
+    }
+  });
+});
+
+describe('the work gate', () => {
+  it('never runs more than it may, keeps the order, and survives work that throws', async () => {
+    const gate = new WorkGate({ runningMax: 2, waitingMax: 10 });
+    let running = 0;
+    let most = 0;
+    const order: number[] = [];
+    const job = (index: number) => async (): Promise<void> => {
+      running += 1;
+      most = Math.max(most, running);
+      order.push(index);
+      await new Promise((resolve) => setImmediate(resolve));
+      running -= 1;
+      if (index % 3 === 0) throw new Error('broken');
+    };
+    await Promise.allSettled(
+      Array.from({ length: 12 }, (_, index) => gate.run(job(index), () => new Error('full'))),
+    );
+    assert.equal(most, 2);
+    assert.deepEqual(
+      order,
+      Array.from({ length: 12 }, (_, index) => index),
+    );
+    await gate.run(
+      async () => undefined,
+      () => new Error('full'),
+    );
+  });
+});
+
+describe('the administrator', () => {
+  const none = { adminUsername: null, adminPassword: null };
+
+  it('is made at first start with a password of its own, and kept after', async (t) => {
+    const accounts = new Accounts({ database: await temporaryServerDatabase(t), clock });
+    const first = await ensureAdministrator(accounts, none);
+    assert.equal(first.user.username, 'alarik');
+    assert.equal(first.user.isAdmin, true);
+    assert.ok(first.generatedPassword !== null && first.generatedPassword.length >= 20);
+    assert.notEqual(await accounts.verify('alarik', first.generatedPassword), null);
+    const second = await ensureAdministrator(accounts, none);
+    assert.equal(second.generatedPassword, null);
+    assert.equal(second.user.id, first.user.id);
+    assert.notEqual(await accounts.verify('alarik', first.generatedPassword), null);
+  });
+
+  it('takes a password of one character, and a new one at a later start', async (t) => {
+    const accounts = new Accounts({ database: await temporaryServerDatabase(t), clock });
+    await ensureAdministrator(accounts, { ...none, adminPassword: 'x' });
+    assert.notEqual(await accounts.verify('alarik', 'x'), null);
+    const same = await ensureAdministrator(accounts, { ...none, adminPassword: 'x' });
+    const changed = await ensureAdministrator(accounts, { ...none, adminPassword: ' y ' });
+    assert.notDeepEqual(changed.user.password.hash, same.user.password.hash);
+    assert.equal(await accounts.verify('alarik', 'x'), null);
+    assert.notEqual(await accounts.verify('alarik', ' y '), null);
+  });
+
+  it('is renamed rather than doubled', async (t) => {
+    const accounts = new Accounts({ database: await temporaryServerDatabase(t), clock });
+    const first = await ensureAdministrator(accounts, { ...none, adminPassword: 'x' });
+    const second = await ensureAdministrator(accounts, {
+      adminUsername: 'root',
+      adminPassword: 'x',
+    });
+    assert.equal(second.user.id, first.user.id);
+    assert.equal(await accounts.verify('alarik', 'x'), null);
+    assert.notEqual(await accounts.verify('root', 'x'), null);
+  });
+
+  it('never takes over an account of somebody else', async (t) => {
+    const accounts = new Accounts({ database: await temporaryServerDatabase(t), clock });
+    await ensureAdministrator(accounts, none);
+    await accounts.create(
+      { name: 'Eve', username: 'root', password: 'secret of eve' },
+      { isAdmin: false },
+    );
+    await assert.rejects(ensureAdministrator(accounts, { ...none, adminUsername: 'root' }), {
+      code: 'UsernameTaken',
+    });
+    assert.equal(accounts.findByUsername('root')?.isAdmin, false);
+  });
+});
