@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { createBucketReplication } from './api/bucket-replication.ts';
 import { createAdminApi } from './api/router.ts';
-import { createAddressPolicy, isCidr } from './egress/address.ts';
+import { createAddressPolicy, isCidr, type AddressPolicy } from './egress/address.ts';
 import { EndpointPolicy } from './egress/endpoint-policy.ts';
 import {
   BoundedResolver,
@@ -14,20 +14,32 @@ import {
   createSystemLookup,
   type Lookup,
 } from './egress/resolver.ts';
+import { createTargetClient } from './egress/target-client.ts';
 import { sweepRemovedBuckets } from './engine/bucket-sweep.ts';
+import { createEngineClock } from './engine/clock.ts';
+import { Engine, type EngineOptions } from './engine/engine.ts';
 import type { Host, Plugin } from './host.ts';
 import { ApiError } from './json-api/errors.ts';
 import { createValidator, readSchema } from './json-api/validator.ts';
+import { parseEndpoint } from './model/endpoint.ts';
 import type { PluginOptions } from './model/generated/options.ts';
+import { CommitFeed } from './store/commit-feed.ts';
 import { LmdbConfigurationStore } from './store/configuration-store.ts';
+import { createDiskWatch, freeBytesOf } from './store/disk-space.ts';
 import { openKeyring } from './store/open-keyring.ts';
-import { openTables } from './store/tables.ts';
+import { LmdbOutbox } from './store/outbox.ts';
+import { openTables, storeDirectory } from './store/tables.ts';
 
 export type * from './host.ts';
 
+/** How often the commits of other processes are looked for. */
+const FEED_INTERVAL_MS = 500;
+/** Connections of one lane; the engine's own limit of concurrency is the same. */
+const LANE_CONNECTIONS = 16;
+
 /** What the plugin takes from the system; a host or a test may bring its own. */
 export interface SystemDependencies {
-  /** Resolves the names of endpoints when they are saved. */
+  /** Resolves the names of endpoints, when they are saved and when they are connected to. */
   readonly lookup: Lookup;
   /** Where options that name an environment variable look it up. */
   readonly environment: NodeJS.ProcessEnv;
@@ -51,38 +63,90 @@ export async function activate(
 ): Promise<Plugin> {
   const { egress, sealing } = validOptions(options ?? {});
   const lookup = system.lookup ?? createSystemLookup();
+  const addresses = createAddressPolicy({ ...egress, ownAddresses });
   const keyring = openKeyring(sealing, host.dataDirectory, system.environment ?? process.env);
-  const store = new LmdbConfigurationStore(await openTables(host.dataDirectory), keyring);
+  const tables = await openTables(host.dataDirectory);
+  const feed = new CommitFeed(tables, FEED_INTERVAL_MS);
+  const diskState = createDiskWatch(
+    () => freeBytesOf(storeDirectory(host.dataDirectory)),
+    () => performance.now(),
+  );
+  const store = new LmdbConfigurationStore(tables, keyring, { feed });
+  const outbox = new LmdbOutbox({
+    tables,
+    keyring,
+    feed,
+    isDiskLow: () => diskState() === 'critical',
+  });
+  const engine = new Engine({
+    host,
+    outbox,
+    configurations: store,
+    connectTarget: createTargetConnector(addresses, lookup),
+    clock: createEngineClock(),
+    random: Math.random,
+    diskState,
+  });
   const endpointPolicy = new EndpointPolicy({
-    addresses: createAddressPolicy({ ...egress, ownAddresses }),
+    addresses,
     resolver: new BoundedResolver({ lookup, clock: createResolverClock(), concurrency: 1 }),
   });
-  const upkeep = startUpkeep(host, store);
+  engine.start();
+  void startUpkeep(host, store);
   let closed: Promise<void> | undefined;
   return {
     middleware: createAdminApi({
       host,
       store,
+      outbox,
+      lanes: engine,
       judgeEndpoint: (endpoint) => endpointPolicy.judge(endpoint),
       newId: randomUUID,
+      now: Date.now,
     }),
-    bucketReplication: createBucketReplication(store, host.logger),
+    bucketReplication: createBucketReplication(host, store),
     async health() {
       try {
         await store.probe();
-        return { healthy: true };
       } catch {
         return { healthy: false, reason: 'The replication store cannot be read.' };
       }
+      return diskState() === 'ok'
+        ? { healthy: true }
+        : { healthy: false, reason: 'The disk of the replication store is nearly full.' };
     },
     close() {
-      closed ??= store.close().then(() => upkeep);
+      closed ??= engine
+        .close()
+        .then(() => outbox.close())
+        .then(() => store.close());
       return closed;
     },
     bucketDeleted: (bucket) => store.removeBucket(bucket),
     async mayChangeVersioning(bucket, to) {
       return to === 'Enabled' || (await store.read(bucket)).rules.length === 0;
     },
+    announce: (writes) => engine.announce(writes),
+  };
+}
+
+/** Every lane's client shares the address policy and one resolver, with two lookups at a time. */
+function createTargetConnector(
+  addresses: AddressPolicy,
+  lookup: Lookup,
+): EngineOptions['connectTarget'] {
+  const clock = { ...createResolverClock(), wallClockMs: () => Date.now() };
+  const resolver = new BoundedResolver({ lookup, clock, concurrency: 2 });
+  return ({ target, secretAccessKey }) => {
+    const endpoint = parseEndpoint(target.endpoint);
+    if (endpoint === null) throw new Error('A stored endpoint does not parse.');
+    return createTargetClient({
+      connection: { ...target, endpoint, secretAccessKey },
+      addresses,
+      resolver,
+      clock,
+      connections: LANE_CONNECTIONS,
+    });
   };
 }
 
@@ -103,8 +167,8 @@ async function startUpkeep(host: Host, store: LmdbConfigurationStore): Promise<v
 }
 
 function ownAddresses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((addresses) =>
-    (addresses ?? []).map(({ address }) => address),
+  return Object.values(networkInterfaces()).flatMap((interfaces) =>
+    (interfaces ?? []).map(({ address }) => address),
   );
 }
 

@@ -4,12 +4,13 @@
  */
 import { XMLBuilder } from 'fast-xml-parser';
 import type { Context } from 'koa';
-import type { Bucket, Logger, Plugin, Principal } from '../host.ts';
+import type { Bucket, Host, Plugin, Principal } from '../host.ts';
 import { ApiError, transportError } from '../json-api/errors.ts';
 import { replicationError } from '../model/errors.ts';
 import type { ConfigurationStore } from '../model/ports.ts';
 import type { Rule } from '../model/rule.ts';
 import { auditRules } from './audit.ts';
+import { assertSame } from './request.ts';
 
 const NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
 const METHODS = ['GET', 'PUT', 'DELETE'];
@@ -17,8 +18,8 @@ const METHODS = ['GET', 'PUT', 'DELETE'];
 const xml = new XMLBuilder({ ignoreAttributes: false, attributeNamePrefix: '@' });
 
 export function createBucketReplication(
+  host: Pick<Host, 'logger' | 'withBucketLock'>,
   store: ConfigurationStore,
-  logger: Logger,
 ): Plugin['bucketReplication'] {
   return async function bucketReplication(ctx, bucket, principal) {
     try {
@@ -26,7 +27,7 @@ export function createBucketReplication(
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : transportError('InternalError');
       if (error.status >= 500 && error.code !== 'NotImplemented') {
-        logger.error({ err: thrown }, '?replication failed');
+        host.logger.error({ err: thrown }, '?replication failed');
       }
       sendError(ctx, error);
     }
@@ -43,8 +44,10 @@ export function createBucketReplication(
         return;
       }
       case 'DELETE': {
-        const change = await store.replaceRules(bucket, [], { kind: 'any' });
-        auditRules(logger, { requestId: s3RequestId(ctx), principal, bucket }, change);
+        const change = await host.withBucketLock(bucket.name, (found) =>
+          store.replaceRules(assertSame(found, bucket), [], { kind: 'any' }),
+        );
+        auditRules(host.logger, { requestId: s3RequestId(ctx), principal, bucket }, change);
         ctx.status = 204;
         return;
       }

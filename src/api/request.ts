@@ -44,10 +44,21 @@ export function requireOwnBucket(host: Pick<Host, 'findBucket'>): Middleware {
 }
 
 /** @throws ApiError NoSuchBucket where the bucket is missing or somebody else's */
-export function assertOwned(bucket: Bucket | null, principal: Principal): Bucket {
+function assertOwned(bucket: Bucket | null, principal: Principal): Bucket {
   if (bucket === null || bucket.ownerId !== principal.userId)
     throw replicationError('NoSuchBucket');
   return bucket;
+}
+
+/**
+ * The bucket as it is under its lock: it may have been deleted since the request's checks, and its
+ * name taken by another, whose configuration this request must not touch.
+ *
+ * @throws ApiError NoSuchBucket
+ */
+export function assertSame(locked: Bucket | null, bucket: Bucket): Bucket {
+  if (locked?.id !== bucket.id) throw replicationError('NoSuchBucket');
+  return locked;
 }
 
 /** The route of a path without a bucket's name, which the parameter's route does not match. */

@@ -10,28 +10,24 @@ import { findRepeatedIds } from '../model/ids.ts';
 import { answerRule, draftRules } from '../model/rule.ts';
 import { auditRules } from './audit.ts';
 import { ifMatchHeader, sendConfiguration } from './configuration-answers.ts';
-import { assertOwned, requestState } from './request.ts';
-import type { AdminApiDependencies, ReplaceableResource } from './router.ts';
+import { assertSame, requestState } from './request.ts';
+import type { AdminApiDependencies, Resource } from './router.ts';
 
 const validateBody = createValidator(readSchema('put-rules'));
 
-export function createRuleHandlers({
-  host,
-  store,
-  newId,
-}: AdminApiDependencies): ReplaceableResource {
+export function createRuleHandlers({ host, store, newId }: AdminApiDependencies): Resource {
   return {
-    async get(ctx) {
+    async GET(ctx) {
       sendRules(ctx, await store.read(requestState(ctx).bucket));
     },
 
-    async put(ctx) {
+    async PUT(ctx) {
       const { principal, bucket } = requestState(ctx);
       const { rules } = validBody(ctx.request.body);
       const precondition = parseIfMatch(ifMatchHeader(ctx));
       const drafts = draftRules(rules, newId);
       const change = await host.withBucketLock(bucket.name, async (found) => {
-        const locked = assertOwned(found, principal);
+        const locked = assertSame(found, bucket);
         if (drafts.length > 0 && locked.versioning !== 'Enabled') {
           throw replicationError('VersioningNotEnabled');
         }

@@ -16,8 +16,8 @@ import { answerTarget, draftTargets, findMasksOfNewTargets } from '../model/targ
 import type { TargetDraft } from '../model/target.ts';
 import { auditTargets } from './audit.ts';
 import { ifMatchHeader, sendConfiguration } from './configuration-answers.ts';
-import { requestState } from './request.ts';
-import type { AdminApiDependencies, ReplaceableResource } from './router.ts';
+import { assertSame, requestState } from './request.ts';
+import type { AdminApiDependencies, Resource } from './router.ts';
 
 /** Whom the server would talk to at an endpoint. */
 export type JudgeEndpoint = (endpoint: Endpoint) => Promise<EndpointVerdict>;
@@ -34,18 +34,20 @@ export function createTargetHandlers({
   store,
   judgeEndpoint,
   newId,
-}: AdminApiDependencies): ReplaceableResource {
+}: AdminApiDependencies): Resource {
   return {
-    async get(ctx) {
+    async GET(ctx) {
       sendTargets(ctx, await store.read(requestState(ctx).bucket));
     },
 
-    async put(ctx) {
+    async PUT(ctx) {
       const { principal, bucket } = requestState(ctx);
       const { targets } = validBody(ctx.request.body);
       const precondition = parseIfMatch(ifMatchHeader(ctx));
       const drafts = await admit(draftTargets(targets, newId), principal, judgeEndpoint);
-      const change = await store.replaceTargets(bucket, drafts, precondition);
+      const change = await host.withBucketLock(bucket.name, (found) =>
+        store.replaceTargets(assertSame(found, bucket), drafts, precondition),
+      );
       auditTargets(host.logger, { requestId: requestId(ctx), principal, bucket }, drafts, change);
       sendTargets(ctx, change.after);
     },

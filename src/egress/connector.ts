@@ -48,8 +48,10 @@ export interface ConnectorOptions {
   readonly clock: ResolverClock;
   /** Certificates (PEM) trusted besides Mozilla's, for services under a private authority. */
   readonly certificateAuthorities?: readonly string[];
+  /** Ends attempts that are under way, as failures with the code `ABORT_ERR`. */
+  readonly signal: AbortSignal;
   /** Called with each socket that is handed out, and whether its address is public. */
-  readonly onSocket?: (socket: Socket, isPublic: boolean) => void;
+  readonly onSocket: (socket: Socket, isPublic: boolean) => void;
 }
 
 interface CheckedAddress {
@@ -60,10 +62,11 @@ interface CheckedAddress {
 /** A `connect` for undici's dispatchers; fails with a {@link ConnectFailure} and nothing else. */
 export function createGuardedConnector(options: ConnectorOptions): buildConnector.connector {
   return (_parameters, callback) => {
-    // The outcome is handed over outside of the promise: what undici throws in its callback is not ours to catch.
+    // Handed over outside of the promise (what undici throws in its callback is not ours to catch),
+    // yet in the same turn: undici would quietly connect again if the socket broke in between.
     connectGuarded(options).then(
-      (socket) => setImmediate(() => callback(null, socket)),
-      (error: unknown) => setImmediate(() => callback(asConnectFailure(error), null)),
+      (socket) => queueMicrotask(() => callback(null, socket)),
+      (error: unknown) => queueMicrotask(() => callback(asConnectFailure(error), null)),
     );
   };
 }
@@ -74,14 +77,15 @@ async function connectGuarded(options: ConnectorOptions): Promise<Socket> {
   let failure = new ConnectFailure('connect', 'ETIMEDOUT');
   for (const [index, { address, isPublic }] of addresses.entries()) {
     const remainingMs = deadlineMs - options.clock.nowMs();
+    if (options.signal.aborted) throw new ConnectFailure('connect', 'ABORT_ERR');
     if (remainingMs <= 0) break;
     const attempt = await dial(options, address, remainingMs / (addresses.length - index));
-    if (!(attempt instanceof ConnectFailure)) {
-      options.onSocket?.(attempt, isPublic);
+    if (!(attempt instanceof ConnectFailure) && !attempt.destroyed) {
+      options.onSocket(attempt, isPublic);
       return attempt;
     }
     // What got furthest tells the reader most.
-    if (failure.stage === 'connect') failure = attempt;
+    if (failure.stage === 'connect' && attempt instanceof ConnectFailure) failure = attempt;
   }
   throw failure;
 }
@@ -123,7 +127,8 @@ function dial(
     let stage: 'connect' | 'tls' = 'connect';
     const socket = secure ? openTls(options, address) : openTcp(options, address);
     const settle = (outcome: Socket | ConnectFailure): void => {
-      cancel();
+      cancelTimer();
+      options.signal.removeEventListener('abort', abort);
       if (outcome instanceof ConnectFailure) {
         socket.destroy();
       } else {
@@ -136,9 +141,11 @@ function dial(
       resolve(outcome);
     };
     const fail = (error: Error): void => settle(new ConnectFailure(stage, errorCode(error)));
-    const cancel = options.clock.after(timeoutMs, () =>
+    const abort = (): void => settle(new ConnectFailure(stage, 'ABORT_ERR'));
+    const cancelTimer = options.clock.after(timeoutMs, () =>
       settle(new ConnectFailure(stage, 'ETIMEDOUT')),
     );
+    options.signal.addEventListener('abort', abort);
     socket.on('error', fail);
     socket.once('connect', () => (stage = secure ? 'tls' : 'connect'));
     socket.once(secure ? 'secureConnect' : 'connect', () => settle(socket));

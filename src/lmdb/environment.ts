@@ -5,7 +5,8 @@
  * may have written records that this one would misread: the directory is made first, and the stamp
  * is compared before anything else is opened or written.
  */
-import { mkdirSync } from 'node:fs';
+import { accessSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { open, type Database, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
 
 const META = 'meta';
@@ -31,10 +32,13 @@ export interface Environment {
 }
 
 /**
- * @throws UnsupportedFormatError when the stamp is newer than `options.format`
+ * @throws UnsupportedFormatError when the stamp is newer than `options.format`; an error of code
+ *   ENOENT where there is nothing to read
  */
 export async function openEnvironment(options: EnvironmentOptions): Promise<Environment> {
-  if (options.readOnly !== true) mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  // A reader that lmdb lets make the directory would leave an empty one behind, with mode 0755.
+  if (options.readOnly === true) accessSync(join(options.directory, 'data.mdb'));
+  else mkdirSync(options.directory, { recursive: true, mode: 0o700 });
   // `permissionsMode` is missing from lmdb's types.
   const root = open({
     path: options.directory,

@@ -28,6 +28,17 @@ export const errors = {
     status: 400,
     reason: 'Rules need a bucket whose versioning status is Enabled; enable versioning first.',
   },
+  NoSuchTask: {
+    status: 404,
+    reason: 'There is no such task; it was delivered, or its rule or target is gone.',
+  },
+  NoSuchRule: { status: 404, reason: 'The bucket has no rule of that id.' },
+  NoSuchResync: { status: 404, reason: 'There was no resync of this rule yet.' },
+  ResyncInProgress: {
+    status: 409,
+    reason: 'A resync of this rule is running; wait for its end or cancel it.',
+  },
+  RuleNotEnabled: { status: 409, reason: 'Enable the rule first.' },
   ReplicationConfigurationNotFoundError: {
     status: 404,
     reason: 'The bucket has no replication configuration.',
@@ -36,6 +47,11 @@ export const errors = {
     status: 501,
     reason:
       'Set targets and rules with the JSON API under /api/v1/buckets/<bucket>/replication: credentials have no place in this document.',
+  },
+  InsufficientStorage: {
+    status: 503,
+    reason:
+      'The server’s disk is nearly full: objects of buckets that replicate are refused, deletions are not.',
   },
   ServiceUnavailable: { status: 503, reason: 'Replication is shutting down; try again later.' },
 } as const satisfies Record<string, ErrorKind>;

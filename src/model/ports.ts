@@ -95,7 +95,9 @@ export interface RuleGap {
 /** What became of a claim; every outcome is one transaction, fenced by the epoch. */
 export type ClaimOutcome =
   /**
-   * Removes the row and every row of its chain whose order is at most `upTo`, failed ones too.
+   * Removes the row and every row of its chain whose order is at most `upTo`, failed ones too; pending
+   * `resolve` rows stay, whatever `upTo` says, failed ones go. More than 256 rows go in several transactions, the
+   * claimed one in the last.
    * `verifyAt`: an earlier request may still be applied late; look again then.
    */
   | { readonly kind: 'complete'; readonly upTo: number; readonly verifyAt: number | null }
@@ -113,6 +115,8 @@ export type ClaimOutcome =
   | { readonly kind: 'release'; readonly compareFirst: boolean };
 
 export interface ResyncJob {
+  /** Names this run: a later one of the same rule has a higher number. */
+  readonly run: number;
   readonly bucket: BucketRef;
   readonly ruleId: string;
   readonly incarnation: number;
@@ -191,9 +195,12 @@ export interface Outbox {
     limit: number,
   ): Promise<readonly Row[]>;
   findRow(bucket: BucketRef, sequence: number): Promise<Row | null>;
-  /** Makes the row due now with no attempts behind it; null where there is none. Durable. */
+  /**
+   * Makes the row due now with no attempts behind it; null where there is none. A row in flight stays
+   * as it is; one that looks for a late request stays due when it was. Durable.
+   */
   retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null>;
-  /** The same for all that match; returns how many. Durable. */
+  /** The same for all that match, in batches; returns how many were not in flight. Durable. */
   retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number>;
   queueStatus(bucket: BucketRef): Promise<QueueStatus>;
 
@@ -203,10 +210,12 @@ export interface Outbox {
   cancelResync(bucket: BucketRef, ruleId: string, now: number): Promise<boolean>;
   runningResyncs(): Promise<readonly ResyncJob[]>;
   /**
-   * Enqueues a `resolve` row for each key and moves the cursor, in one transaction; with `done` the
-   * job is completed and the rule's gap cleared (unless a delete was lost, or it began later).
+   * Enqueues a `resolve` row for each key that has the rule's prefix and moves the cursor (null leaves
+   * it), in one transaction; with `done` the job is completed and the rule's gap cleared (unless a
+   * delete was lost, or events were dropped since the job began). A disabled rule's job is cancelled.
    *
-   * @returns the job as it is now; one that was cancelled meanwhile enqueues nothing
+   * @returns the job as it is now; one that was cancelled meanwhile enqueues nothing; null where the
+   *   rule is gone or another run has begun
    */
   advanceResync(
     epoch: number,
@@ -217,9 +226,17 @@ export interface Outbox {
     now: number,
   ): Promise<ResyncJob | null>;
 
-  /** Removes rows that no rule is left for, failed rows that are too old, and rows of other bucket ids; true while more may be left. */
+  /**
+   * Removes at most 256 rows that no rule is left for (also because the bucket has another id) or
+   * that failed 7 days ago, and lets rows under enabled rules overtake rows under disabled ones;
+   * true while more may be left. Rows in flight stay until their claim ends. Nothing expires in the
+   * store's first hour.
+   */
   sweep(epoch: number, now: number): Promise<boolean>;
-  /** Brings every nextAttemptAt that is more than an hour ahead back to an hour ahead. */
+  /**
+   * Brings the nextAttemptAt of heads that are more than an hour ahead back to an hour ahead. Rows
+   * behind them are brought back when they become heads.
+   */
   clampSchedules(epoch: number, now: number): Promise<void>;
   /** Told after each commit of this or another process that may have made work; returns the way to stop. */
   subscribe(listener: () => void): () => void;

@@ -4,6 +4,7 @@
  * Only this file of the server reads the environment, the clock and signals. What people need goes
  * to stdout, the JSON log to stderr; a generated password is printed and never logged.
  */
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Logger } from '../host.ts';
 import { announce } from './announcement.ts';
@@ -11,8 +12,9 @@ import { readConfiguration, UsageError } from './configuration.ts';
 import { HOST_API_VERSION } from './host.ts';
 import { INTERNAL_ROUTES } from './internal-api/router.ts';
 import { createLogger } from './log.ts';
-import { noObjects, noS3 } from './no-objects.ts';
+import { ObjectStore } from './objects/object-store.ts';
 import { loadPlugin } from './plugin-loader.ts';
+import { createS3Middleware } from './s3/router.ts';
 import { attachToServer } from './s3/server-events.ts';
 import { startStorageServer } from './storage-server.ts';
 
@@ -47,14 +49,32 @@ export async function serve(args: readonly string[]): Promise<void> {
     hostApiVersion: HOST_API_VERSION,
     reservedRoutes: INTERNAL_ROUTES,
   });
+  const clock = (): number => Date.now();
   const stopRequested = nextStopSignal();
   const server = await startStorageServer(configuration, plugin, {
     logger,
-    clock: () => Date.now(),
+    clock,
     monotonicMs: () => performance.now(),
     attach: attachToServer,
-    openObjects: async () => noObjects,
-    createS3: () => noS3,
+    openObjects: (database, buckets) =>
+      ObjectStore.open({
+        root: database.root,
+        buckets: buckets.records,
+        dataDirectory: configuration.dataDirectory,
+        clock,
+        randomBytes,
+      }),
+    createS3: ({ accounts, ...parts }) =>
+      createS3Middleware({
+        ...parts,
+        region: configuration.region,
+        clock,
+        logger,
+        principalOf(userId) {
+          const user = accounts.find(userId);
+          return user === null ? null : { userId: user.id, isAdmin: user.isAdmin };
+        },
+      }),
   });
   const { id, version } = plugin.manifest;
   logger.info({ url: server.url, plugin: id, pluginVersion: version }, 'serving');

@@ -37,6 +37,8 @@ const PRIVATE_DIRECTORY = 0o700;
 /** What the server needs of its object store beyond serving S3. */
 export interface ServerObjects extends HostObjects, BucketContents {
   replicateThrough(replication: Pick<Plugin, 'announce'>): void;
+  /** Waits for what it still does in the background. */
+  close(): Promise<void>;
 }
 
 /** What an S3 API is made of. */
@@ -124,6 +126,7 @@ async function openParts<Objects extends ServerObjects>(
   const tokens = new Tokens({ secret: tokenSecret(configuration, logger), clock });
   const authenticator = new Authenticator({ accounts, tokens });
   const objects = await dependencies.openObjects(database, buckets);
+  closers.push(() => objects.close());
   const host = createHost({ logger, dataDirectory, authenticator, buckets, objects });
   const plugin = await loadedPlugin.activate(host);
   closers.push(() => plugin.close());

@@ -23,22 +23,36 @@ import type { ConfigurationChange, ConfigurationStore } from '../model/ports.ts'
 import type { RuleDraft } from '../model/rule.ts';
 import type { TargetDraft } from '../model/target.ts';
 import type { Keyring } from '../sealing/keyring.ts';
+import type { CommitFeed } from './commit-feed.ts';
+import { noteChange } from './configuration-cache.ts';
+import { applyConsequences } from './consequences.ts';
 import type { Tables } from './tables.ts';
 
 const REVISION = 'revision';
 const LIST_MAX = 256;
 const READER_CHECK_INTERVAL_MS = 60 * 60 * 1000;
 
+export interface ConfigurationStoreOptions {
+  /** Told of each change. */
+  readonly feed?: CommitFeed;
+  /** Milliseconds since the epoch; by default the system's clock. */
+  readonly now?: () => number;
+}
+
 export class LmdbConfigurationStore implements ConfigurationStore {
   readonly #tables: Tables;
   readonly #keyring: Keyring;
+  readonly #feed: CommitFeed | undefined;
+  readonly #now: () => number;
   readonly #running = new Set<Promise<unknown>>();
   readonly #readerCheck: NodeJS.Timeout;
   #closed: Promise<void> | undefined;
 
-  constructor(tables: Tables, keyring: Keyring) {
+  constructor(tables: Tables, keyring: Keyring, options: ConfigurationStoreOptions = {}) {
     this.#tables = tables;
     this.#keyring = keyring;
+    this.#feed = options.feed;
+    this.#now = options.now ?? Date.now;
     // A reader that died without closing keeps its snapshot's pages from being used again.
     this.#readerCheck = setInterval(() => tables.root.readerCheck(), READER_CHECK_INTERVAL_MS);
     this.#readerCheck.unref();
@@ -77,9 +91,11 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   async removeBucket(bucket: BucketRef): Promise<void> {
     const { configurations, hints } = this.#tables;
     await this.#write(() => {
-      if (configurations.get(bucket.name)?.bucketId !== bucket.id) return;
+      const stored = configurations.get(bucket.name);
+      if (stored?.bucketId !== bucket.id) return;
       configurations.removeSync(bucket.name);
       hints.removeSync(bucket.name);
+      applyConsequences(this.#tables, bucket.name, stored, undefined, this.#now());
     });
   }
 
@@ -148,6 +164,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
       const next = change(current, revision);
       this.#put(bucket.name, next);
       meta.putSync(REVISION, revision);
+      applyConsequences(this.#tables, bucket.name, stored, next, this.#now());
       return { before: withoutSecrets(current), after: withoutSecrets(next) };
     });
   }
@@ -184,6 +201,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
         }
       });
       this.#put(bucket.name, { ...stored, targets });
+      noteChange(this.#tables);
     });
   }
 
@@ -202,6 +220,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   async #commit<T>(work: () => T): Promise<T> {
     const result = await this.#tables.root.childTransaction(work);
     await this.#tables.root.flushed;
+    this.#feed?.tell();
     return result;
   }
 

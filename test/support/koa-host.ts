@@ -27,6 +27,8 @@ export interface LogLine extends Record<string, unknown> {
 export interface KoaHostOptions {
   readonly dataDirectory: string;
   readonly pluginOptions?: unknown;
+  /** Buckets that live already, for instance those of a host that was stopped. */
+  readonly buckets?: ReadonlyMap<string, Bucket>;
   readonly system?: Partial<SystemDependencies>;
 }
 
@@ -61,7 +63,7 @@ export interface RequestOptions {
 }
 
 export async function startKoaHost(options: KoaHostOptions): Promise<KoaHost> {
-  const buckets = new Map<string, Bucket>();
+  const buckets = new Map(options.buckets);
   const logs: LogLine[] = [];
   const principals = new Map(knownPrincipals);
   const host = createHost(options.dataDirectory, { buckets, principals, logs });

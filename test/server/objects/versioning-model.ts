@@ -26,9 +26,13 @@ export interface ModelPage {
 }
 
 export class VersioningModel {
-  versioning: VersioningStatus = 'Disabled';
+  versioning: VersioningStatus;
   /** Of each key, the newest first. */
   readonly #versions = new Map<string, ModelVersion[]>();
+
+  constructor(versioning: VersioningStatus) {
+    this.versioning = versioning;
+  }
 
   of(key: string): readonly ModelVersion[] {
     return this.#versions.get(key) ?? [];

@@ -146,6 +146,28 @@ describe('refused uploads', () => {
     assert.match(answer, /\r\nconnection: close\r\n/i);
   });
 
+  it('do not reset a client that sends to the end before it reads', async () => {
+    const length = 4 * 1024 * 1024;
+    const head = await signedHead({
+      ...put({}),
+      path: '/missing-bucket/k',
+      unsignedHeaders: { 'content-length': `${length}` },
+    });
+    const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
+    const errors: Error[] = [];
+    socket.on('error', (error) => errors.push(error));
+    socket.write(head);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    assertError(answer.toString('latin1'), 404, 'NoSuchBucket');
+    const ended = once(socket, 'end');
+    for (let sent = 0; sent < length; sent += length / 4) {
+      await new Promise((resolve) => socket.write(Buffer.alloc(length / 4), resolve));
+    }
+    await ended;
+    assert.deepEqual(errors, []);
+    socket.destroy();
+  });
+
   it('are answered before the body where the client waits for 100', async () => {
     const head = await signedHead({
       ...put({}),

@@ -1,0 +1,239 @@
+/**
+ * One try of one claimed row: looks at the source, decides, compares where a former try may have
+ * arrived already, and sends. The result is a value; what becomes of the row and of the lane follows
+ * from it elsewhere (claim-outcome.ts, lane.ts).
+ */
+import type { TargetClient } from '../egress/target-client.ts';
+import { SourceFailure } from '../egress/request-body.ts';
+import type { ObjectHead, ObjectRef } from '../host.ts';
+import type { RequestFailure, RequestResult } from '../model/delivery.ts';
+import type { Claim, UploadState } from '../model/row.ts';
+import type { Rule } from '../model/rule.ts';
+import {
+  isSameObject,
+  partRange,
+  planTransfer,
+  predictMultipartEtag,
+  type TransferPlan,
+} from '../model/transfer-plan.ts';
+import type { ByteBudget } from './byte-budget.ts';
+import { decide } from './decision.ts';
+import { discardUpload, sendMultipart, type Sent } from './multipart.ts';
+import { readBytes, readCurrent, readHead, readMd5, type SourceHost } from './source.ts';
+
+export interface DeliveryContext {
+  readonly host: SourceHost;
+  readonly client: TargetClient;
+  /** Those of the row's rules that are there and enabled. */
+  readonly rules: readonly Rule[];
+  /** Durable enough when it resolves: committed before the first part is sent. */
+  readonly storeUpload: (upload: UploadState | null) => Promise<void>;
+  /** The lane's memory for bodies. */
+  readonly memory: ByteBudget;
+  /** For parts in parallel, beyond the connection that the claim itself has. */
+  readonly extraConnections: { tryTake(): boolean; release(): void };
+  /** Aborts when the lane has to stop now. */
+  readonly signal: AbortSignal;
+}
+
+export type Delivery =
+  | {
+      readonly kind: 'delivered';
+      readonly upTo: number;
+      /** Whether the target had it already. */
+      readonly wasThere: boolean;
+      readonly bytes: number;
+      readonly tagsRefused: boolean;
+    }
+  /** The target shall stay as it is; it was not asked. */
+  | { readonly kind: 'nothing'; readonly upTo: number }
+  /** The version is gone at the source. */
+  | { readonly kind: 'gone' }
+  /** No enabled rule wants the row any longer. */
+  | { readonly kind: 'unwanted' }
+  | { readonly kind: 'source-failed' }
+  | {
+      readonly kind: 'failed';
+      readonly failure: RequestFailure;
+      readonly upload: UploadState | null;
+    };
+
+/** @throws only what storing an upload id throws */
+export async function deliver(claim: Claim, context: DeliveryContext): Promise<Delivery> {
+  try {
+    return await deliverDecided(claim, context);
+  } catch (error) {
+    if (error instanceof SourceFailure) return { kind: 'source-failed' };
+    throw error;
+  }
+}
+
+async function deliverDecided(claim: Claim, context: DeliveryContext): Promise<Delivery> {
+  const { row } = claim;
+  const { rules, host } = context;
+  if (rules.length === 0) return { kind: 'unwanted' };
+  const { bucket } = row.lane;
+  const current = await readCurrent(host, { bucket, key: row.key });
+  const replicateDeletes = rules.some((rule) => rule.replicateDeletes);
+  const decision = decide(claim, current, replicateDeletes);
+  const wantedVersion = decision.kind === 'put' ? decision.versionId : null;
+  if (row.upload !== null && row.upload.versionId !== wantedVersion) {
+    await discardUpload(row.key, row.upload, context);
+  }
+  switch (decision.kind) {
+    case 'nothing':
+      return { kind: 'nothing', upTo: decision.upTo };
+    case 'delete':
+      return sendDelete(claim, decision.upTo, context);
+    case 'put':
+      return sendPut(
+        claim,
+        { bucket, key: row.key, versionId: decision.versionId },
+        decision.upTo,
+        {
+          ...context,
+          known: current?.versionId === decision.versionId ? current : null,
+        },
+      );
+  }
+}
+
+async function sendDelete(
+  { row }: Claim,
+  upTo: number,
+  { client, signal }: DeliveryContext,
+): Promise<Delivery> {
+  const done = { kind: 'delivered', upTo, bytes: 0, tagsRefused: false } as const;
+  if (row.compareFirst) {
+    const head = await client.headObject(row.key, { signal });
+    if (!head.ok) return failed(head.failure, null);
+    if (!head.value.exists) return { ...done, wasThere: true };
+  }
+  const result = await client.deleteObject(row.key, { signal });
+  return result.ok ? { ...done, wasThere: false } : failed(result.failure, null);
+}
+
+interface PutContext extends DeliveryContext {
+  /** The head, where it was read already. */
+  readonly known: ObjectHead | null;
+}
+
+async function sendPut(
+  { row }: Claim,
+  ref: ObjectRef,
+  upTo: number,
+  context: PutContext,
+): Promise<Delivery> {
+  const object = context.known ?? (await readHead(context.host, ref));
+  if (object === null) return { kind: 'gone' };
+  const plan = planTransfer(object.size);
+  const done = { kind: 'delivered', upTo } as const;
+  if (row.compareFirst) {
+    const compared = await compare(ref, object, plan, context);
+    if (compared === null) return { kind: 'gone' };
+    if (!compared.ok) return failed(compared.failure, row.upload);
+    if (compared.value) {
+      if (row.upload !== null) await discardUpload(row.key, row.upload, context);
+      return { ...done, wasThere: true, bytes: 0, tagsRefused: false };
+    }
+  }
+  const sent = await send(row.upload, ref, object, plan, context);
+  switch (sent.kind) {
+    case 'gone':
+      return sent;
+    case 'failed':
+      return failed(sent.failure, sent.upload);
+    case 'sent':
+      return { ...done, wasThere: false, bytes: object.size, tagsRefused: sent.tagsRefused };
+  }
+}
+
+async function send(
+  upload: UploadState | null,
+  ref: ObjectRef,
+  object: ObjectHead,
+  plan: TransferPlan,
+  context: DeliveryContext,
+): Promise<Sent> {
+  switch (plan.kind) {
+    case 'single':
+      return sendSingle(ref, object, context);
+    case 'multipart': {
+      const isSamePlan =
+        upload?.versionId === object.versionId && upload.partBytes === plan.partBytes;
+      if (upload?.versionId === object.versionId && !isSamePlan) {
+        await discardUpload(ref.key, upload, context);
+      }
+      return sendMultipart(ref, object, plan, isSamePlan ? upload : null, context);
+    }
+    case 'tooLarge':
+      return {
+        kind: 'failed',
+        failure: { stage: 'unsendable', ambiguous: false },
+        upload: null,
+      };
+  }
+}
+
+async function sendSingle(
+  ref: ObjectRef,
+  object: ObjectHead,
+  { host, client, memory, signal }: DeliveryContext,
+): Promise<Sent> {
+  const giveBack = await memory.take(object.size);
+  try {
+    const body = await readBytes(host, ref, object.size);
+    if (body === null) return { kind: 'gone' };
+    const result = await client.putObject(ref.key, object, body, { signal });
+    return result.ok
+      ? { kind: 'sent', tagsRefused: result.value.tagsRefused }
+      : { kind: 'failed', failure: result.failure, upload: null };
+  } finally {
+    giveBack();
+  }
+}
+
+/** Whether the target has exactly this version; null where the version is gone meanwhile. */
+async function compare(
+  ref: ObjectRef,
+  object: ObjectHead,
+  plan: TransferPlan,
+  context: DeliveryContext,
+): Promise<RequestResult<boolean> | null> {
+  const head = await context.client.headObject(ref.key, { signal: context.signal });
+  if (!head.ok) return head;
+  if (!head.value.exists || head.value.size !== object.size) return { ok: true, value: false };
+  const { etag } = head.value;
+  if (etag === null) return { ok: true, value: false };
+  // Every byte of the object may have to be read to tell its ETag there: only if all else fits.
+  if (!isSameObject(head.value, object, etag)) return { ok: true, value: false };
+  const predicted = await predictEtag(ref, object, plan, etag, context.host);
+  if (predicted === null) return null;
+  return { ok: true, value: isSameObject(head.value, object, predicted) };
+}
+
+/** The ETag that our own way of sending makes, or '' for one that cannot be `shown`; null: gone. */
+async function predictEtag(
+  ref: ObjectRef,
+  object: ObjectHead,
+  plan: TransferPlan,
+  shown: string,
+  host: SourceHost,
+): Promise<string | null> {
+  if (plan.kind === 'single') {
+    if (/^[0-9a-f]{32}$/i.test(object.etag)) return object.etag;
+    return (await readMd5(host, ref))?.toString('hex') ?? null;
+  }
+  if (plan.kind === 'tooLarge' || !shown.endsWith(`-${plan.partCount}`)) return '';
+  const md5s: Buffer[] = [];
+  for (let part = 1; part <= plan.partCount; part++) {
+    const md5 = await readMd5(host, ref, partRange(object.size, plan.partBytes, part));
+    if (md5 === null) return null;
+    md5s.push(md5);
+  }
+  return predictMultipartEtag(md5s);
+}
+
+function failed(failure: RequestFailure, upload: UploadState | null): Delivery {
+  return { kind: 'failed', failure, upload };
+}

@@ -1,0 +1,45 @@
+/** What the engine is given, and what it tells about itself. */
+import type { TargetClient } from '../egress/target-client.ts';
+import type { Host } from '../host.ts';
+import type { ConfigurationStore, Outbox, TargetAccess } from '../model/ports.ts';
+import type { LastError } from '../model/row.ts';
+import type { EngineClock } from './clock.ts';
+
+/** `low`: replicated puts are refused; `critical`: the store drops events and sets gaps. */
+export type DiskState = 'ok' | 'low' | 'critical';
+
+export type UsableTarget = Extract<TargetAccess, { kind: 'usable' }>;
+
+export interface EngineOptions {
+  readonly host: Pick<Host, 'findBucket' | 'openObject' | 'headCurrent' | 'listCurrent' | 'logger'>;
+  readonly outbox: Outbox;
+  readonly configurations: Pick<ConfigurationStore, 'read' | 'mayReplicate'>;
+  /** Makes the connections of one lane; nothing is connected before the first request. */
+  readonly connectTarget: (access: UsableTarget) => TargetClient;
+  readonly clock: EngineClock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly diskState: () => DiskState;
+}
+
+/** What the admin API shows of a lane; `standby` where another process delivers. */
+export interface LaneStatus {
+  readonly state: 'idle' | 'delivering' | 'paused' | 'open' | 'probing' | 'standby';
+  /** Milliseconds since the epoch: when the next probe is due; null unless `state` is open. */
+  readonly retryAt: number | null;
+  /** Of the lane's last failed request; null since the last success. */
+  readonly lastError: LastError | null;
+  /** What the target refuses and objects are delivered without. */
+  readonly degraded: readonly 'tags'[];
+}
+
+/** Since the process started; plain numbers for metrics. */
+export interface EngineCounters {
+  readonly deliveries: number;
+  /** Bytes of bodies delivered. */
+  readonly deliveredBytes: number;
+  readonly failures: number;
+  /** Lanes whose breaker is open or probing now. */
+  readonly openBreakers: number;
+  readonly inFlight: number;
+}

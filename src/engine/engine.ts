@@ -1,0 +1,175 @@
+/**
+ * The replication engine, composed: write path, leadership, and the term of the leader with its
+ * lanes, settlement, resyncs and upkeep.
+ *
+ *     created ──start──▶ started (standby or leading, leadership.ts) ──close──▶ closing ──▶ closed
+ *
+ * Every process announces and commits, also before `start`; only the leader delivers. Closing lets
+ * what is in flight end for a while, then ends it and gives the claims back; writes that wait for a
+ * synchronous rule are let go at once. Nothing is lost: what is not delivered is in the store.
+ */
+import type { AnnouncedWrite, Announcement } from '../host.ts';
+import type { ClaimOutcome } from '../model/ports.ts';
+import type { LaneRef, Row } from '../model/row.ts';
+import { ClockWatch } from './clock-watch.ts';
+import type { EngineCounters, EngineOptions, LaneStatus } from './engine-types.ts';
+import { Leadership } from './leadership.ts';
+import { SynchronousWrites } from './synchronous-writes.ts';
+import { Term } from './term.ts';
+import { WritePath } from './write-path.ts';
+
+export type {
+  DiskState,
+  EngineCounters,
+  EngineOptions,
+  LaneStatus,
+  UsableTarget,
+} from './engine-types.ts';
+
+/** How long transfers in flight may take to end when the process closes. */
+const CLOSE_LIMIT_MS = 10_000;
+
+const STANDBY: LaneStatus = { state: 'standby', retryAt: null, lastError: null, degraded: [] };
+
+type State = 'created' | 'started' | 'closing' | 'closed';
+
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #leadership: Leadership;
+  readonly #synchronous: SynchronousWrites;
+  readonly #writePath: WritePath;
+  readonly #clockWatch: ClockWatch;
+  #state: State = 'created';
+  #term: Term | null = null;
+  #unsubscribe: (() => void) | null = null;
+  #closed: Promise<void> | null = null;
+  #deliveries = 0;
+  #deliveredBytes = 0;
+  #failures = 0;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    const { outbox, configurations, clock, host, diskState } = options;
+    const { logger } = host;
+    this.#leadership = new Leadership({
+      outbox,
+      clock,
+      logger,
+      onGained: (epoch) => this.#beginTerm(epoch),
+      onLost: (isClosing) => this.#endTerm(isClosing),
+    });
+    this.#synchronous = new SynchronousWrites({
+      outbox,
+      configurations,
+      clock,
+      isLeading: () => this.leading,
+      isPrompt: (lane, key) => this.#term?.lanes.find(lane)?.isPrompt(key) ?? true,
+    });
+    this.#writePath = new WritePath({
+      outbox,
+      configurations,
+      clock,
+      diskState,
+      logger,
+      onEnqueued: (rows) => rows.forEach(({ lane }) => this.#term?.notify(lane)),
+      waitFor: (rows) => this.#synchronous.wait(rows),
+    });
+    this.#clockWatch = new ClockWatch(clock, () => void this.#term?.clampSchedules());
+  }
+
+  /** Starts to compete for the lease and, once it is held, to deliver. Returns at once. */
+  start(): void {
+    if (!this.#enter('started')) return;
+    this.#unsubscribe = this.#options.outbox.subscribe(() => this.wake());
+    this.#clockWatch.start();
+    this.#leadership.start();
+  }
+
+  /** The host's hook. @throws ApiError InsufficientStorage or ServiceUnavailable, as a rejection */
+  announce(writes: readonly AnnouncedWrite[]): Promise<Announcement> {
+    return this.#writePath.announce(writes);
+  }
+
+  /** Looks for work and for changed configurations soon; the outbox's `subscribe` calls it too. */
+  wake(): void {
+    this.#term?.wake();
+  }
+
+  /** A retry was asked for: closes the lane's breaker and looks for due rows. */
+  retryLane(lane: LaneRef): void {
+    this.#term?.retryLane(lane);
+  }
+
+  laneStatus(lane: LaneRef): LaneStatus {
+    return this.#term?.lanes.status(lane) ?? STANDBY;
+  }
+
+  /** Whether this process holds the lease, as far as it knows. */
+  get leading(): boolean {
+    return this.#term !== null;
+  }
+
+  counters(): EngineCounters {
+    return {
+      deliveries: this.#deliveries,
+      deliveredBytes: this.#deliveredBytes,
+      failures: this.#failures,
+      ...(this.#term?.lanes.count() ?? { openBreakers: 0, inFlight: 0 }),
+    };
+  }
+
+  /** Waits for transfers in flight (10 s at most), gives claims back, releases waiting writes. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    const wasStarted = this.#state === 'started';
+    this.#enter('closing');
+    this.#writePath.close();
+    this.#synchronous.close();
+    this.#unsubscribe?.();
+    this.#clockWatch.stop();
+    if (wasStarted) await this.#leadership.stop();
+    this.#enter('closed');
+  }
+
+  /** The one gate for changes of state; false where the change is not one of the diagram. */
+  #enter(state: State): boolean {
+    const before = {
+      created: [],
+      started: ['created'],
+      closing: ['created', 'started'],
+      closed: ['closing'],
+    };
+    if (!(before[state] as readonly State[]).includes(this.#state)) return false;
+    this.#state = state;
+    return true;
+  }
+
+  #beginTerm(epoch: number): void {
+    this.#term = new Term({
+      ...this.#options,
+      epoch,
+      onOutcome: (row, outcome, bytes) => this.#note(row, outcome, bytes),
+      onLeaseLost: () => this.#leadership.lost(epoch),
+    });
+    this.#term.start();
+  }
+
+  async #endTerm(isClosing: boolean): Promise<void> {
+    const term = this.#term;
+    this.#term = null;
+    await term?.stop(isClosing ? CLOSE_LIMIT_MS : 0);
+  }
+
+  #note(row: Row, outcome: ClaimOutcome, bytes: number): void {
+    if (outcome.kind === 'complete') {
+      this.#deliveries += 1;
+      this.#deliveredBytes += bytes;
+    }
+    if (outcome.kind === 'retry' || outcome.kind === 'fail') this.#failures += 1;
+    this.#synchronous.settled(row, outcome);
+  }
+}

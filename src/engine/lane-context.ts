@@ -1,0 +1,22 @@
+/** What lanes share, for as long as this process holds the lease. */
+import type { Row } from '../model/row.ts';
+import type { ClaimOutcome } from '../model/ports.ts';
+import type { LaneRef } from '../model/row.ts';
+import type { LaneSlots } from './connection-slots.ts';
+import type { EngineOptions } from './engine-types.ts';
+
+export interface LaneContext extends Pick<
+  EngineOptions,
+  'outbox' | 'configurations' | 'connectTarget' | 'clock' | 'random' | 'host'
+> {
+  readonly epoch: number;
+  /** Monotonic milliseconds: when this process took the lease. */
+  readonly leadingSince: number;
+  readonly logger: EngineOptions['host']['logger'];
+  /** Null where the bucket is gone. */
+  joinSlots(lane: LaneRef, onFree: () => void): Promise<LaneSlots | null>;
+  /** The outcome is committed; `bytes` is what was delivered. */
+  onOutcome(row: Row, outcome: ClaimOutcome, bytes: number): void;
+  /** Another process leads now. */
+  onLeaseLost(): void;
+}

@@ -1,0 +1,122 @@
+/**
+ * All lanes of the server, for as long as this process holds the lease: makes them when rows appear,
+ * wakes them, and lets them go when they have been idle.
+ *
+ * Rows of this process name their lane at once (`notify`). Other commits only say that something
+ * changed (`wake`): then every lane with rows is asked, at most ten times a second.
+ */
+import type { LaneRef } from '../model/row.ts';
+import { Lane } from './lane.ts';
+import type { LaneContext } from './lane-context.ts';
+import type { LaneStatus } from './engine-types.ts';
+import { isLeaseLost } from './lease-lost.ts';
+import { pause } from './clock.ts';
+
+const SCAN_INTERVAL_MS = 100;
+const IDLE_MAX_MS = 60_000;
+/** After being told to end, deliveries have so long to give their claims back. */
+const GIVE_BACK_MS = 2_000;
+
+export class Lanes {
+  readonly #context: LaneContext;
+  readonly #lanes = new Map<string, Lane>();
+  #isStopped = false;
+  #isScanning = false;
+  #scanAgain = false;
+  #cancelScan: (() => void) | null = null;
+
+  constructor(context: LaneContext) {
+    this.#context = context;
+  }
+
+  /** A row of the lane was enqueued, or is wanted again now. */
+  notify(ref: LaneRef): void {
+    if (!this.#isStopped) this.#lane(ref).notify();
+  }
+
+  retry(ref: LaneRef): void {
+    if (!this.#isStopped) this.#lane(ref).retry();
+  }
+
+  /** Something was committed that may concern any lane. */
+  wake(): void {
+    this.#scanAgain = true;
+    if (this.#isScanning || this.#cancelScan !== null || this.#isStopped) return;
+    this.#isScanning = true;
+    void this.#scan();
+  }
+
+  find(ref: LaneRef): Lane | undefined {
+    return this.#lanes.get(nameOf(ref));
+  }
+
+  status(ref: LaneRef): LaneStatus {
+    return (
+      this.find(ref)?.status() ?? { state: 'idle', retryAt: null, lastError: null, degraded: [] }
+    );
+  }
+
+  count(): { readonly openBreakers: number; readonly inFlight: number } {
+    let openBreakers = 0;
+    let inFlight = 0;
+    for (const lane of this.#lanes.values()) {
+      openBreakers += lane.isBroken ? 1 : 0;
+      inFlight += lane.inFlight;
+    }
+    return { openBreakers, inFlight };
+  }
+
+  /** Closes the connections of lanes that have had nothing to do. */
+  async retireIdle(): Promise<void> {
+    for (const [name, lane] of this.#lanes) {
+      if (lane.idleMs() < IDLE_MAX_MS) continue;
+      this.#lanes.delete(name);
+      await lane.stop();
+    }
+  }
+
+  /**
+   * Claims nothing more, lets what is in flight end for at most `limitMs`, then ends it. What has not
+   * even then ended keeps its claim, and is compared first by whoever leads next.
+   */
+  async stop(limitMs: number): Promise<void> {
+    this.#isStopped = true;
+    this.#cancelScan?.();
+    const lanes = [...this.#lanes.values()];
+    const stopped = Promise.all(lanes.map((lane) => lane.stop()));
+    await Promise.race([stopped, pause(this.#context.clock, limitMs)]);
+    for (const lane of lanes) lane.interrupt();
+    await Promise.race([stopped, pause(this.#context.clock, GIVE_BACK_MS)]);
+  }
+
+  async #scan(): Promise<void> {
+    this.#scanAgain = false;
+    try {
+      const refs = await this.#context.outbox.lanes();
+      // Lanes with an open breaker too: the target may have been corrected.
+      for (const ref of refs) this.notify(ref);
+    } catch (error) {
+      if (isLeaseLost(error)) this.#context.onLeaseLost();
+      else this.#context.logger.warn({ err: error }, 'the lanes with work could not be listed');
+    }
+    this.#isScanning = false;
+    if (this.#isStopped) return;
+    this.#cancelScan = this.#context.clock.after(SCAN_INTERVAL_MS, () => {
+      this.#cancelScan = null;
+      if (this.#scanAgain) this.wake();
+    });
+  }
+
+  #lane(ref: LaneRef): Lane {
+    const name = nameOf(ref);
+    const known = this.#lanes.get(name);
+    if (known !== undefined) return known;
+    const lane = new Lane(ref, this.#context);
+    this.#lanes.set(name, lane);
+    return lane;
+  }
+}
+
+function nameOf({ bucket, targetId }: LaneRef): string {
+  return `${bucket.id}\n${targetId}`;
+}

@@ -1,0 +1,243 @@
+/**
+ * Sends one large version in parts, several at a time.
+ *
+ * The upload's id is stored before the first part, so that a crash leaves no unknown upload behind:
+ * the next try resumes what ListParts knows, where version and part size are the same, and aborts it
+ * otherwise. A part that is there already is used only if its ETag is the MD5 of our own bytes: it
+ * may have been damaged on its way.
+ */
+import type { RequestFailure, RequestResult } from '../model/delivery.ts';
+import type { UploadState } from '../model/row.ts';
+import {
+  isSameObject,
+  partRange,
+  predictMultipartEtag,
+  type TransferPlan,
+} from '../model/transfer-plan.ts';
+import type { ListedPart, UploadRef } from '../egress/target-multipart.ts';
+import type { ObjectHead, ObjectRef } from '../host.ts';
+import type { DeliveryContext } from './deliver.ts';
+import { rangeSource, readBytes, readMd5 } from './source.ts';
+
+/** Parts of one object in flight; the lane's byte budget bounds what they hold together. */
+const PARALLEL_PARTS_MAX = 4;
+/** Larger parts are streamed: read once to be hashed and once to be sent. */
+const PART_IN_MEMORY_BYTES_MAX = 16 * 1024 * 1024;
+/** What a streamed part holds, about: its slices and the socket's buffers. */
+const STREAMED_PART_BYTES = 1024 * 1024;
+/** After these the upload is of no more use. */
+const UPLOAD_LOST_CODES: ReadonlySet<string> = new Set([
+  'NoSuchUpload',
+  'InvalidPart',
+  'InvalidPartOrder',
+]);
+
+export type MultipartPlan = Extract<TransferPlan, { kind: 'multipart' }>;
+
+export type Sent =
+  | { readonly kind: 'sent'; readonly tagsRefused: boolean }
+  /** The version was removed from the source meanwhile. */
+  | { readonly kind: 'gone' }
+  | {
+      readonly kind: 'failed';
+      readonly failure: RequestFailure;
+      /** What the next try may resume. */
+      readonly upload: UploadState | null;
+    };
+
+interface Part {
+  readonly partNumber: number;
+  readonly etag: string;
+  readonly md5: Buffer;
+}
+
+type PartsSent =
+  | { readonly kind: 'parts'; readonly parts: readonly Part[] }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'failed'; readonly failure: RequestFailure };
+
+interface Job {
+  readonly ref: ObjectRef;
+  readonly object: ObjectHead;
+  readonly plan: MultipartPlan;
+  readonly upload: UploadRef;
+  readonly listed: ReadonlyMap<number, ListedPart>;
+}
+
+/**
+ * @param known the upload that the row carries; already known to be of this version and part size
+ * @throws SourceFailure, and what storing the upload id throws
+ */
+export async function sendMultipart(
+  ref: ObjectRef,
+  object: ObjectHead,
+  plan: MultipartPlan,
+  known: UploadState | null,
+  context: DeliveryContext,
+): Promise<Sent> {
+  const begun = await beginUpload(ref, object, plan, known, context);
+  if (begun.kind === 'failed') return begun;
+  const { state, listed, tagsRefused } = begun;
+  const upload = { key: ref.key, uploadId: state.uploadId };
+  const job = { ref, object, plan, upload, listed };
+  const sent = await sendParts(job, context);
+  if (sent.kind === 'gone') {
+    await discardUpload(ref.key, state, context);
+    return sent;
+  }
+  const failure = sent.kind === 'failed' ? sent.failure : await complete(job, sent.parts, context);
+  if (failure === null) return { kind: 'sent', tagsRefused };
+  if (!isUploadLost(failure)) return { kind: 'failed', failure, upload: state };
+  await discardUpload(ref.key, state, context);
+  return { kind: 'failed', failure, upload: null };
+}
+
+/** Aborts an upload that nobody will complete. What the target says to it does not matter. */
+export async function discardUpload(
+  key: string,
+  { uploadId }: UploadState,
+  { client, storeUpload, signal }: DeliveryContext,
+): Promise<void> {
+  const result = await client.abortMultipartUpload({ key, uploadId }, { signal });
+  if (result.ok) await storeUpload(null);
+}
+
+type Begun =
+  | {
+      readonly kind: 'begun';
+      readonly state: UploadState;
+      readonly listed: ReadonlyMap<number, ListedPart>;
+      readonly tagsRefused: boolean;
+    }
+  | Extract<Sent, { kind: 'failed' }>;
+
+async function beginUpload(
+  ref: ObjectRef,
+  object: ObjectHead,
+  plan: MultipartPlan,
+  known: UploadState | null,
+  context: DeliveryContext,
+): Promise<Begun> {
+  if (known !== null) {
+    const listed = await listParts({ key: ref.key, uploadId: known.uploadId }, context);
+    if (listed.ok) return { kind: 'begun', state: known, listed: listed.value, tagsRefused: false };
+    const { failure } = listed;
+    if (!isUploadLost(failure)) return { kind: 'failed', failure, upload: known };
+  }
+  const { client, signal } = context;
+  const created = await client.createMultipartUpload(ref.key, object, { signal });
+  if (!created.ok) return { kind: 'failed', failure: created.failure, upload: null };
+  const { uploadId, tagsRefused } = created.value;
+  const state = { uploadId, versionId: object.versionId, partBytes: plan.partBytes };
+  await context.storeUpload(state);
+  return { kind: 'begun', state, listed: new Map(), tagsRefused };
+}
+
+async function listParts(
+  upload: UploadRef,
+  { client, signal }: DeliveryContext,
+): Promise<RequestResult<ReadonlyMap<number, ListedPart>>> {
+  const listed = new Map<number, ListedPart>();
+  let after: number | null = 0;
+  while (after !== null) {
+    const page: Awaited<ReturnType<typeof client.listParts>> = await client.listParts(
+      upload,
+      after,
+      { signal },
+    );
+    if (!page.ok) return page;
+    for (const part of page.value.parts) listed.set(part.partNumber, part);
+    after = page.value.next;
+  }
+  return { ok: true, value: listed };
+}
+
+/** Several workers take part after part; the first failure ends them all. */
+async function sendParts(job: Job, context: DeliveryContext): Promise<PartsSent> {
+  const parts: Part[] = [];
+  let nextPart = 1;
+  let ended: Exclude<PartsSent, { kind: 'parts' }> | null = null;
+  const work = async (): Promise<void> => {
+    while (ended === null && nextPart <= job.plan.partCount) {
+      const partNumber = nextPart++;
+      const sent = await sendPart(job, partNumber, context);
+      if (sent.kind === 'part') parts.push(sent.part);
+      else ended ??= sent;
+    }
+  };
+  const extra = async (): Promise<void> => {
+    try {
+      await work();
+    } finally {
+      context.extraConnections.release();
+    }
+  };
+  const workers = [work()];
+  while (
+    workers.length < Math.min(PARALLEL_PARTS_MAX, job.plan.partCount) &&
+    context.extraConnections.tryTake()
+  ) {
+    workers.push(extra());
+  }
+  // All of them must have ended before the claim does: no request outlives it.
+  const results = await Promise.allSettled(workers);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  if (ended !== null) return ended;
+  return { kind: 'parts', parts: parts.sort((a, b) => a.partNumber - b.partNumber) };
+}
+
+type PartSent =
+  { readonly kind: 'part'; readonly part: Part } | Exclude<PartsSent, { kind: 'parts' }>;
+
+async function sendPart(job: Job, partNumber: number, context: DeliveryContext): Promise<PartSent> {
+  const { ref, object, plan, upload } = job;
+  const { host, client, signal } = context;
+  const range = partRange(object.size, plan.partBytes, partNumber);
+  const listed = job.listed.get(partNumber);
+  if (listed?.size === range.size && listed.etag !== null) {
+    const md5 = await readMd5(host, ref, range);
+    if (md5 === null) return { kind: 'gone' };
+    const { etag } = listed;
+    if (md5.toString('hex') === etag.toLowerCase()) {
+      return { kind: 'part', part: { partNumber, etag, md5 } };
+    }
+  }
+  const isStreamed = range.size > PART_IN_MEMORY_BYTES_MAX;
+  const giveBack = await context.memory.take(isStreamed ? STREAMED_PART_BYTES : range.size);
+  try {
+    const body = isStreamed
+      ? rangeSource(host, ref, range.size, range)
+      : await readBytes(host, ref, range.size, range);
+    if (body === null) return { kind: 'gone' };
+    const result = await client.uploadPart(upload, partNumber, body, { signal });
+    return result.ok
+      ? { kind: 'part', part: { partNumber, ...result.value } }
+      : { kind: 'failed', failure: result.failure };
+  } finally {
+    giveBack();
+  }
+}
+
+/** Null where the target has the object. */
+async function complete(
+  { ref, object, upload }: Job,
+  parts: readonly Part[],
+  { client, signal }: DeliveryContext,
+): Promise<RequestFailure | null> {
+  const predicted = predictMultipartEtag(parts.map(({ md5 }) => md5));
+  const etags = parts.map(({ partNumber, etag }) => ({ partNumber, etag }));
+  const completed = await client.completeMultipartUpload(upload, etags, predicted, { signal });
+  if (!completed.ok) return completed.failure;
+  if (completed.value.etag !== null) return null;
+  const head = await client.headObject(ref.key, { signal });
+  if (!head.ok) return { ...head.failure, ambiguous: true };
+  // Tags cannot be seen here, and were accepted or refused when the upload began.
+  const shown = head.value.exists ? { ...head.value, tagCount: null } : head.value;
+  return isSameObject(shown, { ...object, tags: {} }, predicted)
+    ? null
+    : { stage: 'integrity', ambiguous: true };
+}
+
+function isUploadLost({ stage, code }: RequestFailure): boolean {
+  return stage === 'integrity' || (code !== undefined && UPLOAD_LOST_CODES.has(code));
+}

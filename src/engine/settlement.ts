@@ -1,0 +1,54 @@
+/**
+ * Settles announcements that a dead process left behind: nobody knows whether their writes happened.
+ * Where a key shows what it showed before, nothing is done; otherwise whatever is current is queued.
+ */
+import type { AnnouncedWrite, Host } from '../host.ts';
+import type { LeftIntent, Outbox } from '../model/ports.ts';
+
+export type SettlementHost = Pick<Host, 'findBucket' | 'headCurrent'>;
+
+/**
+ * Settles everything that is left now.
+ *
+ * @param isWanted asked between intents; false ends it early
+ * @throws what the store or the host throws, LeaseLost among it; what was settled stays settled
+ */
+export async function settleLeftIntents(
+  outbox: Pick<Outbox, 'leftIntents' | 'settle'>,
+  host: SettlementHost,
+  epoch: number,
+  isWanted: () => boolean,
+): Promise<void> {
+  for (;;) {
+    const intents = await outbox.leftIntents(epoch);
+    if (intents.length === 0) return;
+    for (const intent of intents) {
+      if (!isWanted()) return;
+      await outbox.settle(epoch, intent.id, await changedWrites(host, intent));
+    }
+  }
+}
+
+async function changedWrites(
+  host: SettlementHost,
+  { writes }: LeftIntent,
+): Promise<readonly AnnouncedWrite[]> {
+  const changed: AnnouncedWrite[] = [];
+  for (const write of writes) {
+    const bucket = await host.findBucket(write.bucket.name);
+    if (bucket?.id !== write.bucket.id) continue;
+    if (await isChanged(host, write)) changed.push(write);
+  }
+  return changed;
+}
+
+async function isChanged(
+  host: SettlementHost,
+  { bucket, key, before }: AnnouncedWrite,
+): Promise<boolean> {
+  const current = await host.headCurrent(bucket, key);
+  // Nothing was shown before either; but a marker may be newer than a version that came in between.
+  if (before === null) return current !== null;
+  if (current === null || current.deleteMarker) return true;
+  return current.versionId !== before.versionId || current.order !== before.order;
+}

@@ -1,0 +1,100 @@
+/**
+ * Reading versions from the host. Whatever goes wrong here is the source's fault and never the
+ * target's: it becomes a SourceFailure, which neither opens a breaker nor fails a row.
+ */
+import { createHash } from 'node:crypto';
+import { SourceFailure, type BodySource } from '../egress/request-body.ts';
+import type { ByteRange, Host, ObjectHead, ObjectRef, OpenedObject } from '../host.ts';
+
+export type SourceHost = Pick<Host, 'headCurrent' | 'openObject'>;
+
+/** What a key shows now. @throws SourceFailure */
+export async function readCurrent(
+  host: SourceHost,
+  { bucket, key }: ObjectRef | Omit<ObjectRef, 'versionId'>,
+): Promise<ObjectHead | null> {
+  try {
+    return await host.headCurrent(bucket, key);
+  } catch (error) {
+    throw new SourceFailure('The source could not be read.', { cause: error });
+  }
+}
+
+/** The version's head, or null where it is gone. @throws SourceFailure */
+export async function readHead(host: SourceHost, ref: ObjectRef): Promise<ObjectHead | null> {
+  const opened = await open(host, ref);
+  opened?.body.destroy();
+  return opened?.head ?? null;
+}
+
+/** The bytes of the version, or of a range of it; null where it is gone. @throws SourceFailure */
+export async function readBytes(
+  host: SourceHost,
+  ref: ObjectRef,
+  size: number,
+  range?: ByteRange,
+): Promise<Buffer | null> {
+  const chunks: Uint8Array[] = [];
+  const isThere = await readChunks(host, ref, range, (chunk) => chunks.push(chunk));
+  if (!isThere) return null;
+  const bytes = Buffer.concat(chunks);
+  if (bytes.length !== size)
+    throw new SourceFailure('The source has another length than its head.');
+  return bytes;
+}
+
+/** The MD5 of a range, without holding it; null where the version is gone. @throws SourceFailure */
+export async function readMd5(
+  host: SourceHost,
+  ref: ObjectRef,
+  range?: ByteRange,
+): Promise<Buffer | null> {
+  const md5 = createHash('md5');
+  const isThere = await readChunks(host, ref, range, (chunk) => md5.update(chunk));
+  return isThere ? md5.digest() : null;
+}
+
+/** A range as a body that is too large for memory. */
+export function rangeSource(
+  host: SourceHost,
+  ref: ObjectRef,
+  size: number,
+  range: ByteRange,
+): BodySource {
+  return {
+    size,
+    async open() {
+      const opened = await open(host, ref, range);
+      if (opened === null) throw new SourceFailure('The version is gone.');
+      return opened.body;
+    },
+  };
+}
+
+async function readChunks(
+  host: SourceHost,
+  ref: ObjectRef,
+  range: ByteRange | undefined,
+  onChunk: (chunk: Uint8Array) => void,
+): Promise<boolean> {
+  const opened = await open(host, ref, range);
+  if (opened === null) return false;
+  try {
+    for await (const chunk of opened.body) onChunk(chunk as Uint8Array);
+  } catch (error) {
+    throw new SourceFailure('The source could not be read.', { cause: error });
+  }
+  return true;
+}
+
+async function open(
+  host: SourceHost,
+  ref: ObjectRef,
+  range?: ByteRange,
+): Promise<OpenedObject | null> {
+  try {
+    return await host.openObject(ref, range);
+  } catch (error) {
+    throw new SourceFailure('The source could not be opened.', { cause: error });
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * What a changed configuration means for the queue, beyond what later reads see by themselves: which
+ * rules now miss something at their destination, which jobs begin, which records have no owner left.
+ * Rows of removed rules need nothing here: they are dead from this commit on, and swept.
+ */
+import type { StoredConfiguration } from './generated/stored-configuration.ts';
+import { parseEndpoint } from './endpoint.ts';
+import type { Rule } from './rule.ts';
+import type { Target } from './target.ts';
+
+export interface Consequences {
+  /** Rules that left: their gaps and jobs go with them. */
+  readonly removed: readonly Rule[];
+  /** Rules that stay but deliver elsewhere now: the new place lacks what the old one has. */
+  readonly gaps: readonly Rule[];
+  /** New, enabled rules that ask for what exists already. */
+  readonly resyncs: readonly Rule[];
+}
+
+type Listed = Pick<StoredConfiguration, 'rules'> & { readonly targets: readonly Target[] };
+
+/** @param before of the same bucket id */
+export function consequencesOf(before: Listed, after: Listed): Consequences {
+  const known = new Map(before.rules.map((rule) => [rule.incarnation, rule]));
+  const left = new Set(after.rules.map((rule) => rule.incarnation));
+  return {
+    removed: before.rules.filter((rule) => !left.has(rule.incarnation)),
+    gaps: after.rules.filter((rule) => {
+      const old = known.get(rule.incarnation);
+      return old !== undefined && deliversElsewhere(before, old, after, rule);
+    }),
+    resyncs: after.rules.filter(
+      (rule) => !known.has(rule.incarnation) && rule.enabled && rule.replicateExisting,
+    ),
+  };
+}
+
+/**
+ * A target that comes back under its id counts as another place: nobody knows what it was before.
+ * A target that leaves does not, as nothing is delivered until it is back.
+ */
+function deliversElsewhere(before: Listed, old: Rule, after: Listed, rule: Rule): boolean {
+  if (old.targetId !== rule.targetId) return true;
+  const target = findTarget(after, rule);
+  if (target === undefined) return false;
+  const oldTarget = findTarget(before, old);
+  return oldTarget === undefined || placeOf(oldTarget) !== placeOf(target);
+}
+
+function findTarget({ targets }: Listed, { targetId }: Rule): Target | undefined {
+  return targets.find(({ id }) => id === targetId);
+}
+
+/** Where objects arrive: service, path below it and bucket. */
+function placeOf({ endpoint, targetBucket }: Target): string {
+  const parsed = parseEndpoint(endpoint);
+  return JSON.stringify([parsed?.origin ?? endpoint, parsed?.pathPrefix ?? '', targetBucket]);
+}

@@ -1,0 +1,220 @@
+/**
+ * Claims: a chain's head goes to the process that holds the lease, and comes back as an outcome.
+ * All methods run inside a write transaction; the caller has checked the epoch.
+ */
+import { judgeRuleset } from '../model/match.ts';
+import type { ClaimOutcome } from '../model/ports.ts';
+import { ORDER_LAST, type Claim, type LaneRef, type UploadState } from '../model/row.ts';
+import { chainOf, type ChainRef, type Chains } from './chains.ts';
+import type { ConfigurationCache } from './configuration-cache.ts';
+import type { Enqueuer } from './enqueue.ts';
+import { findLane } from './lanes.ts';
+import {
+  chainEntryKey,
+  chainKey,
+  dueTimeOf,
+  endOf,
+  FAILED,
+  laneKey,
+  orderOf,
+  PENDING,
+  readCounts,
+  rulesetOf,
+  trailingSequence,
+  type StateByte,
+} from './outbox-keys.ts';
+import { answerRow, type Entry } from './queue-rows.ts';
+import type { Tables } from './tables.ts';
+
+/** Rows that one transaction removes at most. */
+export const BATCH_MAX = 256;
+
+export interface ClaimsOptions {
+  readonly tables: Tables;
+  readonly chains: Chains;
+  readonly configurations: ConfigurationCache;
+  readonly enqueuer: Enqueuer;
+  readonly now: () => number;
+  /** Which start of the operating system this is. */
+  readonly boot: number;
+}
+
+export class Claims {
+  readonly #tables: Tables;
+  readonly #chains: Chains;
+  readonly #configurations: ConfigurationCache;
+  readonly #enqueuer: Enqueuer;
+  readonly #now: () => number;
+  readonly #boot: number;
+
+  constructor({ tables, chains, configurations, enqueuer, now, boot }: ClaimsOptions) {
+    this.#tables = tables;
+    this.#chains = chains;
+    this.#configurations = configurations;
+    this.#enqueuer = enqueuer;
+    this.#now = now;
+    this.#boot = boot;
+  }
+
+  nextDueAt(lane: LaneRef): number | null {
+    const times = this.#dueRulesets(lane).flatMap((prefix) =>
+      Array.from(
+        this.#tables.due.getKeys({ start: prefix, end: endOf(prefix), limit: 1 }),
+        dueTimeOf,
+      ),
+    );
+    return times.length === 0 ? null : Math.min(...times);
+  }
+
+  claim(epoch: number, lane: LaneRef, limit: number, now: number): Claim[] {
+    const due = this.#dueRulesets(lane).flatMap((prefix) =>
+      Array.from(this.#tables.due.getKeys({ start: prefix, end: endOf(prefix), limit }), (key) => ({
+        time: dueTimeOf(key),
+        sequence: trailingSequence(key),
+      })),
+    );
+    return due
+      .filter(({ time }) => time <= now)
+      .sort((a, b) => a.time - b.time || a.sequence - b.sequence)
+      .slice(0, limit)
+      .map(({ sequence }) => {
+        const entry = this.#chains.rows.expect(sequence);
+        this.#chains.claimHead(entry, epoch);
+        const compareFirst = entry.row.compareFirst || entry.row.boot !== this.#boot;
+        return {
+          row: { ...answerRow(entry, lane), compareFirst },
+          laterVersionWaits: this.#laterVersionWaits(entry),
+        };
+      });
+  }
+
+  /** The claimed row, or undefined where it is not claimed under that epoch. */
+  find(epoch: number, claim: Claim): Entry | undefined {
+    const entry = this.#chains.rows.read(claim.row.sequence);
+    if (entry === undefined) return undefined;
+    const held = this.#tables.claims.get(chainKey(entry.row.lane, entry.hash));
+    return held?.sequence === entry.sequence && held.epoch === epoch ? entry : undefined;
+  }
+
+  storeUpload(entry: Entry, upload: UploadState | null): void {
+    this.#chains.rows.replace(entry, { ...entry, row: { ...entry.row, upload } });
+  }
+
+  /**
+   * Removes up to 256 rows that the claimed one supersedes.
+   *
+   * @returns whether more are left
+   */
+  supersede(claimed: Entry, upTo: number): boolean {
+    const entries = this.#superseded(chainOf(claimed), upTo)
+      .filter((sequence) => sequence !== claimed.sequence)
+      .map((sequence) => this.#chains.rows.expect(sequence));
+    this.#chains.remove(entries.slice(0, BATCH_MAX));
+    return entries.length > BATCH_MAX;
+  }
+
+  settle(claimed: Entry, outcome: ClaimOutcome): void {
+    const chain = chainOf(claimed);
+    this.#chains.endClaim(chain);
+    const row = { ...claimed.row, boot: this.#boot };
+    const attempts = row.attempts + 1;
+    switch (outcome.kind) {
+      case 'complete': {
+        this.#chains.rows.remove(claimed);
+        this.#chains.chooseHead(chain);
+        if (outcome.verifyAt === null) return;
+        const delivery = { key: row.key, operation: 'put', version: null } as const;
+        this.#enqueuer.add(row.lane, row.ruleset, delivery, outcome.verifyAt);
+        return;
+      }
+      case 'retry': {
+        const { nextAttemptAt, lastError, compareFirst, upload, asResolve } = outcome;
+        const tried = { ...row, attempts, nextAttemptAt, lastError, compareFirst, upload };
+        this.#giveBack(claimed, asResolve ? toResolve(tried) : tried);
+        return;
+      }
+      case 'fail': {
+        const { lastError } = outcome;
+        const failed = {
+          ...row,
+          attempts,
+          lastError,
+          state: 'failed',
+          failedAt: this.#now(),
+        } as const;
+        this.#chains.rows.replace(claimed, { ...claimed, row: failed });
+        this.#chains.chooseHead(chain);
+        return;
+      }
+      case 'release':
+        this.#giveBack(claimed, { ...row, compareFirst: outcome.compareFirst });
+    }
+  }
+
+  /**
+   * Gives back up to 256 claims of other epochs.
+   *
+   * @param after the key of the last claim that was looked at
+   * @returns the key to go on after, or null at the end
+   */
+  recover(epoch: number, after: Buffer | null): Buffer | null {
+    const start = after === null ? {} : { start: after, exclusiveStart: true };
+    const claims = Array.from(this.#tables.claims.getRange({ ...start, limit: BATCH_MAX }));
+    for (const { value } of claims) {
+      if (value.epoch === epoch) continue;
+      const entry = this.#chains.rows.expect(value.sequence);
+      this.#chains.endClaim(chainOf(entry));
+      this.#giveBack(entry, { ...entry.row, compareFirst: true });
+    }
+    return claims.length < BATCH_MAX ? null : (claims.at(-1)?.key ?? null);
+  }
+
+  #giveBack(claimed: Entry, row: Entry['row']): void {
+    this.#chains.giveBack(claimed, this.#enqueuer.takeIn(claimed, row));
+  }
+
+  /** Prefixes in `due` of the rulesets that may deliver now. */
+  #dueRulesets(lane: LaneRef): Buffer[] {
+    const number = findLane(this.#tables, lane);
+    const configuration = this.#configurations.of(lane.bucket);
+    const target = configuration.targets.find(({ id }) => id === lane.targetId);
+    if (number === undefined || target?.enabled !== true) return [];
+    const start = laneKey(number);
+    const prefixes: Buffer[] = [];
+    for (const { key, value } of this.#tables.counts.getRange({ start, end: endOf(start) })) {
+      if (readCounts(value).pending === 0) continue;
+      if (judgeRuleset(configuration, target.id, rulesetOf(key)) === 'active') prefixes.push(key);
+    }
+    return prefixes;
+  }
+
+  #laterVersionWaits({ row, hash }: Entry): boolean {
+    if (row.order >= ORDER_LAST - 1) return false;
+    const start = chainEntryKey(row.lane, hash, PENDING, row.order + 1, 0);
+    const end = chainEntryKey(row.lane, hash, PENDING, ORDER_LAST, 0);
+    return Array.from(this.#tables.chains.getKeys({ start, end, limit: 1 })).length > 0;
+  }
+
+  /**
+   * Rows up to that order, at most two batches and a little more. Pending `resolve` rows stay: they may
+   * be for changes after what was delivered. Failed ones are from before it and go.
+   */
+  #superseded({ lane, hash }: ChainRef, upTo: number): number[] {
+    const last = Math.min(upTo, ORDER_LAST - 1);
+    const find = (state: StateByte, from: number, to: number): number[] => {
+      const start = chainEntryKey(lane, hash, state, from, 0);
+      const end = endOf(start.subarray(0, -12));
+      const keys = Array.from(this.#tables.chains.getKeys({ start, end, limit: BATCH_MAX + 2 }));
+      return keys.filter((key) => orderOf(key) <= to).map(trailingSequence);
+    };
+    return [
+      ...find(PENDING, 0, last),
+      ...find(FAILED, 0, last),
+      ...find(FAILED, ORDER_LAST, ORDER_LAST),
+    ];
+  }
+}
+
+function toResolve(row: Entry['row']): Entry['row'] {
+  return { ...row, operation: 'resolve', versionId: null, order: ORDER_LAST };
+}

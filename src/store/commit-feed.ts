@@ -1,0 +1,50 @@
+/**
+ * Tells of commits that may have made work: at once of those of this process, and of others by looking
+ * at the environment's counters now and then, which costs three lookups.
+ */
+import { countChanges } from './configuration-cache.ts';
+import { countWork, lastSequence } from './counters.ts';
+import type { Tables } from './tables.ts';
+
+export class CommitFeed {
+  readonly #tables: Tables;
+  readonly #listeners = new Set<() => void>();
+  readonly #timer: NodeJS.Timeout;
+  #seen: string;
+
+  /** @param intervalMs how often to look for the commits of other processes */
+  constructor(tables: Tables, intervalMs: number) {
+    this.#tables = tables;
+    this.#seen = this.#read();
+    this.#timer = setInterval(() => this.#look(), intervalMs);
+    this.#timer.unref();
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#listeners.clear();
+  }
+
+  #look(): void {
+    if (this.#listeners.size === 0) return;
+    this.#tables.root.resetReadTxn();
+    const now = this.#read();
+    if (now === this.#seen) return;
+    this.#seen = now;
+    this.tell();
+  }
+
+  #read(): string {
+    const tables = this.#tables;
+    return `${lastSequence(tables)} ${countWork(tables)} ${countChanges(tables)}`;
+  }
+}

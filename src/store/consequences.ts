@@ -1,0 +1,44 @@
+/** What a change of a configuration does to the queue, in the transaction of the change. */
+import { consequencesOf } from '../model/consequences.ts';
+import type { StoredConfiguration } from '../model/generated/stored-configuration.ts';
+import type { Rule } from '../model/rule.ts';
+import { noteChange } from './configuration-cache.ts';
+import { noteGap } from './gaps.ts';
+import { beginResync, removeResync } from './resyncs.ts';
+import type { Tables } from './tables.ts';
+
+const NOTHING = { targets: [], rules: [] };
+
+/**
+ * @param before the record that was stored under the bucket's name, perhaps of another bucket id
+ * @param after undefined where the bucket is gone
+ */
+export function applyConsequences(
+  tables: Tables,
+  bucketName: string,
+  before: StoredConfiguration | undefined,
+  after: StoredConfiguration | undefined,
+  now: number,
+): void {
+  noteChange(tables);
+  const isSame = before?.bucketId === after?.bucketId;
+  if (before !== undefined && !isSame) {
+    forget(tables, before.bucketId, before.rules);
+  }
+  if (after === undefined) return;
+  const previous = isSame ? (before ?? NOTHING) : NOTHING;
+  const { removed, gaps, resyncs } = consequencesOf(previous, after);
+  const bucket = { id: after.bucketId, name: bucketName };
+  forget(tables, bucket.id, removed);
+  for (const { incarnation } of gaps) {
+    noteGap(tables, bucket, { incarnation, deleteLost: false }, now);
+  }
+  for (const rule of resyncs) beginResync(tables, bucket, rule, now);
+}
+
+function forget(tables: Tables, bucketId: string, rules: readonly Rule[]): void {
+  for (const rule of rules) {
+    tables.gaps.removeSync([bucketId, rule.incarnation]);
+    removeResync(tables, bucketId, rule);
+  }
+}

@@ -1,0 +1,161 @@
+/** From an event to rows: matching, the limits that drop events, and the new rows themselves. */
+import type { CommittedWrite } from '../host.ts';
+import { droppedBy, matchEvent, type MatchedEvent } from '../model/match.ts';
+import { ORDER_LAST, type LaneRef, type Row } from '../model/row.ts';
+import { chainOf, type Chains } from './chains.ts';
+import type { ConfigurationCache } from './configuration-cache.ts';
+import { nextSequence } from './counters.ts';
+import { noteGap } from './gaps.ts';
+import { findOrAddLane, lanesOf } from './lanes.ts';
+import { endOf, hashOf, laneKey, readCounts } from './outbox-keys.ts';
+import { answerRow, type Entry } from './queue-rows.ts';
+import type { Tables } from './tables.ts';
+
+/**
+ * Rows are counted once for many: after a count, a process adds at most a sixteenth of the room that
+ * was left, so that sixteen processes together stay below the limit, and at most 1,024 rows.
+ */
+const SHARES = 16;
+const UNCOUNTED_MAX = 1_024;
+const BUCKETS_MAX = 10_000;
+
+export interface EnqueueOptions {
+  readonly tables: Tables;
+  readonly chains: Chains;
+  readonly configurations: ConfigurationCache;
+  readonly now: () => number;
+  readonly isDiskLow: () => boolean;
+  /** Rows a bucket. */
+  readonly backlogMax: number;
+  /** Which start of the operating system this is. */
+  readonly boot: number;
+}
+
+/** What a row delivers; without a version, whatever is current then. */
+export interface Delivery {
+  readonly key: string;
+  readonly operation: 'put' | 'delete';
+  readonly version: Pick<CommittedWrite, 'versionId' | 'order'> | null;
+}
+
+export class Enqueuer {
+  readonly #tables: Tables;
+  readonly #chains: Chains;
+  readonly #configurations: ConfigurationCache;
+  readonly #options: EnqueueOptions;
+  /** By bucket id: rows that may be added before the next count. */
+  readonly #uncounted = new Map<string, number>();
+
+  constructor(options: EnqueueOptions) {
+    this.#tables = options.tables;
+    this.#chains = options.chains;
+    this.#configurations = options.configurations;
+    this.#options = options;
+  }
+
+  /** One row for each target whose rules match; rules that miss the event get a gap. */
+  enqueueMatching(
+    { bucket, ...event }: MatchedEvent & Pick<CommittedWrite, 'bucket'>,
+    version: Delivery['version'],
+  ): Row[] {
+    const { enqueue, dropped } = matchEvent(this.#configurations.of(bucket), event);
+    const now = this.#options.now();
+    for (const drop of dropped) noteGap(this.#tables, bucket, drop, now);
+    const { key, operation } = event;
+    return enqueue.flatMap(({ targetId, ruleset }) => {
+      const lane = { bucket: { id: bucket.id, name: bucket.name }, targetId };
+      const entry = this.enqueue(lane, ruleset, { key, operation, version });
+      return entry === null ? [] : [answerRow(entry, lane)];
+    });
+  }
+
+  /** Null where a limit drops the event; its rules have a gap then. */
+  enqueue(lane: LaneRef, ruleset: readonly number[], delivery: Delivery): Entry | null {
+    const number = findOrAddLane(this.#tables, lane);
+    if (this.#options.isDiskLow() || !this.#hasRoom(number, lane, delivery)) {
+      const match = { targetId: lane.targetId, ruleset };
+      for (const drop of droppedBy(match, delivery.operation)) {
+        noteGap(this.#tables, lane.bucket, drop, this.#options.now());
+      }
+      return null;
+    }
+    return this.add(number, ruleset, delivery, null);
+  }
+
+  /**
+   * Adds a row, or lets the chain's unclaimed `resolve` row stand for it too.
+   *
+   * @param verifyAt when to look for the effect of an earlier request that may be applied late
+   */
+  add(
+    lane: number,
+    ruleset: readonly number[],
+    { key, operation, version }: Delivery,
+    verifyAt: number | null,
+  ): Entry {
+    const now = this.#options.now();
+    const hash = hashOf(key);
+    const row: Entry['row'] = {
+      lane,
+      ruleset: [...ruleset],
+      key,
+      operation: version === null ? 'resolve' : operation,
+      versionId: version?.versionId ?? null,
+      order: version?.order ?? ORDER_LAST,
+      state: 'pending',
+      attempts: 0,
+      nextAttemptAt: verifyAt ?? now,
+      lastError: null,
+      createdAt: now,
+      failedAt: null,
+      compareFirst: verifyAt !== null,
+      upload: null,
+      boot: this.#options.boot,
+      verifyAt,
+    };
+    const other = version === null ? this.#chains.findResolve({ lane, hash }, -1) : undefined;
+    if (other === undefined) {
+      return this.#chains.insert({ sequence: nextSequence(this.#tables), hash, row });
+    }
+    const earliest = Math.min(other.row.nextAttemptAt, row.nextAttemptAt);
+    return this.#chains.update(other, this.#chains.absorb(other.row, row, earliest));
+  }
+
+  /** A pending or failed row that returns to the chain takes in the unclaimed `resolve` row there. */
+  takeIn(entry: Entry, row: Entry['row']): Entry['row'] {
+    if (row.operation !== 'resolve') return row;
+    const other = this.#chains.findResolve(chainOf(entry), entry.sequence);
+    if (other === undefined) return row;
+    const merged = this.#chains.absorb(row, other.row, row.nextAttemptAt);
+    this.#chains.remove([other]);
+    return merged;
+  }
+
+  #hasRoom(lane: number, { bucket }: LaneRef, { key, version }: Delivery): boolean {
+    const uncounted = this.#uncounted.get(bucket.id) ?? 0;
+    if (uncounted > 0) {
+      this.#uncounted.set(bucket.id, uncounted - 1);
+      return true;
+    }
+    const room = this.#options.backlogMax - this.#countRows(bucket);
+    if (room > 0) {
+      if (this.#uncounted.size > BUCKETS_MAX) this.#uncounted.clear();
+      this.#uncounted.set(bucket.id, Math.min(Math.floor(room / SHARES), UNCOUNTED_MAX));
+      return true;
+    }
+    if (version !== null) return false;
+    return this.#chains.findResolve({ lane, hash: hashOf(key) }, -1) !== undefined;
+  }
+
+  #countRows(bucket: LaneRef['bucket']): number {
+    let rows = 0;
+    for (const { lane } of lanesOf(this.#tables, bucket)) {
+      const start = laneKey(lane);
+      for (const { value } of this.#tables.counts.getRange({ start, end: endOf(start) })) {
+        const { pending, failed } = readCounts(value);
+        rows += pending + failed;
+      }
+    }
+    return rows;
+  }
+}

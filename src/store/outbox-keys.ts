@@ -1,0 +1,166 @@
+/**
+ * Keys of the outbox's tables, as bytes: fixed widths and big-endian numbers, so that LMDB's order
+ * of bytes is the order of the numbers, and every key has a known greatest length (53 bytes).
+ * ARCHITECTURE.md has the table. No S3 key is ever part of a key: LMDB refuses long ones.
+ */
+import { createHash } from 'node:crypto';
+
+/** Width of sequences, orders, incarnations and times: what a double holds exactly. */
+const NUMBER_BYTES = 6;
+const LANE_BYTES = 4;
+const HASH_BYTES = 16;
+const CHAIN_BYTES = LANE_BYTES + HASH_BYTES;
+/** Longer than whatever follows a prefix. */
+const BEYOND = Buffer.alloc(2 * NUMBER_BYTES + 2, 0xff);
+
+export const PENDING = 0;
+export const FAILED = 1;
+export type StateByte = typeof PENDING | typeof FAILED;
+
+/** Value of entries that say everything in their key. */
+export const NO_VALUE = Buffer.alloc(0);
+
+/** Stands for an S3 key; two keys of one lane with one hash are as unlikely as an MD5 collision by chance. */
+export function hashOf(key: string): Buffer {
+  return createHash('sha256').update(key, 'utf8').digest().subarray(0, HASH_BYTES);
+}
+
+export function sequenceKey(sequence: number): Buffer {
+  const key = Buffer.allocUnsafe(NUMBER_BYTES);
+  key.writeUIntBE(sequence, 0, NUMBER_BYTES);
+  return key;
+}
+
+/** Reads the number at the end of a key. */
+export function trailingSequence(key: Buffer): number {
+  return key.readUIntBE(key.length - NUMBER_BYTES, NUMBER_BYTES);
+}
+
+export function laneKey(lane: number): Buffer {
+  const key = Buffer.allocUnsafe(LANE_BYTES);
+  key.writeUInt32BE(lane, 0);
+  return key;
+}
+
+export function laneOf(key: Buffer): number {
+  return key.readUInt32BE(0);
+}
+
+/** lane, hash */
+export function chainKey(lane: number, hash: Buffer): Buffer {
+  const key = Buffer.allocUnsafe(CHAIN_BYTES);
+  key.writeUInt32BE(lane, 0);
+  hash.copy(key, LANE_BYTES);
+  return key;
+}
+
+/** lane, hash, state, order, sequence */
+export function chainEntryKey(
+  lane: number,
+  hash: Buffer,
+  state: StateByte,
+  order: number,
+  sequence: number,
+): Buffer {
+  const key = Buffer.allocUnsafe(CHAIN_BYTES + 1 + 2 * NUMBER_BYTES);
+  key.writeUInt32BE(lane, 0);
+  hash.copy(key, LANE_BYTES);
+  key.writeUInt8(state, CHAIN_BYTES);
+  key.writeUIntBE(order, CHAIN_BYTES + 1, NUMBER_BYTES);
+  key.writeUIntBE(sequence, CHAIN_BYTES + 1 + NUMBER_BYTES, NUMBER_BYTES);
+  return key;
+}
+
+export function orderOf(chainEntry: Buffer): number {
+  return chainEntry.readUIntBE(CHAIN_BYTES + 1, NUMBER_BYTES);
+}
+
+/** n, n × incarnation: what says which rules a row is for. */
+export function rulesetBytes(ruleset: readonly number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(1 + ruleset.length * NUMBER_BYTES);
+  bytes.writeUInt8(ruleset.length, 0);
+  ruleset.forEach((incarnation, index) =>
+    bytes.writeUIntBE(incarnation, 1 + index * NUMBER_BYTES, NUMBER_BYTES),
+  );
+  return bytes;
+}
+
+/** Reads what {@link rulesetBytes} wrote at `offset`. */
+export function readRuleset(bytes: Buffer, offset: number): number[] {
+  return Array.from({ length: bytes.readUInt8(offset) }, (_, index) =>
+    bytes.readUIntBE(offset + 1 + index * NUMBER_BYTES, NUMBER_BYTES),
+  );
+}
+
+/** lane, ruleset: the key in `counts`, and the prefix in `due` and `queue`. */
+export function rulesetKey(lane: number, ruleset: readonly number[]): Buffer {
+  return Buffer.concat([laneKey(lane), rulesetBytes(ruleset)]);
+}
+
+export function rulesetOf(key: Buffer): number[] {
+  return readRuleset(key, LANE_BYTES);
+}
+
+/** lane, ruleset, time, sequence */
+export function dueKey(rulesetPrefix: Buffer, time: number, sequence: number): Buffer {
+  const key = Buffer.allocUnsafe(rulesetPrefix.length + 2 * NUMBER_BYTES);
+  rulesetPrefix.copy(key, 0);
+  key.writeUIntBE(time, rulesetPrefix.length, NUMBER_BYTES);
+  key.writeUIntBE(sequence, rulesetPrefix.length + NUMBER_BYTES, NUMBER_BYTES);
+  return key;
+}
+
+export function dueTimeOf(key: Buffer): number {
+  return key.readUIntBE(key.length - 2 * NUMBER_BYTES, NUMBER_BYTES);
+}
+
+/** lane, ruleset, state */
+export function queuePrefix(rulesetPrefix: Buffer, state: StateByte): Buffer {
+  return Buffer.concat([rulesetPrefix, Buffer.of(state)]);
+}
+
+/** lane, ruleset, state, sequence */
+export function queueKey(rulesetPrefix: Buffer, state: StateByte, sequence: number): Buffer {
+  const key = Buffer.allocUnsafe(rulesetPrefix.length + 1 + NUMBER_BYTES);
+  rulesetPrefix.copy(key, 0);
+  key.writeUInt8(state, rulesetPrefix.length);
+  key.writeUIntBE(sequence, rulesetPrefix.length + 1, NUMBER_BYTES);
+  return key;
+}
+
+/** time of the failure, sequence */
+export function expiryKey(failedAt: number, sequence: number): Buffer {
+  return dueKey(NO_VALUE, failedAt, sequence);
+}
+
+/** Where the range of keys with that prefix ends. */
+export function endOf(prefix: Buffer): Buffer {
+  return Buffer.concat([prefix, BEYOND]);
+}
+
+/** Two counters as one value. */
+export function countsValue(pending: number, failed: number): Buffer {
+  const value = Buffer.allocUnsafe(2 * NUMBER_BYTES);
+  value.writeUIntBE(pending, 0, NUMBER_BYTES);
+  value.writeUIntBE(failed, NUMBER_BYTES, NUMBER_BYTES);
+  return value;
+}
+
+export function readCounts(value: Buffer): { pending: number; failed: number } {
+  return {
+    pending: value.readUIntBE(0, NUMBER_BYTES),
+    failed: value.readUIntBE(NUMBER_BYTES, NUMBER_BYTES),
+  };
+}
+
+/** The row that a chain's head is, and whether it is in flight. */
+export function headValue(isClaimed: boolean, sequence: number): Buffer {
+  const value = Buffer.allocUnsafe(1 + NUMBER_BYTES);
+  value.writeUInt8(isClaimed ? 1 : 0, 0);
+  value.writeUIntBE(sequence, 1, NUMBER_BYTES);
+  return value;
+}
+
+export function readHead(value: Buffer): { isClaimed: boolean; sequence: number } {
+  return { isClaimed: value.readUInt8(0) === 1, sequence: value.readUIntBE(1, NUMBER_BYTES) };
+}

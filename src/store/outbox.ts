@@ -1,0 +1,347 @@
+/**
+ * The durable queue in LMDB: model/ports.ts on the environment of the configurations. This file says
+ * which transaction each operation is; what happens inside is in the files that it wires together.
+ */
+import { createHash } from 'node:crypto';
+import type { AnnouncedWrite, BucketRef, CommittedWrite } from '../host.ts';
+import { LEASE_MS, LeaseLostError } from '../model/lease.ts';
+import type {
+  ClaimOutcome,
+  IntentId,
+  LeftIntent,
+  Outbox,
+  QueueStatus,
+  ResyncJob,
+  RowFilter,
+  TargetAccess,
+} from '../model/ports.ts';
+import type { Claim, LaneRef, Row, UploadState } from '../model/row.ts';
+import type { Keyring } from '../sealing/keyring.ts';
+import { Chains } from './chains.ts';
+import { BATCH_MAX, Claims } from './claims.ts';
+import type { CommitFeed } from './commit-feed.ts';
+import { ConfigurationCache } from './configuration-cache.ts';
+import { lastSequence, noteWork } from './counters.ts';
+import { Enqueuer } from './enqueue.ts';
+import { addIntent, findLeftIntents, removeIntent } from './intents.ts';
+import { assertLease, extendLease, giveLeaseBack, takeLease } from './leases.ts';
+import { accessTarget } from './target-access.ts';
+import {
+  createIdentity,
+  mayBeAlive,
+  retireIdentity,
+  type ProcessIdentity,
+} from './process-identity.ts';
+import { QueueView, statesOf } from './queue-view.ts';
+import { ResyncProgress } from './resync-progress.ts';
+import { findResync, runningResyncs } from './resyncs.ts';
+import { Retries } from './retries.ts';
+import { ScheduleClamp } from './schedule-clamp.ts';
+import { Sweep } from './sweep.ts';
+import type { Tables } from './tables.ts';
+import { Transactions } from './transactions.ts';
+
+const BACKLOG_MAX = 1_000_000;
+const HOUR_MS = 3_600_000;
+
+export interface LmdbOutboxOptions {
+  readonly tables: Tables;
+  readonly keyring: Keyring;
+  /** Shared with the configuration store; closed with the outbox. */
+  readonly feed: CommitFeed;
+  /** Below half of the limit at which puts are refused: events are dropped then, with a gap. */
+  readonly isDiskLow: () => boolean;
+  /** Milliseconds since the epoch; by default the system's clock. */
+  readonly now?: () => number;
+  /** Since the server started, by a clock that does not jump; by default since the outbox was made. */
+  readonly uptimeMs?: () => number;
+  /** Rows a bucket, 1,000,000 by default. */
+  readonly backlogMax?: number;
+  readonly leaseMs?: number;
+  /** Who this process is, and whether another may still be alive; by default as /proc says. */
+  readonly identity?: ProcessIdentity;
+  readonly mayBeAlive?: (process: ProcessIdentity) => boolean;
+}
+
+export class LmdbOutbox implements Outbox {
+  readonly #tables: Tables;
+  readonly #keyring: Keyring;
+  readonly #feed: CommitFeed;
+  readonly #identity: ProcessIdentity;
+  readonly #mayBeAlive: (process: ProcessIdentity) => boolean;
+  readonly #now: () => number;
+  readonly #uptimeMs: () => number;
+  readonly #leaseMs: number;
+  readonly #transactions: Transactions;
+  readonly #configurations: ConfigurationCache;
+  readonly #chains: Chains;
+  readonly #enqueuer: Enqueuer;
+  readonly #claims: Claims;
+  readonly #view: QueueView;
+  readonly #retries: Retries;
+  readonly #resyncs: ResyncProgress;
+  readonly #clamp: ScheduleClamp;
+  readonly #sweep: Sweep;
+
+  constructor(options: LmdbOutboxOptions) {
+    const { tables, keyring, feed, isDiskLow } = options;
+    const started = performance.now();
+    const now = options.now ?? Date.now;
+    this.#tables = tables;
+    this.#keyring = keyring;
+    this.#feed = feed;
+    this.#now = now;
+    this.#uptimeMs = options.uptimeMs ?? (() => performance.now() - started);
+    this.#leaseMs = options.leaseMs ?? LEASE_MS;
+    this.#identity = options.identity ?? createIdentity();
+    this.#mayBeAlive = options.mayBeAlive ?? mayBeAlive;
+    const boot = numberOf(this.#identity.bootId);
+    const backlogMax = options.backlogMax ?? BACKLOG_MAX;
+    this.#transactions = new Transactions(tables);
+    this.#configurations = new ConfigurationCache(tables);
+    const configurations = this.#configurations;
+    this.#chains = new Chains(tables, configurations, now);
+    const chains = this.#chains;
+    this.#enqueuer = new Enqueuer({
+      tables,
+      chains,
+      configurations,
+      now,
+      isDiskLow,
+      backlogMax,
+      boot,
+    });
+    const enqueuer = this.#enqueuer;
+    this.#claims = new Claims({ tables, chains, configurations, enqueuer, now, boot });
+    this.#view = new QueueView(tables, chains.rows, configurations);
+    this.#retries = new Retries(tables, chains, enqueuer);
+    this.#resyncs = new ResyncProgress(tables, configurations, enqueuer);
+    this.#clamp = new ScheduleClamp(tables, chains);
+    this.#sweep = new Sweep(tables, chains, configurations);
+  }
+
+  announce(writes: readonly AnnouncedWrite[]): Promise<IntentId> {
+    return this.#transactions.writeDurably(() => addIntent(this.#tables, writes, this.#identity));
+  }
+
+  async commit(intent: IntentId, writes: readonly CommittedWrite[]): Promise<readonly Row[]> {
+    const rows = await this.#transactions.writeTogether(() => {
+      removeIntent(this.#tables, intent);
+      return writes.flatMap((write) => this.#enqueuer.enqueueMatching(write, write));
+    });
+    if (rows.length > 0) this.#feed.tell();
+    return rows;
+  }
+
+  abandon(intent: IntentId): Promise<void> {
+    return this.#transactions.writeTogether(() => removeIntent(this.#tables, intent));
+  }
+
+  acquireLease(): Promise<number | null> {
+    const self = this.#identity;
+    return this.#transactions.write(() =>
+      takeLease(this.#tables, self, this.#mayBeAlive, this.#now(), this.#leaseMs),
+    );
+  }
+
+  renewLease(epoch: number): Promise<boolean> {
+    return this.#transactions.write(() =>
+      extendLease(this.#tables, epoch, this.#now(), this.#leaseMs),
+    );
+  }
+
+  releaseLease(epoch: number): Promise<void> {
+    return this.#transactions.write(() => giveLeaseBack(this.#tables, epoch));
+  }
+
+  async recoverClaims(epoch: number): Promise<void> {
+    let after: Buffer | null = null;
+    do {
+      const from = after as Buffer | null;
+      after = await this.#fenced<Buffer | null>(epoch, () => this.#claims.recover(epoch, from));
+    } while (after !== null);
+    this.#feed.tell();
+  }
+
+  leftIntents(epoch: number): Promise<readonly LeftIntent[]> {
+    return this.#fenced(epoch, () => findLeftIntents(this.#tables, this.#mayBeAlive));
+  }
+
+  async settle(epoch: number, intent: IntentId, changed: readonly AnnouncedWrite[]): Promise<void> {
+    await this.#fenced(epoch, () => {
+      removeIntent(this.#tables, intent);
+      for (const write of changed) {
+        this.#enqueuer.enqueueMatching({ ...write, replica: false }, null);
+      }
+    });
+    this.#feed.tell();
+  }
+
+  async lanes(): Promise<readonly LaneRef[]> {
+    return this.#transactions.read(() => this.#view.lanes());
+  }
+
+  async nextDueAt(lane: LaneRef): Promise<number | null> {
+    return this.#transactions.read(() => this.#claims.nextDueAt(lane));
+  }
+
+  claim(epoch: number, lane: LaneRef, limit: number, now: number): Promise<readonly Claim[]> {
+    return this.#fenced(epoch, () => this.#claims.claim(epoch, lane, limit, now));
+  }
+
+  async settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
+    for (;;) {
+      const settled = await this.#transactions.writeTogether(() => {
+        assertLease(this.#tables, epoch);
+        const entry = this.#claims.find(epoch, claim);
+        if (entry === undefined) return false;
+        if (outcome.kind === 'complete' && this.#claims.supersede(entry, outcome.upTo)) {
+          return 'more';
+        }
+        this.#claims.settle(entry, outcome);
+        return true;
+      });
+      if (settled === 'more') continue;
+      this.#feed.tell();
+      return settled;
+    }
+  }
+
+  storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<void> {
+    return this.#fenced(epoch, () => {
+      const entry = this.#claims.find(epoch, claim);
+      if (entry === undefined) throw new LeaseLostError();
+      this.#claims.storeUpload(entry, upload);
+    });
+  }
+
+  async accessTarget(lane: LaneRef): Promise<TargetAccess> {
+    return this.#transactions.read(() => accessTarget(this.#tables, this.#keyring, lane));
+  }
+
+  async pageRows(
+    bucket: BucketRef,
+    filter: RowFilter,
+    after: number | null,
+    limit: number,
+  ): Promise<readonly Row[]> {
+    return this.#transactions.read(() => this.#view.page(bucket, filter, after, limit));
+  }
+
+  async findRow(bucket: BucketRef, sequence: number): Promise<Row | null> {
+    return this.#transactions.read(() => this.#view.find(bucket, sequence));
+  }
+
+  async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
+    const row = await this.#transactions.writeDurably(() => {
+      if (this.#view.find(bucket, sequence) === null) return null;
+      if (this.#retries.retry(this.#chains.rows.expect(sequence), now)) noteWork(this.#tables);
+      return this.#view.find(bucket, sequence);
+    });
+    if (row !== null) this.#feed.tell();
+    return row;
+  }
+
+  async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
+    const { rulesets, last } = this.#transactions.read(() => ({
+      rulesets: this.#view.visible(bucket, filter),
+      last: lastSequence(this.#tables),
+    }));
+    let retried = 0;
+    for (const state of statesOf(filter)) {
+      for (const { key } of rulesets) {
+        let after: number | null = 0;
+        while (after !== null) {
+          const from: number = after;
+          const batch = await this.#transactions.write(() => {
+            noteWork(this.#tables);
+            const part = { after: from, last, limit: BATCH_MAX };
+            return this.#retries.retryBatch(key, state, part, now);
+          });
+          retried += batch.retried;
+          after = batch.after;
+        }
+      }
+    }
+    await this.#transactions.flush();
+    this.#feed.tell();
+    return retried;
+  }
+
+  async queueStatus(bucket: BucketRef): Promise<QueueStatus> {
+    return this.#transactions.read(() => this.#view.status(bucket));
+  }
+
+  async startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null> {
+    const job = await this.#transactions.writeDurably(() =>
+      this.#resyncs.start(bucket, ruleId, now),
+    );
+    if (job !== null) this.#feed.tell();
+    return job;
+  }
+
+  async readResync(bucket: BucketRef, ruleId: string): Promise<ResyncJob | null> {
+    return this.#transactions.read(() =>
+      findResync(this.#tables, bucket, this.#resyncs.ruleOf(bucket, ruleId)),
+    );
+  }
+
+  cancelResync(bucket: BucketRef, ruleId: string, now: number): Promise<boolean> {
+    return this.#transactions.writeDurably(() => this.#resyncs.cancel(bucket, ruleId, now));
+  }
+
+  async runningResyncs(): Promise<readonly ResyncJob[]> {
+    return this.#transactions.read(() => runningResyncs(this.#tables));
+  }
+
+  async advanceResync(
+    epoch: number,
+    job: ResyncJob,
+    keys: readonly string[],
+    cursor: string | null,
+    done: boolean,
+    now: number,
+  ): Promise<ResyncJob | null> {
+    const advanced = await this.#fenced(epoch, () =>
+      this.#resyncs.advance(job, { keys, cursor, done }, now),
+    );
+    this.#feed.tell();
+    return advanced;
+  }
+
+  async sweep(epoch: number, now: number): Promise<boolean> {
+    const mayExpire = this.#uptimeMs() >= HOUR_MS;
+    return this.#fenced(epoch, () => this.#sweep.run(now, mayExpire));
+  }
+
+  async clampSchedules(epoch: number, now: number): Promise<void> {
+    const rulesets = this.#transactions.read(() => this.#clamp.rulesets());
+    for (const ruleset of rulesets) {
+      while (await this.#fenced(epoch, () => this.#clamp.run(ruleset, now)));
+    }
+    this.#feed.tell();
+  }
+
+  subscribe(listener: () => void): () => void {
+    return this.#feed.subscribe(listener);
+  }
+
+  /** Waits for what runs; the environment stays open. Idempotent. */
+  async close(): Promise<void> {
+    await this.#transactions.close();
+    this.#feed.close();
+    retireIdentity(this.#identity);
+  }
+
+  #fenced<T>(epoch: number, work: () => T): Promise<T> {
+    return this.#transactions.write(() => {
+      assertLease(this.#tables, epoch);
+      return work();
+    });
+  }
+}
+
+/** The start of the operating system as a number that fits into rows. */
+function numberOf(bootId: string): number {
+  return createHash('sha256').update(bootId).digest().readUIntBE(0, 6);
+}

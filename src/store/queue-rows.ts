@@ -1,0 +1,118 @@
+/**
+ * Rows and the indexes that are a plain function of them: `rows`, `chains`, `queue`, `counts` and
+ * `expiries`. Which row of a chain is due is not, and is kept by chains.ts. Everything here runs
+ * inside a write transaction of the caller.
+ */
+import type { StoredRow } from '../model/generated/stored-row.ts';
+import type { LaneRef, Row } from '../model/row.ts';
+import {
+  chainEntryKey,
+  countsValue,
+  expiryKey,
+  FAILED,
+  hashOf,
+  NO_VALUE,
+  PENDING,
+  queueKey,
+  readCounts,
+  rulesetBytes,
+  rulesetKey,
+  sequenceKey,
+  type StateByte,
+} from './outbox-keys.ts';
+import type { Tables } from './tables.ts';
+
+/** A row as the store handles it. */
+export interface Entry {
+  readonly sequence: number;
+  /** Of the row's key. */
+  readonly hash: Buffer;
+  readonly row: Readonly<StoredRow>;
+}
+
+export class QueueRows {
+  readonly #tables: Tables;
+
+  constructor(tables: Tables) {
+    this.#tables = tables;
+  }
+
+  read(sequence: number): Entry | undefined {
+    const row = this.#tables.rows.get(sequenceKey(sequence));
+    return row === undefined ? undefined : { sequence, hash: hashOf(row.key), row };
+  }
+
+  /** @throws Error where an index names a row that is not there */
+  expect(sequence: number): Entry {
+    const entry = this.read(sequence);
+    if (entry === undefined) throw new Error(`Row ${sequence} is missing.`);
+    return entry;
+  }
+
+  add(entry: Entry): void {
+    const { rows, chains, queue, expiries } = this.#tables;
+    const { sequence, row } = entry;
+    rows.putSync(sequenceKey(sequence), row);
+    chains.putSync(chainKeyOf(entry), rulesetBytes(row.ruleset));
+    const ruleset = rulesetKey(row.lane, row.ruleset);
+    queue.putSync(queueKey(ruleset, stateOf(row), sequence), NO_VALUE);
+    if (row.failedAt !== null) expiries.putSync(expiryKey(row.failedAt, sequence), NO_VALUE);
+    this.#count(ruleset, row.state, 1);
+  }
+
+  remove(entry: Entry): void {
+    const { rows, chains, queue, expiries } = this.#tables;
+    const { sequence, row } = entry;
+    rows.removeSync(sequenceKey(sequence));
+    chains.removeSync(chainKeyOf(entry));
+    const ruleset = rulesetKey(row.lane, row.ruleset);
+    queue.removeSync(queueKey(ruleset, stateOf(row), sequence));
+    if (row.failedAt !== null) expiries.removeSync(expiryKey(row.failedAt, sequence));
+    this.#count(ruleset, row.state, -1);
+  }
+
+  /** The same row with other contents. */
+  replace(old: Entry, next: Entry): void {
+    if (isIndexedAlike(old.row, next.row)) {
+      this.#tables.rows.putSync(sequenceKey(next.sequence), next.row);
+      return;
+    }
+    this.remove(old);
+    this.add(next);
+  }
+
+  #count(ruleset: Buffer, state: StoredRow['state'], change: 1 | -1): void {
+    const { counts } = this.#tables;
+    const value = counts.get(ruleset);
+    const { pending, failed } = value === undefined ? { pending: 0, failed: 0 } : readCounts(value);
+    const next =
+      state === 'pending'
+        ? ([pending + change, failed] as const)
+        : ([pending, failed + change] as const);
+    if (next[0] === 0 && next[1] === 0) counts.removeSync(ruleset);
+    else counts.putSync(ruleset, countsValue(...next));
+  }
+}
+
+export function stateOf({ state }: Pick<StoredRow, 'state'>): StateByte {
+  return state === 'pending' ? PENDING : FAILED;
+}
+
+export function answerRow({ sequence, row }: Entry, lane: LaneRef): Row {
+  const { lane: _number, boot, verifyAt, ...rest } = row;
+  return { sequence, ...rest, lane };
+}
+
+function chainKeyOf({ sequence, hash, row }: Entry): Buffer {
+  return chainEntryKey(row.lane, hash, stateOf(row), row.order, sequence);
+}
+
+function isIndexedAlike(a: StoredRow, b: StoredRow): boolean {
+  return (
+    a.state === b.state &&
+    a.order === b.order &&
+    a.failedAt === b.failedAt &&
+    a.ruleset.length === b.ruleset.length &&
+    a.ruleset.every((incarnation, index) => incarnation === b.ruleset[index])
+  );
+}

@@ -1,0 +1,134 @@
+/** What users see of a bucket's queue: pages of rows, one row, and numbers. */
+import type { BucketRef } from '../host.ts';
+import { judgeRuleset } from '../model/match.ts';
+import type { QueueStatus, RowFilter } from '../model/ports.ts';
+import type { LaneRef, Row, RowCount } from '../model/row.ts';
+import type { ConfigurationCache } from './configuration-cache.ts';
+import { gapsOf } from './gaps.ts';
+import { laneRefOf, lanesOf, ownerOf } from './lanes.ts';
+import {
+  endOf,
+  FAILED,
+  laneKey,
+  laneOf,
+  PENDING,
+  queueKey,
+  queuePrefix,
+  readCounts,
+  rulesetOf,
+  sequenceKey,
+  trailingSequence,
+  type StateByte,
+} from './outbox-keys.ts';
+import { answerRow, type QueueRows } from './queue-rows.ts';
+import type { Tables } from './tables.ts';
+
+/** Rows of one lane and ruleset, as far as the bucket's configuration lets them be seen. */
+export interface VisibleRuleset {
+  /** Its key in `counts`. */
+  readonly key: Buffer;
+  readonly count: RowCount;
+}
+
+export class QueueView {
+  readonly #tables: Tables;
+  readonly #rows: QueueRows;
+  readonly #configurations: ConfigurationCache;
+
+  constructor(tables: Tables, rows: QueueRows, configurations: ConfigurationCache) {
+    this.#tables = tables;
+    this.#rows = rows;
+    this.#configurations = configurations;
+  }
+
+  /** Newest first, before `after`; each ruleset gives its newest, and the newest of those are shown. */
+  page(bucket: BucketRef, filter: RowFilter, after: number | null, limit: number): Row[] {
+    const sequences = this.visible(bucket, filter).flatMap(({ key }) =>
+      statesOf(filter).flatMap((state) => this.#newest(key, state, after, limit)),
+    );
+    return sequences
+      .sort((a, b) => b - a)
+      .slice(0, limit)
+      .map((sequence) => this.#answer(sequence));
+  }
+
+  find(bucket: BucketRef, sequence: number): Row | null {
+    const row = this.#tables.rows.get(sequenceKey(sequence));
+    if (row === undefined) return null;
+    const owner = ownerOf(this.#tables, row.lane);
+    if (owner.bucketId !== bucket.id) return null;
+    const state = judgeRuleset(this.#configurations.of(bucket), owner.targetId, row.ruleset);
+    return state === 'dead' ? null : this.#answer(sequence);
+  }
+
+  status(bucket: BucketRef): QueueStatus {
+    const rulesets = this.visible(bucket, {});
+    const oldest = new Map<string, number>();
+    for (const { key, count } of rulesets) {
+      const start = queuePrefix(key, PENDING);
+      for (const entry of this.#tables.queue.getKeys({ start, end: endOf(start), limit: 1 })) {
+        const known = oldest.get(count.targetId) ?? Infinity;
+        oldest.set(count.targetId, Math.min(known, trailingSequence(entry)));
+      }
+    }
+    return {
+      counts: rulesets.map(({ count }) => count),
+      gaps: gapsOf(this.#tables, bucket, this.#configurations.of(bucket).rules),
+      oldest: Array.from(oldest, ([targetId, sequence]) => ({
+        targetId,
+        createdAt: this.#rows.expect(sequence).row.createdAt,
+      })),
+    };
+  }
+
+  /** Lanes with pending rows that some rule is left for. */
+  lanes(): LaneRef[] {
+    const lanes = new Map<number, LaneRef>();
+    for (const { key, value } of this.#tables.counts.getRange()) {
+      const lane = laneOf(key);
+      if (lanes.has(lane) || readCounts(value).pending === 0) continue;
+      const owner = ownerOf(this.#tables, lane);
+      const configuration = this.#configurations.ofOwner(owner);
+      if (judgeRuleset(configuration, owner.targetId, rulesetOf(key)) === 'dead') continue;
+      lanes.set(lane, laneRefOf(owner));
+    }
+    return [...lanes.values()];
+  }
+
+  visible(bucket: BucketRef, { ruleIncarnation }: RowFilter): VisibleRuleset[] {
+    const configuration = this.#configurations.of(bucket);
+    return lanesOf(this.#tables, bucket).flatMap(({ lane, targetId }) => {
+      const start = laneKey(lane);
+      return Array.from(this.#tables.counts.getRange({ start, end: endOf(start) }), (entry) => ({
+        key: entry.key,
+        count: { targetId, ruleset: rulesetOf(entry.key), ...readCounts(entry.value) },
+      })).filter(
+        ({ count: { ruleset } }) =>
+          judgeRuleset(configuration, targetId, ruleset) !== 'dead' &&
+          (ruleIncarnation === undefined || ruleset.includes(ruleIncarnation)),
+      );
+    });
+  }
+
+  #newest(ruleset: Buffer, state: StateByte, after: number | null, limit: number): number[] {
+    const prefix = queuePrefix(ruleset, state);
+    const start = after === null ? endOf(prefix) : queueKey(ruleset, state, after);
+    const keys = this.#tables.queue.getKeys({
+      start,
+      end: prefix,
+      reverse: true,
+      limit: limit + 1,
+    });
+    return Array.from(keys, trailingSequence).filter((found) => after === null || found < after);
+  }
+
+  #answer(sequence: number): Row {
+    const entry = this.#rows.expect(sequence);
+    return answerRow(entry, laneRefOf(ownerOf(this.#tables, entry.row.lane)));
+  }
+}
+
+export function statesOf({ state }: RowFilter): readonly StateByte[] {
+  if (state === undefined) return [PENDING, FAILED];
+  return [state === 'pending' ? PENDING : FAILED];
+}

@@ -1,0 +1,46 @@
+/**
+ * Brings schedules back that a system clock which ran ahead left in the far future. Only heads are in
+ * the due index; rows behind them are brought back when they become heads (chains.ts).
+ */
+import type { Chains } from './chains.ts';
+import { BATCH_MAX } from './claims.ts';
+import { dueKey, endOf, trailingSequence } from './outbox-keys.ts';
+import type { Tables } from './tables.ts';
+
+const HOUR_MS = 3_600_000;
+
+export class ScheduleClamp {
+  readonly #tables: Tables;
+  readonly #chains: Chains;
+
+  constructor(tables: Tables, chains: Chains) {
+    this.#tables = tables;
+    this.#chains = chains;
+  }
+
+  rulesets(): Buffer[] {
+    return Array.from(this.#tables.counts.getKeys());
+  }
+
+  /** One batch, inside a write transaction; true where more may be left. */
+  run(ruleset: Buffer, now: number): boolean {
+    const latest = now + HOUR_MS;
+    const keys = Array.from(
+      this.#tables.due.getKeys({
+        start: dueKey(ruleset, latest + 1, 0),
+        end: endOf(ruleset),
+        limit: BATCH_MAX,
+      }),
+    );
+    for (const key of keys) {
+      const entry = this.#chains.rows.expect(trailingSequence(key));
+      const { verifyAt } = entry.row;
+      this.#chains.update(entry, {
+        ...entry.row,
+        nextAttemptAt: latest,
+        verifyAt: verifyAt === null ? null : Math.min(verifyAt, latest),
+      });
+    }
+    return keys.length === BATCH_MAX;
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * The sweep: rows that nobody waits for go, a bounded number in each transaction.
+ *
+ * It walks the lanes in the order of their numbers, a batch at a time, and remembers where it was
+ * only in memory: it begins anew after a restart. Per lane it removes rows of dead rulesets, lets
+ * rows under enabled rules pass heads under disabled ones, and forgets the lane where nothing can
+ * come back to it.
+ */
+import { judgeRuleset } from '../model/match.ts';
+import { chainOf, type Chains } from './chains.ts';
+import { BATCH_MAX } from './claims.ts';
+import {
+  countChanges,
+  type ConfigurationCache,
+  type LiveConfiguration,
+} from './configuration-cache.ts';
+import { noteGap } from './gaps.ts';
+import { removeLane } from './lanes.ts';
+import {
+  endOf,
+  FAILED,
+  laneKey,
+  PENDING,
+  queuePrefix,
+  readCounts,
+  rulesetOf,
+  dueTimeOf,
+  trailingSequence,
+} from './outbox-keys.ts';
+import type { Entry } from './queue-rows.ts';
+import type { LaneOwner, Tables } from './tables.ts';
+
+const HOUR_MS = 3_600_000;
+const FAILED_KEPT_MS = 7 * 24 * HOUR_MS;
+
+interface LaneState {
+  readonly lane: number;
+  readonly owner: LaneOwner;
+  readonly configuration: LiveConfiguration;
+}
+
+export class Sweep {
+  readonly #tables: Tables;
+  readonly #chains: Chains;
+  readonly #configurations: ConfigurationCache;
+  /** The lane that is next; 0 at the beginning. */
+  #lane = 0;
+  /** Where the look at the lane's parked heads goes on. */
+  #parkedAfter: Buffer | null = null;
+  /** Count of configuration changes at which a lane's parked heads were last looked at. */
+  readonly #parkedSeen = new Map<number, number>();
+
+  constructor(tables: Tables, chains: Chains, configurations: ConfigurationCache) {
+    this.#tables = tables;
+    this.#chains = chains;
+    this.#configurations = configurations;
+  }
+
+  /**
+   * One batch, inside a write transaction. False once the last lane was looked at.
+   *
+   * @param mayExpire whether failed rows that are too old go
+   */
+  run(now: number, mayExpire: boolean): boolean {
+    let budget = BATCH_MAX;
+    const lanes = Array.from(
+      this.#tables.laneOwners.getRange({ start: this.#lane, limit: BATCH_MAX }),
+    );
+    for (const { key: lane, value: owner } of lanes) {
+      if (lane !== this.#lane) this.#parkedAfter = null;
+      this.#lane = lane;
+      const state = { lane, owner, configuration: this.#configurations.ofOwner(owner) };
+      budget -= this.#sweepDead(state, budget);
+      budget -= this.#passParked(state, budget);
+      if (budget <= 0) return true;
+      this.#forgetLane(state);
+      this.#lane = lane + 1;
+    }
+    if (lanes.length === BATCH_MAX) return true;
+    this.#lane = 0;
+    return mayExpire && this.#expire(now);
+  }
+
+  /** How many rows were removed: as many as `budget` where there may be more. */
+  #sweepDead({ lane, owner, configuration }: LaneState, budget: number): number {
+    let removed = 0;
+    for (const [ruleset] of this.#rulesets(lane)) {
+      if (judgeRuleset(configuration, owner.targetId, rulesetOf(ruleset)) !== 'dead') continue;
+      for (const state of [PENDING, FAILED] as const) {
+        const entries = this.#unclaimed(queuePrefix(ruleset, state), budget - removed);
+        this.#chains.remove(entries);
+        removed += entries.length;
+        if (removed >= budget) return removed;
+      }
+    }
+    return removed;
+  }
+
+  /** Rows in flight are few and stay until their claim ends. */
+  #unclaimed(prefix: Buffer, limit: number): Entry[] {
+    const entries: Entry[] = [];
+    for (const key of this.#tables.queue.getKeys({ start: prefix, end: endOf(prefix) })) {
+      if (entries.length >= limit) break;
+      const entry = this.#chains.rows.expect(trailingSequence(key));
+      if (!this.#chains.isClaimed(entry)) entries.push(entry);
+    }
+    return entries;
+  }
+
+  /** Only after a change of a configuration, and only where the lane has rows under enabled rules too. */
+  #passParked({ lane, owner, configuration }: LaneState, budget: number): number {
+    const changes = countChanges(this.#tables);
+    if (budget <= 0 || this.#parkedSeen.get(lane) === changes) return 0;
+    const rulesets = this.#rulesets(lane).filter(([, pending]) => pending > 0);
+    const states = new Map(
+      rulesets.map(([key]) => [key, judgeRuleset(configuration, owner.targetId, rulesetOf(key))]),
+    );
+    let looked = 0;
+    if ([...states.values()].includes('active')) {
+      for (const [ruleset, state] of states) {
+        if (state !== 'active') looked += this.#passHeads(ruleset, budget - looked);
+        if (looked >= budget) return looked;
+      }
+    }
+    this.#parkedAfter = null;
+    this.#parkedSeen.set(lane, changes);
+    return looked;
+  }
+
+  #passHeads(ruleset: Buffer, limit: number): number {
+    const after = this.#parkedAfter;
+    const isPast = after !== null && Buffer.compare(after, endOf(ruleset)) >= 0;
+    if (limit <= 0 || isPast) return 0;
+    const isInside = after !== null && Buffer.compare(after, ruleset) > 0;
+    const start = isInside ? { start: after, exclusiveStart: true } : { start: ruleset };
+    const keys = Array.from(this.#tables.due.getKeys({ ...start, end: endOf(ruleset), limit }));
+    for (const key of keys) {
+      this.#chains.chooseHeadAnew(chainOf(this.#chains.rows.expect(trailingSequence(key))));
+    }
+    this.#parkedAfter = keys.at(-1) ?? after;
+    return keys.length;
+  }
+
+  #forgetLane({ lane, owner, configuration }: LaneState): void {
+    const { targets, rules } = configuration;
+    if (targets.some(({ id }) => id === owner.targetId)) return;
+    if (rules.some(({ targetId }) => targetId === owner.targetId)) return;
+    if (this.#rulesets(lane).length > 0) return;
+    removeLane(this.#tables, lane, owner);
+    this.#parkedSeen.delete(lane);
+  }
+
+  /** Failed rows that are too old; what they did not deliver is a gap from now on. */
+  #expire(now: number): boolean {
+    const keys = Array.from(this.#tables.expiries.getKeys({ limit: BATCH_MAX }));
+    const old = keys.filter((key) => dueTimeOf(key) <= now - FAILED_KEPT_MS);
+    for (const key of old) {
+      const entry = this.#chains.rows.expect(trailingSequence(key));
+      const owner = this.#tables.laneOwners.get(entry.row.lane);
+      if (owner !== undefined) this.#noteExpiry(entry, owner, now);
+      this.#chains.remove([entry]);
+    }
+    return old.length === BATCH_MAX;
+  }
+
+  #noteExpiry({ row }: Entry, owner: LaneOwner, now: number): void {
+    for (const rule of this.#configurations.ofOwner(owner).rules) {
+      if (rule.targetId !== owner.targetId || !row.ruleset.includes(rule.incarnation)) continue;
+      const deleteLost = row.operation !== 'put' && rule.replicateDeletes;
+      const drop = { incarnation: rule.incarnation, deleteLost };
+      noteGap(this.#tables, { id: owner.bucketId }, drop, now);
+    }
+  }
+
+  /** Keys and pending rows of the lane's rulesets. */
+  #rulesets(lane: number): [key: Buffer, pending: number][] {
+    const start = laneKey(lane);
+    return Array.from(
+      this.#tables.counts.getRange({ start, end: endOf(start) }),
+      ({ key, value }) => [key, readCounts(value).pending],
+    );
+  }
+}

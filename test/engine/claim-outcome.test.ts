@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { LINGER_MS, outcomeOf, type OutcomeContext } from '../../src/engine/claim-outcome.ts';
+import type { Delivery } from '../../src/engine/deliver.ts';
+import type { RequestFailure } from '../../src/model/delivery.ts';
+import type { Row } from '../../src/model/row.ts';
+import { DENIED, REFUSED_OBJECT, RESET } from './fake-target.ts';
+import { claim, resolveRow, row } from './fixtures.ts';
+
+const NOW = 1_000_000;
+const CONTEXT: OutcomeContext = {
+  now: NOW,
+  random: 0.5,
+  pacedByBreaker: false,
+  interrupted: false,
+  leadingForMs: 10 * LINGER_MS,
+};
+
+function delivered(wasThere = false): Delivery {
+  return { kind: 'delivered', upTo: 5, wasThere, bytes: 1, tagsRefused: false };
+}
+
+function failed(failure: RequestFailure): Delivery {
+  return { kind: 'failed', failure, upload: null };
+}
+
+function outcome(of: Row, delivery: Delivery, context: Partial<OutcomeContext> = {}) {
+  return outcomeOf(claim(of), delivery, { ...CONTEXT, ...context });
+}
+
+describe('outcome of a claim: completion', () => {
+  const verifyAt = NOW + LINGER_MS;
+  const suspect = { compareFirst: true } as const;
+  const cases: readonly (readonly [string, Row, Partial<OutcomeContext>, number | null])[] = [
+    ['looks again at nothing that was never in doubt', row(), {}, null],
+    ['looks again after a row whose try may have arrived', row(suspect), {}, verifyAt],
+    ['does not look again after the look itself', resolveRow(suspect), {}, null],
+    [
+      'looks again after a look that failed itself',
+      resolveRow({ ...suspect, attempts: 1 }),
+      {},
+      verifyAt,
+    ],
+    [
+      'looks again after a look that was asked for again',
+      resolveRow({ ...suspect, lastError: { reason: '' } }),
+      {},
+      verifyAt,
+    ],
+    [
+      'looks again while requests of an earlier leader may linger',
+      resolveRow(suspect),
+      { leadingForMs: LINGER_MS - 1 },
+      verifyAt,
+    ],
+    ['does so for nothing that was not in doubt', resolveRow(), { leadingForMs: 0 }, null],
+  ];
+  for (const [name, of, context, expected] of cases) {
+    it(name, () => {
+      const complete = { kind: 'complete', upTo: 5, verifyAt: expected } as const;
+      assert.deepEqual(outcome(of, delivered(), context), complete);
+      assert.deepEqual(outcome(of, { kind: 'nothing', upTo: 5 }, context), complete);
+    });
+  }
+});
+
+describe('outcome of a claim: failure', () => {
+  function retryOf(of: Row, delivery: Delivery, context: Partial<OutcomeContext> = {}) {
+    const result = outcome(of, delivery, context);
+    assert.ok(result.kind === 'retry', `${result.kind} in place of a retry`);
+    return result;
+  }
+
+  it('compares before it sends again what may have arrived', () => {
+    assert.equal(retryOf(row(), failed(RESET)).compareFirst, true);
+    assert.equal(retryOf(row(), failed(DENIED)).compareFirst, false);
+    assert.equal(retryOf(row({ compareFirst: true }), failed(DENIED)).compareFirst, true);
+  });
+
+  it('keeps the place of the row in its chain', () => {
+    assert.equal(retryOf(row(), failed(RESET)).asResolve, false);
+  });
+
+  it('delivers what is current where the version is gone, at once', () => {
+    const retry = retryOf(row({ compareFirst: true }), { kind: 'gone' });
+    assert.deepEqual([retry.asResolve, retry.nextAttemptAt], [true, NOW]);
+    assert.equal(retry.compareFirst, true);
+  });
+
+  it('fails a row only for what the object is, after 8 tries', () => {
+    const eighth = row({ attempts: 7 });
+    assert.equal(outcome(row({ attempts: 6 }), failed(REFUSED_OBJECT)).kind, 'retry');
+    assert.equal(outcome(eighth, failed(REFUSED_OBJECT)).kind, 'fail');
+    assert.equal(outcome(eighth, failed(DENIED)).kind, 'retry');
+    assert.equal(outcome(row({ attempts: 500 }), failed(RESET)).kind, 'retry');
+    assert.equal(outcome(eighth, { kind: 'source-failed' }).kind, 'retry');
+  });
+
+  const waits: readonly (readonly [string, Row, RequestFailure, boolean, number])[] = [
+    ['an object, first', row(), REFUSED_OBJECT, false, 1_000],
+    ['an object, fifth', row({ attempts: 4 }), REFUSED_OBJECT, false, 256_000],
+    ['a target that others reach, first', row(), RESET, false, 1_000],
+    ['a target that others reach, later', row({ attempts: 9 }), RESET, false, 60_000],
+    ['a target that is down: its breaker waits', row({ attempts: 9 }), RESET, true, 1_000],
+    ['an object, as asked', row(), { ...REFUSED_OBJECT, retryAfterMs: 50_000 }, false, 50_000],
+  ];
+  for (const [name, of, failure, pacedByBreaker, waitMs] of waits) {
+    it(`waits ${waitMs} ms for ${name}`, () => {
+      const retry = retryOf(of, failed(failure), { pacedByBreaker });
+      assert.equal(retry.nextAttemptAt, NOW + waitMs);
+    });
+  }
+
+  it('says what failed, for users', () => {
+    const { lastError } = retryOf(row(), failed({ ...DENIED, requestId: 'r1' }));
+    assert.match(lastError.reason, /denies access/);
+    assert.deepEqual(
+      [lastError.status, lastError.code, lastError.requestId],
+      [403, 'AccessDenied', 'r1'],
+    );
+  });
+
+  it('gives the claim back when the lane stops, suspect where it may have arrived', () => {
+    const interrupted = { interrupted: true };
+    const release = (compareFirst: boolean) => ({ kind: 'release', compareFirst });
+    assert.deepEqual(outcome(row(), failed(RESET), interrupted), release(true));
+    assert.deepEqual(outcome(row(), failed(DENIED), interrupted), release(false));
+    assert.deepEqual(outcome(row(), { kind: 'source-failed' }, interrupted), release(false));
+    assert.equal(outcome(row(), delivered(), interrupted).kind, 'complete');
+  });
+
+  it('gives back what no rule wants any longer', () => {
+    assert.equal(outcome(row(), { kind: 'unwanted' }).kind, 'release');
+  });
+});

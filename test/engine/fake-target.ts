@@ -1,0 +1,178 @@
+/**
+ * A target in memory that keeps a log of requests, and fails those that a test tells it to. Parts are
+ * kept as they are, so that multipart objects can be compared byte for byte.
+ */
+import { createHash } from 'node:crypto';
+import type { RemoteHead, StoredObject, TargetClient } from '../../src/egress/target-client.ts';
+import type { BodySource } from '../../src/egress/request-body.ts';
+import type { RequestFailure, RequestResult } from '../../src/model/delivery.ts';
+import { predictMultipartEtag } from '../../src/model/transfer-plan.ts';
+import type { ObjectMetadata } from '../../src/egress/object-headers.ts';
+
+export const RESET: RequestFailure = { stage: 'transfer', code: 'ECONNRESET', ambiguous: true };
+export const DENIED: RequestFailure = {
+  stage: 'answer',
+  status: 403,
+  code: 'AccessDenied',
+  ambiguous: false,
+};
+export const REFUSED_OBJECT: RequestFailure = {
+  stage: 'answer',
+  status: 400,
+  code: 'InvalidArgument',
+  ambiguous: false,
+};
+
+interface Stored extends ObjectMetadata {
+  readonly body: Buffer;
+  readonly etag: string;
+}
+
+type Operation = 'head' | 'put' | 'delete' | 'create' | 'part' | 'list' | 'complete' | 'abort';
+
+export class FakeTarget implements TargetClient {
+  readonly objects = new Map<string, Stored>();
+  readonly uploads = new Map<string, Map<number, Buffer>>();
+  readonly log: string[] = [];
+  /** Tells a request's failure; null lets it through. Told `operation` and, of parts, the number. */
+  fail: (operation: Operation, part?: number) => RequestFailure | null = () => null;
+  /** Whether CompleteMultipartUpload says what it made. */
+  completesSilently = false;
+  refusesTags = false;
+  partsInFlightMax = 0;
+  #partsInFlight = 0;
+  #metadata = new Map<string, ObjectMetadata>();
+
+  async headObject(key: string): Promise<RequestResult<RemoteHead>> {
+    return this.#answer('head', () => {
+      const stored = this.objects.get(key);
+      if (stored === undefined) return { exists: false };
+      const { body, etag, systemHeaders, userMetadata, tags } = stored;
+      const tagCount = Object.keys(tags).length;
+      return {
+        exists: true,
+        etag,
+        size: body.length,
+        replica: true,
+        tagCount,
+        systemHeaders,
+        userMetadata,
+      };
+    });
+  }
+
+  async putObject(
+    key: string,
+    object: ObjectMetadata,
+    body: Buffer,
+  ): Promise<RequestResult<StoredObject>> {
+    return this.#answer('put', () => {
+      const etag = createHash('md5').update(body).digest('hex');
+      this.objects.set(key, { ...metadataOf(object), body, etag });
+      return { etag, tagsRefused: this.refusesTags };
+    });
+  }
+
+  async deleteObject(key: string): Promise<RequestResult<null>> {
+    return this.#answer('delete', () => {
+      this.objects.delete(key);
+      return null;
+    });
+  }
+
+  async createMultipartUpload(
+    key: string,
+    object: ObjectMetadata,
+  ): Promise<RequestResult<{ uploadId: string; tagsRefused: boolean }>> {
+    return this.#answer('create', () => {
+      const uploadId = `upload-${this.#metadata.size + 1}`;
+      this.#metadata.set(uploadId, metadataOf(object));
+      this.uploads.set(uploadId, new Map());
+      return { uploadId, tagsRefused: this.refusesTags };
+    });
+  }
+
+  async uploadPart(
+    { uploadId }: { uploadId: string },
+    partNumber: number,
+    source: Buffer | BodySource,
+  ): Promise<RequestResult<{ etag: string; md5: Buffer }>> {
+    this.#partsInFlight += 1;
+    this.partsInFlightMax = Math.max(this.partsInFlightMax, this.#partsInFlight);
+    const body = Buffer.isBuffer(source) ? source : await readAll(source);
+    await new Promise(setImmediate);
+    this.#partsInFlight -= 1;
+    return this.#answer(
+      'part',
+      () => {
+        this.uploads.get(uploadId)?.set(partNumber, body);
+        const md5 = createHash('md5').update(body).digest();
+        return { etag: md5.toString('hex'), md5 };
+      },
+      partNumber,
+    );
+  }
+
+  async listParts({ uploadId }: { uploadId: string }): ReturnType<TargetClient['listParts']> {
+    const upload = this.uploads.get(uploadId);
+    if (upload === undefined) {
+      this.log.push('list');
+      return {
+        ok: false,
+        failure: { stage: 'answer', status: 404, code: 'NoSuchUpload', ambiguous: false },
+      };
+    }
+    return this.#answer('list', () => ({
+      parts: Array.from(upload, ([partNumber, body]) => ({
+        partNumber,
+        size: body.length,
+        etag: createHash('md5').update(body).digest('hex'),
+      })),
+      next: null,
+    }));
+  }
+
+  async completeMultipartUpload(
+    { key, uploadId }: { key: string; uploadId: string },
+    parts: readonly { partNumber: number }[],
+  ): Promise<RequestResult<{ etag: string | null }>> {
+    return this.#answer('complete', () => {
+      const upload = this.uploads.get(uploadId);
+      const bodies = parts.map(({ partNumber }) => upload?.get(partNumber) ?? Buffer.alloc(0));
+      const md5s = bodies.map((body) => createHash('md5').update(body).digest());
+      const etag = predictMultipartEtag(md5s);
+      const metadata = this.#metadata.get(uploadId);
+      if (metadata === undefined) throw new Error('There is no such upload.');
+      this.objects.set(key, { ...metadata, body: Buffer.concat(bodies), etag });
+      this.uploads.delete(uploadId);
+      return { etag: this.completesSilently ? null : etag };
+    });
+  }
+
+  async abortMultipartUpload({ uploadId }: { uploadId: string }): Promise<RequestResult<null>> {
+    return this.#answer('abort', () => {
+      this.uploads.delete(uploadId);
+      return null;
+    });
+  }
+
+  async close(): Promise<void> {}
+
+  async destroy(): Promise<void> {}
+
+  #answer<T>(operation: Operation, apply: () => T, part?: number): RequestResult<T> {
+    this.log.push(part === undefined ? operation : `${operation} ${part}`);
+    const failure = this.fail(operation, part);
+    return failure === null ? { ok: true, value: apply() } : { ok: false, failure };
+  }
+}
+
+function metadataOf({ systemHeaders, userMetadata, tags }: ObjectMetadata): ObjectMetadata {
+  return { systemHeaders, userMetadata, tags };
+}
+
+async function readAll(source: BodySource): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of await source.open()) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}

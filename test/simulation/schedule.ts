@@ -1,0 +1,323 @@
+/**
+ * One schedule: a server with one or two processes, writes, faults of every kind and edits of the
+ * configuration, all drawn from one seed; then the faults end, time runs until nothing is queued, and
+ * the checkers look.
+ */
+import type { Row } from '../../src/model/row.ts';
+import { MemoryOutbox } from '../support/memory-outbox.ts';
+import { uuid } from '../support/replication-bodies.ts';
+import { checkConvergence, checkDrained, checkNothingInherited } from './checkers.ts';
+import { Configurator } from './configurator.ts';
+import { drawWeights, FaultyTargets, NO_FAULTS } from './faulty-target.ts';
+import { Random } from './random.ts';
+import { SimulatedHost, type Change } from './simulated-host.ts';
+import { SimulatedProcess, type World } from './simulated-process.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+const KEYS = ['a1', 'a2', 'b1', 'b2'];
+const ACTIONS_MAX = 40;
+const QUIET_LIMIT_MS = 12 * 3_600_000;
+const LOOK_INTERVAL_MS = 2_000;
+const DAY_MS = 86_400_000;
+
+type Action =
+  | 'write'
+  | 'edit'
+  | 'kill'
+  | 'crash'
+  | 'stall'
+  | 'jump'
+  | 'close'
+  | 'start'
+  | 'recreate'
+  | 'ambush';
+
+const ACTIONS: Readonly<Record<Action, number>> = {
+  write: 60,
+  edit: 14,
+  kill: 4,
+  crash: 3,
+  stall: 3,
+  jump: 2,
+  close: 2,
+  start: 3,
+  recreate: 0.5,
+  ambush: 5,
+};
+
+const CHANGES: Readonly<Record<Change, number>> = {
+  put: 10,
+  delete: 3,
+  'remove-version': 2,
+  tag: 2,
+  replica: 1,
+};
+
+export interface ScheduleResult {
+  readonly violations: readonly string[];
+  readonly requests: number;
+  /** Of virtual time. */
+  readonly tookMs: number;
+}
+
+export async function runSchedule(seed: number): Promise<ScheduleResult> {
+  return new Schedule(seed).run();
+}
+
+class Schedule {
+  readonly #random: Random;
+  readonly #clock = new VirtualClock();
+  readonly #host = new SimulatedHost();
+  readonly #store: MemoryOutbox;
+  readonly #targets: FaultyTargets;
+  readonly #world: World;
+  readonly #configurator: Configurator;
+  #processes: SimulatedProcess[] = [];
+  #started = 0;
+  #isFlushDue = false;
+  #isQuiet = false;
+  #openWrites = 0;
+
+  constructor(seed: number) {
+    this.#random = new Random(seed);
+    this.#store = new MemoryOutbox({
+      now: () => this.#clock.nowMs(),
+      uptimeMs: () => this.#clock.monotonicMs(),
+    });
+    this.#store.holdFlushes();
+    this.#targets = new FaultyTargets(this.#clock, this.#random.fork(), drawWeights(this.#random));
+    this.#world = {
+      clock: this.#clock,
+      store: this.#store,
+      host: this.#host,
+      targets: this.#targets,
+      random: this.#random.fork(),
+      violations: [],
+      epochs: { newest: 0 },
+      flushSoon: () => this.#flushSoon(),
+    };
+    this.#configurator = new Configurator(this.#world);
+  }
+
+  async run(): Promise<ScheduleResult> {
+    await this.#finish(this.#configurator.begin());
+    this.#startProcess();
+    const actions = this.#random.between(5, ACTIONS_MAX);
+    for (let action = 0; action < actions; action++) {
+      this.#act();
+      await this.#clock.run(this.#random.pick([0, 5, 50, 500, 3_000, 20_000, 70_000]));
+    }
+    await this.#mend();
+    this.#watchQueue();
+    await this.#clock.run(QUIET_LIMIT_MS, () => this.#isQuiet);
+    return {
+      violations: [...this.#world.violations, ...(await this.#check())],
+      requests: this.#targets.requests,
+      tookMs: this.#clock.monotonicMs(),
+    };
+  }
+
+  #act(): void {
+    const process = this.#processes.length === 0 ? null : this.#random.pick(this.#processes);
+    switch (this.#random.weighted(ACTIONS)) {
+      case 'write':
+        return this.#writeSome(process);
+      case 'edit':
+        return void this.#configurator.edit();
+      case 'kill':
+        return this.#end(process, () => process?.kill());
+      case 'crash':
+        return this.#crash();
+      case 'stall':
+        return process?.stall(this.#random.between(1_000, 40_000));
+      case 'jump':
+        return this.#clock.jump(this.#random.pick([-2 * DAY_MS, -30_000, 4_000, 30_000, DAY_MS]));
+      case 'close':
+        return this.#end(process, () => void process?.engine.close());
+      case 'start':
+        return this.#startProcess();
+      case 'recreate':
+        return this.#recreateBucket();
+      case 'ambush':
+        return this.#ambush(process);
+    }
+  }
+
+  #startProcess(): void {
+    if (this.#processes.length >= 2) return;
+    this.#started += 1;
+    const process = new SimulatedProcess(`simulated-${this.#started}`, this.#world);
+    this.#processes.push(process);
+    process.engine.start();
+  }
+
+  /** Another one starts some time later, unless there is one. */
+  #end(process: SimulatedProcess | null, how: () => void): void {
+    if (process === null) return;
+    how();
+    this.#processes = this.#processes.filter((other) => other !== process);
+    this.#startLater();
+  }
+
+  #startLater(): void {
+    this.#clock.after(this.#random.between(0, 10_000), () => {
+      if (this.#processes.length === 0) this.#startProcess();
+    });
+  }
+
+  /** Killed in the middle of a delivery; the next process soon delivers a later version of the key. */
+  #ambush(process: SimulatedProcess | null): void {
+    if (process === null) return;
+    const key = this.#random.pick(KEYS);
+    void this.#write(process, key, 'put');
+    this.#clock.after(this.#random.between(10, 120), () =>
+      this.#end(process, () => process.kill()),
+    );
+    this.#clock.after(this.#random.between(3_000, 15_000), () => {
+      const [next] = this.#processes;
+      if (next !== undefined) void this.#write(next, key, 'put');
+    });
+  }
+
+  #crash(): void {
+    this.#store.crash();
+    this.#isFlushDue = false;
+    for (const process of this.#processes) process.kill();
+    this.#processes = [];
+    this.#startLater();
+  }
+
+  #recreateBucket(): void {
+    const old = this.#host.bucket;
+    this.#host.recreateBucket();
+    this.#flushSoon();
+    // The notice of the deletion may be lost.
+    if (this.#random.chance(0.5)) void this.#store.removeBucket(old);
+    void this.#configurator.begin();
+  }
+
+  #writeSome(process: SimulatedProcess | null): void {
+    if (process === null) return;
+    const count = this.#random.pick([1, 1, 2, 4]);
+    for (let write = 0; write < count; write++) {
+      const key = this.#random.pick(KEYS);
+      void this.#write(process, key, this.#random.weighted(CHANGES));
+    }
+  }
+
+  async #write(process: SimulatedProcess, key: string, change: Change): Promise<void> {
+    const { bucket } = this.#host;
+    const announcedAt = this.#clock.monotonicMs();
+    const head = this.#host.current(key);
+    const before = head === null || head.deleteMarker ? null : head;
+    const operation = change === 'delete' || change === 'remove-version' ? 'delete' : 'put';
+    this.#openWrites += 1;
+    try {
+      const announcement = await process.engine.announce([
+        {
+          bucket,
+          key,
+          operation,
+          before: before === null ? null : { versionId: before.versionId, order: before.order },
+        },
+      ]);
+      await this.#clock.sleep(this.#random.between(0, 30));
+      if (!process.isAlive) return;
+      const isAbandoned = this.#random.chance(0.08) || this.#host.bucket.id !== bucket.id;
+      if (isAbandoned) return await announcement.abandoned();
+      const committed = this.#host.apply(key, change, announcedAt, head?.versionId);
+      // Hooks of one key may come in another order than its commits.
+      await this.#clock.sleep(this.#random.pick([0, 1, 30, 2_000]));
+      if (!process.isAlive) return;
+      await announcement.committed(committed === null ? [] : [committed]);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ServiceUnavailable') {
+        this.#world.violations.push(`a write was refused: ${String(error)}`);
+      }
+    } finally {
+      this.#openWrites -= 1;
+    }
+  }
+
+  async #mend(): Promise<void> {
+    this.#targets.weights = NO_FAULTS;
+    await this.#finish(this.#configurator.mend());
+    this.#startProcess();
+    // Announcements of processes that died are found after a minute at the latest.
+    await this.#clock.run(150_000);
+    const isHurried = this.#random.chance(0.9);
+    if (isHurried) await this.#retry();
+    if (this.#random.chance(0.5)) await this.#resync();
+    await this.#clock.run(isHurried ? 130_000 : 2 * 3_600_000);
+    // Breakers that nobody closed must have closed by themselves.
+    const failed = { state: 'failed' } as const;
+    await this.#finish(this.#store.retryRows(this.#host.bucket, failed, this.#clock.nowMs()));
+  }
+
+  async #retry(): Promise<void> {
+    const { bucket } = this.#host;
+    await this.#finish(this.#store.retryRows(bucket, {}, this.#clock.nowMs()));
+    const { targets } = await this.#store.read(bucket);
+    for (const { engine } of this.#processes) {
+      for (const { id } of targets) engine.retryLane({ bucket, targetId: id });
+    }
+  }
+
+  async #resync(): Promise<void> {
+    for (const n of [1, 2]) {
+      const job = this.#store.startResync(this.#host.bucket, uuid(n), this.#clock.nowMs());
+      await this.#finish(job);
+    }
+  }
+
+  /** Looks every now and then whether nothing is queued and no job runs. */
+  #watchQueue(): void {
+    this.#clock.after(LOOK_INTERVAL_MS, () => {
+      void Promise.all([this.#store.lanes(), this.#store.runningResyncs()]).then(
+        ([lanes, jobs]) => (this.#isQuiet = lanes.length === 0 && jobs.length === 0),
+      );
+      this.#watchQueue();
+    });
+  }
+
+  async #check(): Promise<string[]> {
+    const { bucket } = this.#host;
+    const configuration = await this.#store.read(bucket);
+    const jobs = await Promise.all(
+      configuration.rules.map(
+        async ({ id }) => [id, await this.#store.readResync(bucket, id)] as const,
+      ),
+    );
+    const rows: readonly Row[] = await this.#store.pageRows(bucket, {}, null, 100);
+
+    const state = {
+      host: this.#host,
+      targets: this.#targets,
+      configuration,
+      queue: await this.#store.queueStatus(bucket),
+      rows,
+      jobs: new Map(jobs),
+      ruleSavedAt: this.#configurator.ruleSavedAt,
+    };
+    return [checkDrained, checkConvergence, checkNothingInherited].flatMap((check) => check(state));
+  }
+
+  /** Lets time pass until `promise` has come to its end. */
+  async #finish(promise: Promise<unknown>): Promise<void> {
+    let isDone = false;
+    void promise.then(() => (isDone = true));
+    this.#flushSoon();
+    await this.#clock.run(60_000, () => isDone);
+    if (!isDone) this.#world.violations.push('an edit did not end');
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    this.#clock.after(this.#random.between(1, 20), () => {
+      if (!this.#isFlushDue) return;
+      this.#isFlushDue = false;
+      this.#store.flush();
+    });
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * One process of the server: an engine whose every contact with the world can be cut (it died) or
+ * delayed (it stands still while the others' time goes on).
+ */
+import type { EngineClock } from '../../src/engine/clock.ts';
+import { Engine, type UsableTarget } from '../../src/engine/engine.ts';
+import type { Host, Logger } from '../../src/host.ts';
+import type { ClaimOutcome, Outbox } from '../../src/model/ports.ts';
+import type { Claim } from '../../src/model/row.ts';
+import type { MemoryOutbox } from '../support/memory-outbox.ts';
+import type { FaultyTargets, RequestObserver } from './faulty-target.ts';
+import type { Random } from './random.ts';
+import type { SimulatedHost } from './simulated-host.ts';
+import type { VirtualClock } from './virtual-clock.ts';
+
+export interface World {
+  readonly clock: VirtualClock;
+  readonly store: MemoryOutbox;
+  readonly host: SimulatedHost;
+  readonly targets: FaultyTargets;
+  readonly random: Random;
+  /** What broke an invariant, one sentence each. */
+  readonly violations: string[];
+  readonly epochs: { newest: number };
+  /** Makes what was committed durable, some time from now. */
+  readonly flushSoon: () => void;
+}
+
+const NEVER = new Promise<never>(() => undefined);
+const CHANGING: ReadonlySet<string> = new Set([
+  'announce',
+  'commit',
+  'abandon',
+  'acquireLease',
+  'renewLease',
+  'releaseLease',
+  'recoverClaims',
+  'settle',
+  'claim',
+  'settleClaim',
+  'storeUpload',
+  'advanceResync',
+  'cancelResync',
+  'sweep',
+  'clampSchedules',
+]);
+
+export class SimulatedProcess {
+  readonly name: string;
+  readonly engine: Engine;
+  readonly #world: World;
+  /** Committed claims without an outcome, by chain. */
+  readonly #claimed = new Set<string>();
+  /** Requests without an answer, by chain. */
+  readonly #open = new Map<string, number>();
+  #isAlive = true;
+  #stallsUntil = 0;
+
+  constructor(name: string, world: World) {
+    this.name = name;
+    this.#world = world;
+    const outbox = this.#outbox();
+    this.engine = new Engine({
+      outbox,
+      configurations: outbox as unknown as Pick<MemoryOutbox, 'read' | 'mayReplicate'>,
+      clock: this.#clock(),
+      random: () => world.random.next(),
+      diskState: () => 'ok',
+      host: this.#host(),
+      connectTarget: (access) => world.targets.connect(access, this.#observer(chainsOf(access))),
+    });
+  }
+
+  get isAlive(): boolean {
+    return this.#isAlive;
+  }
+
+  /** SIGKILL: nothing that it waited for ever comes. */
+  kill(): void {
+    this.#isAlive = false;
+    this.#world.store.kill(this.name);
+  }
+
+  /** The machine has no time for it, or its disk no answer. */
+  stall(forMs: number): void {
+    this.#stallsUntil = this.#world.clock.monotonicMs() + forMs;
+  }
+
+  #observer(nameChain: (key: string) => string): RequestObserver {
+    return {
+      begin: (key) => {
+        const chain = nameChain(key);
+        const open = (this.#open.get(chain) ?? 0) + 1;
+        this.#open.set(chain, open);
+        if (open > 1) this.#world.violations.push(`two open requests for ${chain}`);
+        if (!this.#claimed.has(chain)) {
+          this.#world.violations.push(`a request without a committed claim for ${chain}`);
+        }
+        return () => this.#open.set(chain, (this.#open.get(chain) ?? 1) - 1);
+      },
+      isAlive: () => this.#isAlive,
+    };
+  }
+
+  #clock(): EngineClock {
+    const { clock } = this.#world;
+    const fire = (callback: () => void): void => {
+      if (!this.#isAlive) return;
+      const stallMs = this.#stallsUntil - clock.monotonicMs();
+      if (stallMs > 0) clock.after(stallMs, () => fire(callback));
+      else callback();
+    };
+    return {
+      nowMs: () => clock.nowMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      after: (delayMs, callback) => {
+        let isSet = true;
+        const cancel = clock.after(delayMs, () =>
+          fire(() => {
+            if (isSet) callback();
+          }),
+        );
+        return () => {
+          isSet = false;
+          cancel();
+        };
+      },
+    };
+  }
+
+  #host(): Pick<Host, 'findBucket' | 'openObject' | 'headCurrent' | 'listCurrent' | 'logger'> {
+    const { host } = this.#world;
+    return {
+      findBucket: (name) => this.#guard(host.findBucket(name)),
+      openObject: (ref) => this.#guard(host.openObject(ref)),
+      headCurrent: (bucket, key) => this.#guard(host.headCurrent(bucket, key)),
+      listCurrent: (bucket, prefix, after) => this.#guard(host.listCurrent(bucket, prefix, after)),
+      logger: this.#logger(),
+    };
+  }
+
+  #logger(): Logger {
+    const note = (fields: object, message: string): void => {
+      if (!('err' in fields) || !this.#isAlive) return;
+      const { err } = fields as { err: unknown };
+      this.#world.violations.push(`unexpected: ${message}: ${String((err as Error)?.stack)}`);
+    };
+    return { debug: () => undefined, info: () => undefined, warn: note, error: note };
+  }
+
+  #outbox(): Outbox {
+    const { store, clock } = this.#world;
+    const own = store.asProcess(this.name);
+    return new Proxy(own, {
+      get: (_own, name: string) => {
+        const method = Reflect.get(own, name, own) as (...args: unknown[]) => unknown;
+        if (name === 'mayReplicate') return method;
+        if (name === 'subscribe') {
+          return (listener: () => void) =>
+            method(() => {
+              if (this.#isAlive) clock.after(1, () => this.#isAlive && listener());
+            });
+        }
+        return async (...args: unknown[]): Promise<unknown> => {
+          if (!this.#isAlive) return NEVER;
+          const stallMs = this.#stallsUntil - clock.monotonicMs();
+          if (stallMs > 0) await clock.sleep(stallMs);
+          if (!this.#isAlive) return NEVER;
+          const result = method(...args) as Promise<unknown>;
+          if (CHANGING.has(name)) this.#world.flushSoon();
+          return this.#noteClaims(name, args, await this.#guard(result));
+        };
+      },
+    });
+  }
+
+  #noteClaims(name: string, args: readonly unknown[], result: unknown): unknown {
+    if (name === 'claim') {
+      for (const claim of result as readonly Claim[]) this.#claimed.add(chainOf(claim));
+    }
+    if (name === 'settleClaim') {
+      const [, claim, outcome] = args as [number, Claim, ClaimOutcome];
+      this.#claimed.delete(chainOf(claim));
+      this.#checkOutcome(claim, outcome);
+    }
+    this.#checkEpoch(name, args, result);
+    return result;
+  }
+
+  /** A call that was carried out belongs to the newest epoch. */
+  #checkEpoch(name: string, args: readonly unknown[], result: unknown): void {
+    const { epochs, violations } = this.#world;
+    if (name === 'acquireLease' && typeof result === 'number') epochs.newest = result;
+    const isCarriedOut =
+      (name === 'claim' && (result as readonly Claim[]).length > 0) ||
+      (name === 'settleClaim' && result === true);
+    if (isCarriedOut && args[0] !== epochs.newest) {
+      violations.push(`${name} of epoch ${String(args[0])} under epoch ${epochs.newest}`);
+    }
+  }
+
+  #checkOutcome({ row }: Claim, outcome: ClaimOutcome): void {
+    const { host, violations } = this.#world;
+    if (outcome.kind === 'complete' && row.operation !== 'resolve' && outcome.upTo < row.order) {
+      violations.push(`${row.key} was completed without what it supersedes`);
+    }
+    if (outcome.kind === 'retry' && outcome.asResolve && host.hasVersion(row)) {
+      violations.push(`${row.key} lost its place although its version is there`);
+    }
+  }
+
+  /** What a dead process asked for is never answered. */
+  async #guard<T>(promise: Promise<T>): Promise<T> {
+    try {
+      const value = await promise;
+      return this.#isAlive ? value : await NEVER;
+    } catch (error) {
+      if (!this.#isAlive) return NEVER;
+      throw error;
+    }
+  }
+}
+
+function chainOf({ row }: Claim): string {
+  return `${row.lane.bucket.id}/${row.lane.targetId}/${row.key}`;
+}
+
+/** Each bucket's destinations carry its id in their names. */
+function chainsOf({ target }: UsableTarget): (key: string) => string {
+  const [bucketId] = /bucket-\d+/.exec(target.targetBucket) ?? [];
+  return (key) => `${bucketId}/${target.id}/${key}`;
+}

@@ -1,0 +1,394 @@
+/** Random operations on two outboxes at once, and the comparison of what they answer and show. */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { AnnouncedWrite, BucketRef } from '../../src/host.ts';
+import type { ClaimOutcome, IntentId } from '../../src/model/ports.ts';
+import type { Claim, LaneRef } from '../../src/model/row.ts';
+import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
+import type { OutboxFixture } from '../support/outbox-fixture.ts';
+import { uuid } from '../support/replication-bodies.ts';
+
+const KEYS = ['a/1', 'a/2', 'b/1', 'ä'];
+const BUCKETS: readonly BucketRef[] = [
+  { id: 'bucket-1', name: 'photos' },
+  { id: 'bucket-2', name: 'photos' },
+  { id: 'bucket-3', name: 'music' },
+];
+
+const small = fc.nat({ max: 3 });
+const flag = fc.boolean();
+const bucket = fc.constantFrom(0, 0, 0, 0, 1, 2);
+
+const write = fc.record({
+  bucket,
+  key: small,
+  operation: fc.constantFrom('put', 'put', 'put', 'delete'),
+  replica: fc.constantFrom(false, false, false, true),
+  /** How far before the newest event of the key this one belongs. */
+  late: fc.constantFrom(0, 0, 0, 3, 7),
+});
+
+const operation = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('write'), write, also: fc.option(write) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('announce'), write, by: small }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('abandon'), intent: small }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant('claim'), bucket, target: small, limit: fc.nat(3) }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('settle-claim'),
+      claim: small,
+      outcome: fc.constantFrom('complete', 'complete', 'retry', 'fail', 'release', 'upload'),
+      flag,
+      other: flag,
+      more: small,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('rules'),
+      bucket,
+      rules: fc.array(
+        fc.record({
+          id: small,
+          target: small,
+          prefix: fc.constantFrom('', 'a/', 'ä'),
+          enabled: flag,
+          deletes: flag,
+          existing: flag,
+        }),
+        { maxLength: 4 },
+      ),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('targets'),
+      bucket,
+      targets: fc.array(fc.record({ id: small, enabled: flag, moved: flag }), { maxLength: 4 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove-bucket'), bucket }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('retry-row'), bucket, row: fc.nat(9) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('retry-rows'), bucket, failed: flag, rule: small }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('resync'),
+      bucket,
+      rule: small,
+      what: fc.constantFrom('start', 'advance', 'advance', 'done', 'cancel'),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('lease'), by: small }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('kill'), by: small }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('settle') }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('sweep') }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('clamp') }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('disk'), flag }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('wait'),
+      ms: fc.constantFrom(1, 1_000, 60_000, 4_000_000, 8 * 24 * 3_600_000),
+    }),
+  },
+);
+
+export const operations = fc.array(operation, { minLength: 5, maxLength: 60, size: 'max' });
+
+type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
+type Write = typeof write extends fc.Arbitrary<infer T> ? T : never;
+type Of<Kind extends Operation['kind']> = Extract<Operation, { kind: Kind }>;
+
+export class Lockstep {
+  readonly #fixtures: readonly [OutboxFixture, OutboxFixture];
+  readonly #orders = new Map<string, number>();
+  readonly #intents: IntentId[] = [];
+  readonly #claims: Claim[] = [];
+  #epoch = 0;
+
+  constructor(lmdb: OutboxFixture, memory: OutboxFixture) {
+    this.#fixtures = [lmdb, memory];
+  }
+
+  /** Two targets, one rule each, and the lease. */
+  async begin(): Promise<void> {
+    await this.run({
+      kind: 'targets',
+      bucket: 0,
+      targets: [
+        { id: 0, enabled: true, moved: false },
+        { id: 1, enabled: true, moved: false },
+      ],
+    });
+    const rule = { prefix: '' as const, enabled: true, deletes: true, existing: false };
+    const rules = [
+      { id: 0, target: 0, ...rule },
+      { id: 1, target: 1, ...rule },
+    ];
+    await this.run({ kind: 'rules', bucket: 0, rules });
+    await this.run({ kind: 'lease', by: 0 });
+  }
+
+  async run(operation: Operation): Promise<void> {
+    switch (operation.kind) {
+      case 'write':
+        return this.#write(operation);
+      case 'announce': {
+        const writes = [this.#announced(operation.write)];
+        const by = `process-${operation.by}`;
+        this.#intents.push(await this.#both((f) => f.asProcess(by).announce(writes)));
+        return;
+      }
+      case 'abandon': {
+        const intent = pick(this.#intents, operation.intent);
+        if (intent !== undefined) await this.#both((f) => f.outbox.abandon(intent));
+        return;
+      }
+      case 'claim': {
+        const lane = laneOf(operation.bucket, operation.target);
+        const { limit } = operation;
+        this.#claims.push(
+          ...((await this.#both((f) => f.outbox.claim(this.#epoch, lane, limit, f.world.now))) ??
+            []),
+        );
+        return;
+      }
+      case 'settle-claim':
+        return this.#settleClaim(operation);
+      case 'rules':
+        return this.#rules(operation);
+      case 'targets': {
+        const drafts = unique(operation.targets).map(({ id, enabled, moved }) =>
+          targetDraft(id + 1, { enabled, targetBucket: moved ? 'elsewhere' : 'backup' }),
+        );
+        const of = BUCKETS[operation.bucket]!;
+        await this.#both((f) => f.configurations.replaceTargets(of, drafts, ANY));
+        return this.#sweep();
+      }
+      case 'remove-bucket': {
+        await this.#both((f) => f.configurations.removeBucket(BUCKETS[operation.bucket]!));
+        return this.#sweep();
+      }
+      case 'retry-row': {
+        const of = BUCKETS[operation.bucket]!;
+        const rows = await this.#both((f) => f.outbox.pageRows(of, {}, null, 10));
+        const sequence = rows?.[operation.row]?.sequence ?? 1;
+        await this.#both((f) => f.outbox.retryRow(of, sequence, f.world.now));
+        return;
+      }
+      case 'retry-rows': {
+        const of = BUCKETS[operation.bucket]!;
+        const { rules } = await this.#fixtures[0].configurations.read(of);
+        const incarnation = rules[operation.rule]?.incarnation;
+        const filter = {
+          ...(operation.failed ? { state: 'failed' as const } : {}),
+          ...(incarnation === undefined ? {} : { ruleIncarnation: incarnation }),
+        };
+        await this.#both((f) => f.outbox.retryRows(of, filter, f.world.now));
+        return;
+      }
+      case 'resync':
+        return this.#resync(operation);
+      case 'lease': {
+        const epoch = await this.#both((f) =>
+          f.asProcess(`process-${operation.by}`).acquireLease(),
+        );
+        if (typeof epoch === 'number') this.#epoch = epoch;
+        await this.#both((f) => f.outbox.renewLease(this.#epoch));
+        await this.#both((f) => f.outbox.recoverClaims(this.#epoch));
+        return;
+      }
+      case 'kill':
+        for (const fixture of this.#fixtures) fixture.kill(`process-${operation.by}`);
+        return;
+      case 'settle': {
+        const left = await this.#both((f) => f.outbox.leftIntents(this.#epoch));
+        for (const { id, writes } of left ?? []) {
+          await this.#both((f) => f.outbox.settle(this.#epoch, id, writes));
+        }
+        return;
+      }
+      case 'sweep':
+        return this.#sweep();
+      case 'clamp':
+        await this.#both((f) => f.outbox.clampSchedules(this.#epoch, f.world.now));
+        return;
+      case 'disk':
+        for (const { world } of this.#fixtures) world.isDiskLow = operation.flag;
+        return;
+      case 'wait':
+        for (const { world } of this.#fixtures) {
+          world.now += operation.ms;
+          world.uptimeMs += operation.ms;
+        }
+    }
+  }
+
+  /** What each shows of every bucket and lane. */
+  async compare(operation: Operation): Promise<void> {
+    const [lmdb, memory] = await Promise.all(this.#fixtures.map(show));
+    assert.deepEqual(lmdb, memory, `after ${JSON.stringify(operation)}`);
+  }
+
+  async #write({ write: first, also }: Of<'write'>): Promise<void> {
+    const writes = also === null ? [first] : [first, also];
+    const announced = writes.map((one) => this.#announced(one));
+    const intent = await this.#both((f) => f.outbox.announce(announced));
+    const committed = writes.map(({ bucket: of, key, operation: what, replica, late }) => {
+      const name = `${of} ${key}`;
+      const newest = (this.#orders.get(name) ?? 100) + 10;
+      this.#orders.set(name, newest);
+      const order = newest - late * 3;
+      const versionId = what === 'put' ? `v${order}` : null;
+      return { bucket: BUCKETS[of]!, key: KEYS[key]!, operation: what, versionId, order, replica };
+    });
+    await this.#both((f) => f.outbox.commit(intent, committed));
+  }
+
+  #announced({ bucket: of, key, operation: what }: Write): AnnouncedWrite {
+    return { bucket: BUCKETS[of]!, key: KEYS[key]!, operation: what, before: null };
+  }
+
+  async #settleClaim({
+    claim: n,
+    outcome,
+    flag: one,
+    other,
+    more,
+  }: Of<'settle-claim'>): Promise<void> {
+    const claim = pick(this.#claims, n);
+    if (claim === undefined) return;
+    const { now } = this.#fixtures[0].world;
+    if (outcome === 'upload') {
+      const upload = one ? { uploadId: 'u', versionId: 'v', partBytes: 1 } : null;
+      await this.#both((f) => f.outbox.storeUpload(this.#epoch, claim, upload));
+      return;
+    }
+    const lastError = { reason: 'It failed.', ...(other ? { status: 500 } : {}) };
+    const outcomes: Record<typeof outcome, ClaimOutcome> = {
+      complete: {
+        kind: 'complete',
+        upTo: claim.row.operation === 'resolve' ? 1_000 : claim.row.order + more * 5,
+        verifyAt: one ? now + 60_000 : null,
+      },
+      retry: {
+        kind: 'retry',
+        nextAttemptAt: now + (more === 3 ? 7_200_000 : 1_000 * more),
+        lastError,
+        compareFirst: one,
+        asResolve: other,
+        upload: null,
+      },
+      fail: { kind: 'fail', lastError },
+      release: { kind: 'release', compareFirst: one },
+    };
+    await this.#both((f) => f.outbox.settleClaim(this.#epoch, claim, outcomes[outcome]));
+  }
+
+  async #rules({ bucket: of, rules }: Of<'rules'>): Promise<void> {
+    const drafts = unique(rules).map(({ id, target, prefix, enabled, deletes, existing }) =>
+      ruleDraft(id + 5, {
+        targetId: uuid(target + 1),
+        prefix,
+        enabled,
+        replicateDeletes: deletes,
+        replicateExisting: existing,
+      }),
+    );
+    await this.#both((f) => f.configurations.replaceRules(BUCKETS[of]!, drafts, ANY));
+    await this.#sweep();
+  }
+
+  async #resync({ bucket: n, rule, what }: Of<'resync'>): Promise<void> {
+    const of = BUCKETS[n]!;
+    const ruleId = uuid(rule + 5);
+    if (what === 'start') {
+      await this.#both((f) => f.outbox.startResync(of, ruleId, f.world.now));
+    } else if (what === 'cancel') {
+      await this.#both((f) => f.outbox.cancelResync(of, ruleId, f.world.now));
+    } else {
+      const job = await this.#both((f) => f.outbox.readResync(of, ruleId));
+      if (job === null || job === undefined) return;
+      const isDone = what === 'done';
+      await this.#both((f) =>
+        f.outbox.advanceResync(this.#epoch, job, KEYS, 'ä', isDone, f.world.now),
+      );
+    }
+  }
+
+  /** Until nothing is left: how much one call does is the store's own affair. */
+  async #sweep(): Promise<void> {
+    await this.#both(async (f) => {
+      while (await f.outbox.sweep(this.#epoch, f.world.now));
+    });
+  }
+
+  /** The same call on both, and one and the same answer or error code. */
+  async #both<T>(call: (fixture: OutboxFixture) => Promise<T>): Promise<T> {
+    const [lmdb, memory] = await Promise.allSettled(this.#fixtures.map((fixture) => call(fixture)));
+    assert(lmdb !== undefined && memory !== undefined);
+    if (lmdb.status === 'rejected' || memory.status === 'rejected') {
+      const codeOf = (result: PromiseSettledResult<T>): unknown =>
+        result.status === 'rejected'
+          ? ((result.reason as { code?: string }).code ?? result.reason)
+          : 'fulfilled';
+      assert.equal(codeOf(lmdb), codeOf(memory));
+      return undefined as T;
+    }
+    assert.deepEqual(lmdb.value, memory.value);
+    return lmdb.value;
+  }
+}
+
+async function show({ outbox }: OutboxFixture): Promise<object> {
+  const lanes = await outbox.lanes();
+  const shown: object[] = [
+    { lanes: lanes.map((lane) => JSON.stringify(lane)).sort() },
+    { resyncs: (await outbox.runningResyncs()).toSorted((a, b) => a.run - b.run) },
+  ];
+  for (const lane of lanes)
+    shown.push({ lane: JSON.stringify(lane), at: await outbox.nextDueAt(lane) });
+  shown.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  for (const of of BUCKETS) {
+    const { counts, gaps, oldest } = await outbox.queueStatus(of);
+    shown.push({
+      of,
+      rows: await outbox.pageRows(of, {}, null, 100),
+      failed: await outbox.pageRows(of, { state: 'failed' }, 1_000_000, 3),
+      counts: sortedByText(counts),
+      gaps: sortedByText(gaps),
+      oldest: sortedByText(oldest),
+    });
+  }
+  return shown;
+}
+
+function sortedByText<T>(items: readonly T[]): T[] {
+  return items.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+}
+
+function laneOf(of: number, target: number): LaneRef {
+  return { bucket: BUCKETS[of]!, targetId: uuid(target + 1) };
+}
+
+/** One of the last four. */
+function pick<T>(items: readonly T[], n: number): T | undefined {
+  return items.at(-1 - n);
+}
+
+function unique<T extends { id: number }>(items: readonly T[]): T[] {
+  return [...new Map(items.map((item) => [item.id, item])).values()];
+}

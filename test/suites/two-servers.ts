@@ -1,0 +1,374 @@
+/**
+ * Two real servers of different regions that replicate to each other, driven by the AWS CLI.
+ *
+ *     npm run build && node --import tsx --test test/suites/two-servers.ts
+ *
+ * Needs Debian's awscli, and says so where it is missing.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { aws, awsError, requireAwsCli, type AwsAccount } from '../support/aws-cli.ts';
+import { sendRequest, type Answer } from '../support/koa-host.ts';
+import { logIn, startServer, type ServerProcess } from '../support/server-process.ts';
+import { until } from '../support/until.ts';
+
+const PLUGIN = fileURLToPath(new URL('../../plugin.json', import.meta.url));
+const NEW_ID = '00000000-0000-0000-0000-000000000000';
+const DELIVERY_TIMEOUT_MS = 30_000;
+
+interface Site {
+  readonly account: AwsAccount;
+  readonly token: string;
+  readonly process: ServerProcess;
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'alarik-two-servers-'));
+let a: Site;
+let b: Site;
+let buckets = 0;
+
+before(async () => {
+  requireAwsCli();
+  [a, b] = await Promise.all([startSite('a', 'us-east-1'), startSite('b', 'eu-central-1')]);
+});
+
+after(async () => {
+  await Promise.all([a.process.stop(), b.process.stop()]);
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function startSite(name: string, region: string): Promise<Site> {
+  const accessKeyId = `AKIA${name.toUpperCase()}SUITE`;
+  const secretAccessKey = `secret-of-site-${name}-0123456789`;
+  const process = await startServer({
+    dataDirectory: join(directory, name),
+    plugin: PLUGIN,
+    environment: {
+      ALARIK_REGION: region,
+      DEFAULT_ACCESS_KEY: accessKeyId,
+      DEFAULT_SECRET_KEY: secretAccessKey,
+    },
+  });
+  const account = { url: process.url, region, accessKeyId, secretAccessKey };
+  return { account, process, token: await logIn(process.url) };
+}
+
+/** A versioned bucket of a name of its own at each listed site. */
+async function newBucket(...sites: Site[]): Promise<string> {
+  buckets += 1;
+  const name = `bucket-${buckets}`;
+  for (const site of sites) await createBucket(site, name);
+  return name;
+}
+
+async function createBucket(site: Site, name: string): Promise<void> {
+  await aws(site.account, 's3api', 'create-bucket', '--bucket', name);
+  await aws(
+    site.account,
+    's3api',
+    'put-bucket-versioning',
+    '--bucket',
+    name,
+    '--versioning-configuration',
+    'Status=Enabled',
+  );
+}
+
+async function admin(site: Site, method: string, path: string, body?: unknown): Promise<Answer> {
+  return sendRequest(site.account.url, method, `/api/v1/buckets/${path}`, {
+    token: site.token,
+    ...(body === undefined ? {} : { body }),
+  });
+}
+
+function targetAt(site: Site, bucket: string): Record<string, unknown> {
+  return {
+    id: NEW_ID,
+    endpoint: site.account.url,
+    targetBucket: bucket,
+    accessKeyId: site.account.accessKeyId,
+    secretAccessKey: site.account.secretAccessKey,
+    region: site.account.region,
+    enabled: true,
+  };
+}
+
+interface Link {
+  readonly targetId: string;
+  readonly ruleId: string;
+}
+
+/** Replicates `bucket` from one site to the other. */
+async function connect(
+  from: Site,
+  to: Site,
+  bucket: string,
+  target: Record<string, unknown> = {},
+  rule: Record<string, unknown> = {},
+): Promise<Link> {
+  const targetId = await putTarget(from, bucket, { ...targetAt(to, bucket), ...target });
+  const rules = await admin(from, 'PUT', `${bucket}/replication/rules`, {
+    rules: [
+      {
+        id: NEW_ID,
+        targetId,
+        replicateDeletes: false,
+        replicateExisting: false,
+        enabled: true,
+        ...rule,
+      },
+    ],
+  });
+  assert.equal(rules.status, 200, rules.text);
+  return { targetId, ruleId: rules.json.rules[0].id as string };
+}
+
+async function putTarget(
+  site: Site,
+  bucket: string,
+  target: Record<string, unknown>,
+): Promise<string> {
+  const answer = await admin(site, 'PUT', `${bucket}/replication/targets`, { targets: [target] });
+  assert.equal(answer.status, 200, answer.text);
+  return answer.json.targets[0].id as string;
+}
+
+async function put(site: Site, bucket: string, key: string, body: string | Buffer): Promise<void> {
+  const file = join(directory, 'body');
+  writeFileSync(file, body);
+  await aws(site.account, 's3api', 'put-object', '--bucket', bucket, '--key', key, '--body', file);
+}
+
+async function get(site: Site, bucket: string, key: string): Promise<Buffer | null> {
+  const file = join(directory, 'got');
+  try {
+    await aws(site.account, 's3api', 'get-object', '--bucket', bucket, '--key', key, file);
+  } catch (error) {
+    if (/NoSuchKey|Not Found|NoSuchBucket/.test(String((error as { stderr?: string }).stderr))) {
+      return null;
+    }
+    throw error;
+  }
+  return readFileSync(file);
+}
+
+async function arrives(
+  site: Site,
+  bucket: string,
+  key: string,
+  body: string | Buffer,
+): Promise<void> {
+  await until(
+    async () => (await get(site, bucket, key))?.equals(Buffer.from(body)),
+    `${key} in ${bucket}`,
+    DELIVERY_TIMEOUT_MS,
+  );
+}
+
+async function status(site: Site, bucket: string): Promise<Answer['json']> {
+  return (await admin(site, 'GET', `${bucket}/replication/status`)).json;
+}
+
+async function emptied(site: Site, bucket: string): Promise<void> {
+  await until(
+    async () => (await status(site, bucket)).targets[0].queued === 0,
+    `the queue of ${bucket} to drain`,
+    DELIVERY_TIMEOUT_MS,
+  );
+}
+
+describe('two servers', () => {
+  it('copies an object with its headers, metadata and tags', async () => {
+    const bucket = await newBucket(a, b);
+    await connect(a, b, bucket);
+    const file = join(directory, 'photo');
+    writeFileSync(file, 'hello replication');
+    await aws(
+      ...([a.account, 's3api', 'put-object', '--bucket', bucket] as const),
+      ...['--key', 'dir/phöto one+two.txt', '--body', file, '--content-type', 'text/x-hello'],
+      ...['--cache-control', 'max-age=60', '--metadata', 'colour=blue', '--tagging', 'kind=test'],
+    );
+    await arrives(b, bucket, 'dir/phöto one+two.txt', 'hello replication');
+    const where = ['--bucket', bucket, '--key', 'dir/phöto one+two.txt'];
+    const head = JSON.parse(await aws(b.account, 's3api', 'head-object', ...where));
+    assert.equal(head.ContentType, 'text/x-hello');
+    assert.equal(head.CacheControl, 'max-age=60');
+    assert.deepEqual(head.Metadata, { colour: 'blue' });
+    assert.equal(head.ReplicationStatus, 'REPLICA');
+    const tags = await aws(b.account, 's3api', 'get-object-tagging', ...where);
+    assert.deepEqual(JSON.parse(tags).TagSet, [{ Key: 'kind', Value: 'test' }]);
+    await until(
+      async () =>
+        JSON.parse(await aws(a.account, 's3api', 'head-object', ...where)).ReplicationStatus ===
+        'COMPLETED',
+      'the source to say COMPLETED',
+    );
+  });
+
+  it('copies a multipart upload over 8 MiB byte for byte', async () => {
+    const bucket = await newBucket(a, b);
+    await connect(a, b, bucket);
+    const body = randomBytes(20 * 1024 * 1024 + 7);
+    const file = join(directory, 'large');
+    writeFileSync(file, body);
+    await aws(a.account, 's3', 'cp', '--quiet', file, `s3://${bucket}/large.bin`);
+    await arrives(b, bucket, 'large.bin', body);
+  });
+
+  it('leaves deletes alone unless the rule asks for them', async () => {
+    const kept = await newBucket(a, b);
+    await connect(a, b, kept);
+    const followed = await newBucket(a, b);
+    await connect(a, b, followed, {}, { replicateDeletes: true });
+    for (const bucket of [kept, followed]) {
+      await put(a, bucket, 'k', 'v');
+      await arrives(b, bucket, 'k', 'v');
+      await aws(a.account, 's3api', 'delete-object', '--bucket', bucket, '--key', 'k');
+    }
+    await until(
+      async () => (await get(b, followed, 'k')) === null,
+      'the delete to arrive',
+      DELIVERY_TIMEOUT_MS,
+    );
+    await emptied(a, kept);
+    assert.deepEqual(await get(b, kept, 'k'), Buffer.from('v'));
+  });
+
+  it('copies what exists already when a resync is asked for', async () => {
+    const bucket = await newBucket(a, b);
+    for (const key of ['one', 'two', 'other/three']) await put(a, bucket, key, key);
+    const { ruleId } = await connect(a, b, bucket);
+    const path = `${bucket}/replication/rules/${ruleId}/resync`;
+    assert.equal((await admin(a, 'GET', path)).status, 404);
+    const started = await admin(a, 'POST', path);
+    assert.equal(started.status, 202, started.text);
+    assert.equal(started.text, '');
+    for (const key of ['one', 'two', 'other/three']) await arrives(b, bucket, key, key);
+    const job = await until(async () => {
+      const { json } = await admin(a, 'GET', path);
+      return json.state === 'completed' && json;
+    }, 'the resync to complete');
+    assert.equal(job.scanned, 3);
+    assert.equal(job.enqueued, 3);
+  });
+
+  it('waits for a destination bucket that is created later', async () => {
+    const bucket = await newBucket(a);
+    await connect(a, b, bucket);
+    await put(a, bucket, 'early', 'bird');
+    const failing = await until(async () => {
+      const { targets } = await status(a, bucket);
+      return targets[0].lastError !== null && targets[0];
+    }, 'the failure to show');
+    assert.equal(failing.state, 'open');
+    assert.match(failing.lastError as string, /bucket/i);
+    await createBucket(b, bucket);
+    const retried = await admin(a, 'POST', `${bucket}/replication/tasks/retry?state=pending`);
+    assert.equal(retried.json.retried, 1, retried.text);
+    await arrives(b, bucket, 'early', 'bird');
+  });
+
+  it('shows a region mismatch as such and delivers nothing until it is corrected', async () => {
+    const bucket = await newBucket(a, b);
+    const { targetId } = await connect(a, b, bucket, { region: 'ap-south-1' });
+    await put(a, bucket, 'k', 'v');
+    const failing = await until(async () => {
+      const { targets } = await status(a, bucket);
+      return targets[0].lastError !== null && targets[0];
+    }, 'the failure to show');
+    assert.match(failing.lastError as string, /region/i);
+    assert.match(failing.lastError as string, /eu-central-1/);
+    assert.equal(await get(b, bucket, 'k'), null);
+    await putTarget(a, bucket, { ...targetAt(b, bucket), id: targetId });
+    await arrives(b, bucket, 'k', 'v');
+  });
+
+  it('heals the queue with corrected credentials', async () => {
+    const bucket = await newBucket(a, b);
+    const { targetId } = await connect(a, b, bucket, { secretAccessKey: 'wrong' });
+    await put(a, bucket, 'k', 'v');
+    await until(
+      async () => /signature/i.test(String((await status(a, bucket)).targets[0].lastError)),
+      'the signature failure to show',
+    );
+    await putTarget(a, bucket, { ...targetAt(b, bucket), id: targetId });
+    await arrives(b, bucket, 'k', 'v');
+  });
+
+  it('has an object there at once under a synchronous rule', async () => {
+    const bucket = await newBucket(a, b);
+    await connect(a, b, bucket, {}, { synchronous: true });
+    await put(a, bucket, 'k', 'v');
+    assert.deepEqual(await get(b, bucket, 'k'), Buffer.from('v'));
+  });
+
+  it('delivers nothing to a disabled target and catches up when it is enabled', async () => {
+    const bucket = await newBucket(a, b);
+    const { targetId } = await connect(a, b, bucket, { enabled: false });
+    await put(a, bucket, 'k', 'v');
+    const paused = (await status(a, bucket)).targets[0];
+    assert.equal(paused.state, 'paused');
+    assert.equal(paused.queued, 1);
+    assert.equal(await get(b, bucket, 'k'), null);
+    await putTarget(a, bucket, { ...targetAt(b, bucket), id: targetId });
+    await arrives(b, bucket, 'k', 'v');
+  });
+
+  it('replicates both ways without a loop', async () => {
+    const bucket = await newBucket(a, b);
+    await connect(a, b, bucket);
+    await connect(b, a, bucket);
+    await put(a, bucket, 'from-a', '1');
+    await put(b, bucket, 'from-b', '2');
+    await arrives(b, bucket, 'from-a', '1');
+    await arrives(a, bucket, 'from-b', '2');
+    await emptied(a, bucket);
+    await emptied(b, bucket);
+    for (const site of [a, b]) {
+      const versions = JSON.parse(
+        await aws(site.account, 's3api', 'list-object-versions', '--bucket', bucket),
+      );
+      assert.equal(versions.Versions.length, 2);
+    }
+  });
+
+  it('lets a bucket that is created again inherit nothing', async () => {
+    const bucket = await newBucket(a, b);
+    await connect(a, b, bucket);
+    await aws(a.account, 's3api', 'delete-bucket', '--bucket', bucket);
+    await createBucket(a, bucket);
+    assert.deepEqual((await admin(a, 'GET', `${bucket}/replication/targets`)).json, {
+      targets: [],
+    });
+    await put(a, bucket, 'k', 'v');
+    const { json } = await admin(a, 'GET', `${bucket}/replication/tasks`);
+    assert.deepEqual(json.tasks, []);
+    assert.equal(await get(b, bucket, 'k'), null);
+  });
+
+  it('delivers what was acknowledged before a kill', async () => {
+    const bucket = await newBucket(a, b);
+    await connect(a, b, bucket);
+    const keys = Array.from({ length: 8 }, (_, index) => `object-${index}`);
+    for (const key of keys) await put(a, bucket, key, key);
+    await a.process.kill();
+    const { process: restarted, token } = await startSite('a', 'us-east-1');
+    a = { account: { ...a.account, url: restarted.url }, process: restarted, token };
+    for (const key of keys) await arrives(b, bucket, key, key);
+  });
+
+  it('refuses to suspend versioning while the bucket has rules', async () => {
+    const bucket = await newBucket(a, b);
+    await connect(a, b, bucket);
+    const refusal = await awsError(
+      ...([a.account, 's3api', 'put-bucket-versioning', '--bucket', bucket] as const),
+      ...['--versioning-configuration', 'Status=Suspended'],
+    );
+    assert.match(refusal, /InvalidBucketState/);
+  });
+});

@@ -1,0 +1,134 @@
+/**
+ * What must hold between the outbox's tables after any sequence of operations, checked on the raw
+ * tables past the code under test.
+ */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { StoredRow } from '../../src/model/generated/stored-row.ts';
+import type { Tables } from '../../src/store/tables.ts';
+
+const schemaUrl = new URL('../../schemas/stored-row.schema.json', import.meta.url);
+const fits = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(
+  JSON.parse(readFileSync(schemaUrl, 'utf8')) as object,
+);
+
+interface RawRow {
+  readonly sequence: number;
+  readonly row: StoredRow;
+  readonly chain: string;
+}
+
+/** Every index is exactly what the rows say, and every chain with pending rows has one head. */
+export function assertTablesAgree(tables: Tables): void {
+  const rows = Array.from(tables.rows.getRange(), ({ key, value }): RawRow => {
+    assert(fits(value), `row ${key.toString('hex')}: ${JSON.stringify(fits.errors)}`);
+    const chain = number(value.lane, 4) + hashOf(value.key);
+    return { sequence: key.readUIntBE(0, 6), row: value, chain };
+  });
+  assert.deepEqual(keysOf(tables.chains), sorted(rows.map(chainKey)), 'chains');
+  assert.deepEqual(keysOf(tables.queue), sorted(rows.map(queueKey)), 'queue');
+  assert.deepEqual(keysOf(tables.expiries), sorted(rows.flatMap(expiryKey)), 'expiries');
+  assert.deepEqual(countsOf(tables), recount(rows), 'counts');
+  assertHeads(tables, rows);
+  for (const { row } of rows) {
+    const owner = tables.laneOwners.get(row.lane);
+    assert(owner !== undefined, `lane ${row.lane} has no owner`);
+    assert.equal(tables.lanes.get([owner.bucketId, owner.targetId]), row.lane);
+  }
+}
+
+function assertHeads(tables: Tables, rows: readonly RawRow[]): void {
+  const bySequence = new Map(rows.map((raw) => [raw.sequence, raw]));
+  const pendingChains = new Set(
+    rows.filter(({ row }) => row.state === 'pending').map(({ chain }) => chain),
+  );
+  const due: string[] = [];
+  const claimed: string[] = [];
+  for (const { key, value } of tables.heads.getRange()) {
+    const chain = key.toString('hex');
+    const raw = bySequence.get(value.readUIntBE(1, 6));
+    assert(raw !== undefined, `head of ${chain} is no row`);
+    assert.equal(raw.chain, chain, 'a head is a row of its chain');
+    assert.equal(raw.row.state, 'pending', 'a head is pending');
+    assert(pendingChains.delete(chain));
+    if (value.readUInt8(0) === 1) claimed.push(chain);
+    else due.push(ruleset(raw) + number(raw.row.nextAttemptAt, 6) + number(raw.sequence, 6));
+  }
+  assert.deepEqual([...pendingChains], [], 'every chain with pending rows has a head');
+  assert.deepEqual(keysOf(tables.due), sorted(due), 'due');
+  assert.deepEqual(keysOf(tables.claims), sorted(claimed), 'claims');
+  for (const { key, value } of tables.claims.getRange()) {
+    assert.equal(tables.heads.get(key)?.readUIntBE(1, 6), value.sequence, 'the head is claimed');
+  }
+  assertOneResolve(rows, tables);
+}
+
+function assertOneResolve(rows: readonly RawRow[], tables: Tables): void {
+  const claimed = new Set(Array.from(tables.claims.getRange(), ({ value }) => value.sequence));
+  const seen = new Set<string>();
+  for (const { row, chain, sequence } of rows) {
+    if (row.operation !== 'resolve' || row.state !== 'pending' || claimed.has(sequence)) continue;
+    assert(!seen.has(chain), `chain ${chain} has two unclaimed resolve rows`);
+    seen.add(chain);
+  }
+}
+
+function recount(rows: readonly RawRow[]): Map<string, [number, number]> {
+  const counts = new Map<string, [number, number]>();
+  for (const raw of rows) {
+    const [pending, failed] = counts.get(ruleset(raw)) ?? [0, 0];
+    counts.set(
+      ruleset(raw),
+      raw.row.state === 'pending' ? [pending + 1, failed] : [pending, failed + 1],
+    );
+  }
+  return new Map([...counts].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function countsOf(tables: Tables): Map<string, [number, number]> {
+  return new Map(
+    Array.from(tables.counts.getRange(), ({ key, value }) => [
+      key.toString('hex'),
+      [value.readUIntBE(0, 6), value.readUIntBE(6, 6)],
+    ]),
+  );
+}
+
+function chainKey({ chain, row, sequence }: RawRow): string {
+  return chain + stateByte(row) + number(row.order, 6) + number(sequence, 6);
+}
+
+function queueKey(raw: RawRow): string {
+  return ruleset(raw) + stateByte(raw.row) + number(raw.sequence, 6);
+}
+
+function expiryKey({ row, sequence }: RawRow): string[] {
+  return row.failedAt === null ? [] : [number(row.failedAt, 6) + number(sequence, 6)];
+}
+
+function ruleset({ row }: RawRow): string {
+  const incarnations = row.ruleset.map((incarnation) => number(incarnation, 6));
+  return number(row.lane, 4) + number(incarnations.length, 1) + incarnations.join('');
+}
+
+function stateByte({ state }: StoredRow): string {
+  return state === 'pending' ? '00' : '01';
+}
+
+function number(value: number, bytes: number): string {
+  return value.toString(16).padStart(bytes * 2, '0');
+}
+
+function hashOf(key: string): string {
+  return createHash('sha256').update(key).digest('hex').slice(0, 32);
+}
+
+function keysOf(table: { getKeys(): Iterable<Buffer> }): string[] {
+  return Array.from(table.getKeys(), (key) => key.toString('hex'));
+}
+
+function sorted(keys: readonly string[]): string[] {
+  return [...keys].sort();
+}

@@ -1,0 +1,31 @@
+/**
+ * The replication plugin for `serve --plugin`, from source: a folder whose manifest is plugin.json
+ * with another entry, which imports src/plugin.ts. Tests of the whole need no build.
+ */
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = new URL('../../', import.meta.url);
+
+/** Makes `directory` and returns the path of the manifest in it. */
+export function writePluginFromSource(directory: string): string {
+  mkdirSync(directory, { recursive: true });
+  const text = readFileSync(new URL('plugin.json', root), 'utf8');
+  const manifest = {
+    ...(JSON.parse(text) as object),
+    entry: './plugin.mjs',
+    optionsSchema: './options.schema.json',
+  };
+  const path = join(directory, 'plugin.json');
+  writeFileSync(path, JSON.stringify(manifest));
+  copyFileSync(
+    new URL('schemas/options.schema.json', root),
+    join(directory, 'options.schema.json'),
+  );
+  const entry = new URL('src/plugin.ts', root).href;
+  writeFileSync(
+    join(directory, 'plugin.mjs'),
+    `export { activate } from ${JSON.stringify(entry)};\n`,
+  );
+  return path;
+}

@@ -1,0 +1,132 @@
+/**
+ * Random sequences of changes over the real HTTP API of `serve` with the real plugin, against a pure
+ * model: they agree after every step, and after the process is killed in the middle of a burst of
+ * concurrent requests and started again.
+ *
+ * `CONFIGURATION_SEED=<integer>` and `CONFIGURATION_PATH=<path>` repeat a run (a failure prints
+ * both); `CONFIGURATION_RUNS` sets the number of runs. What a kill cuts off is up to the machine.
+ */
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import fc from 'fast-check';
+import { targetBody } from '../support/replication-bodies.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { CheckedBuckets } from './checked-buckets.ts';
+import { Coverage } from './coverage.ts';
+import { plannedRequest, type PlannedRequest } from './planned-requests.ts';
+import { ServerLives } from './server-lives.ts';
+
+const seed = Number(process.env['CONFIGURATION_SEED'] ?? randomInt(2 ** 31));
+const path = process.env['CONFIGURATION_PATH'];
+const RUNS = 8;
+const numRuns = Number(process.env['CONFIGURATION_RUNS'] ?? RUNS);
+/** Bounds the search for a smaller counterexample, each of whose steps starts a server. */
+const TIME_LIMIT_MS = 150_000;
+const BUCKETS = 3;
+/** Twice the bound of one lookup, for a machine that is busy. */
+const SAVE_MS_MAX = 4_000;
+
+const WANTED = [
+  ...['putTargets 200', 'putTargets 400 InvalidRequest', 'putTargets 400 InvalidPrecondition'],
+  ...['putTargets 403 EndpointNotAllowed', 'putTargets 404 NoSuchBucket'],
+  ...['putTargets 412 PreconditionFailed', 'putRules 200', 'putRules 400 InvalidRequest'],
+  ...['putRules 400 VersioningNotEnabled', 'putRules 412 PreconditionFailed'],
+  ...['setVersioning 200', 'setVersioning 409 InvalidBucketState'],
+  ...['createBucket 201', 'createBucket 409 BucketAlreadyExists', 'deleteBucket 204'],
+  ...['rule disabled with its target', 'secret kept by the mask'],
+  ...['burst, answered', 'burst, cut off'],
+];
+
+const bucket = fc.nat({ max: BUCKETS - 1 });
+const steps = (minLength: number, maxLength: number) =>
+  fc.array(fc.tuple(bucket, plannedRequest), { minLength, maxLength, size: 'max' });
+
+const run = fc.record({
+  before: steps(1, 140),
+  burst: fc.record({
+    clients: fc.array(
+      fc.record({ bucket, requests: fc.array(plannedRequest, { maxLength: 8, size: 'max' }) }),
+      { minLength: 2, maxLength: 7, size: 'max' },
+    ),
+    answersUntilKill: fc.nat({ max: 24 }),
+  }),
+  after: steps(0, 20),
+});
+
+describe('targets and rules on a running server', () => {
+  const directory = temporaryDirectory({ after });
+  const lives = new ServerLives(directory);
+  const coverage = new Coverage();
+  let runs = 0;
+
+  before(async () => {
+    await lives.start();
+    await lives.makeAccounts();
+  });
+
+  it('a target whose name does not resolve is saved quickly', async (t) => {
+    const connection = lives.connect();
+    t.after(() => connection.close());
+    const actor = 'ann';
+    await connection.send('named', { kind: 'createBucket', actor, versioned: true });
+    const endpoints = ['https://s3.example.com', 'https://remote.example.invalid'];
+    for (const endpoint of endpoints) {
+      const list = [{ ...targetBody({ endpoint }) }];
+      const startedMs = performance.now();
+      const answer = await connection.send('named', {
+        kind: 'putTargets',
+        actor,
+        list,
+        ifMatch: null,
+      });
+      const ms = Math.round(performance.now() - startedMs);
+      assert.equal(answer.status, 200, answer.text);
+      assert.ok(ms < SAVE_MS_MAX, `${endpoint} took ${ms} ms`);
+      t.diagnostic(`${endpoint}: ${ms} ms`);
+    }
+  });
+
+  it(`agree with the model, CONFIGURATION_SEED=${seed}`, async (t) => {
+    const property = fc.asyncProperty(
+      fc.noBias(run),
+      async ({ before: first, burst, after: last }) => {
+        runs += 1;
+        const names = Array.from({ length: BUCKETS }, (_, index) => `run-${runs}-${index}`);
+        const buckets = new CheckedBuckets(lives, names, coverage);
+        try {
+          await makeBuckets(buckets);
+          for (const [index, request] of first) await buckets.send(index, request);
+          await buckets.crash(burst);
+          for (const [index, request] of last) await buckets.send(index, request);
+          await buckets.readAll();
+          await buckets.checkSecrets();
+        } finally {
+          buckets.close();
+        }
+      },
+    );
+    await fc.assert(property, {
+      numRuns,
+      seed,
+      ...(path === undefined ? {} : { path }),
+      interruptAfterTimeLimit: TIME_LIMIT_MS,
+      markInterruptAsFailure: true,
+    });
+    for (const line of coverage.lines()) t.diagnostic(line);
+    t.diagnostic(`${lives.started} processes`);
+    if (path === undefined && numRuns >= RUNS) coverage.assertSeen(WANTED);
+    const { code, log } = await lives.stop();
+    assert.equal(code, 0);
+    assert.doesNotMatch(log, /"level":[56]0/, 'the last process logged no error');
+  });
+});
+
+/** Most plans say nothing to a bucket that does not exist. */
+async function makeBuckets(buckets: CheckedBuckets): Promise<void> {
+  const actors = ['ann', 'bob', 'alarik'] as const;
+  for (const [index, actor] of actors.entries()) {
+    const plan: PlannedRequest = { kind: 'createBucket', actor, versioned: index !== 1 };
+    await buckets.send(index, plan);
+  }
+}
