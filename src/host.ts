@@ -142,6 +142,11 @@ export interface CommittedWrite {
 /** The second half of {@link Plugin.announce}; exactly one of the two is called, once. */
 export interface Announcement {
   /**
+   * For each announced write, in order, whether a rule replicates it; missing entries mean no. The
+   * host stores it with the version and asks {@link Plugin.replicationStatus} of such versions alone.
+   */
+  readonly replicates: readonly boolean[];
+  /**
    * Reports what was committed, in the order of the announced writes (a write that turned out to
    * change nothing is left out). Await it outside all locks before answering: it is where a
    * synchronous rule waits.
@@ -151,7 +156,7 @@ export interface Announcement {
   abandoned(): Promise<void>;
 }
 
-export type ReplicationStatus = 'PENDING' | 'COMPLETED' | 'FAILED' | 'REPLICA';
+export type ReplicationStatus = 'PENDING' | 'COMPLETED' | 'FAILED';
 
 export interface Health {
   readonly healthy: boolean;
@@ -169,6 +174,8 @@ export interface Plugin {
    */
   bucketReplication(ctx: Context, bucket: Bucket, principal: Principal): Promise<void>;
   health(): Promise<Health>;
+  /** In the Prometheus text format 0.0.4, without names of buckets, users or endpoints. */
+  metrics(): Promise<string>;
   /** Finishes what runs and closes the store. Idempotent: further calls share the first one's promise. */
   close(): Promise<void>;
 
@@ -181,8 +188,12 @@ export interface Plugin {
    * intent is durable; a rejection means that the write must be refused (503).
    */
   announce?(writes: readonly AnnouncedWrite[]): Promise<Announcement>;
-  /** Hook. The value of `x-amz-replication-status` for a version; null where it has none. */
-  replicationStatus?(ref: ObjectRef): Promise<ReplicationStatus | null>;
+  /**
+   * Hook. The value of `x-amz-replication-status` for a version that was announced as replicating:
+   * PENDING while it is queued, FAILED where it was given up, else COMPLETED. Replicas are REPLICA;
+   * the host knows them by itself.
+   */
+  replicationStatus?(ref: ObjectRef): Promise<ReplicationStatus>;
 }
 
 /** What the entry module that `plugin.json` names exports. */

@@ -3,7 +3,9 @@
  * environment and takes time, randomness and DNS from the system.
  */
 import { randomUUID } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
 import { createBucketReplication } from './api/bucket-replication.ts';
 import { createAdminApi } from './api/router.ts';
 import { createAddressPolicy, isCidr, type AddressPolicy } from './egress/address.ts';
@@ -18,6 +20,7 @@ import { createTargetClient } from './egress/target-client.ts';
 import { sweepRemovedBuckets } from './engine/bucket-sweep.ts';
 import { createEngineClock } from './engine/clock.ts';
 import { Engine, type EngineOptions } from './engine/engine.ts';
+import { createMetrics } from './engine/metrics.ts';
 import type { Host, Plugin } from './host.ts';
 import { ApiError } from './json-api/errors.ts';
 import { createValidator, readSchema } from './json-api/validator.ts';
@@ -67,10 +70,8 @@ export async function activate(
   const keyring = openKeyring(sealing, host.dataDirectory, system.environment ?? process.env);
   const tables = await openTables(host.dataDirectory);
   const feed = new CommitFeed(tables, FEED_INTERVAL_MS);
-  const diskState = createDiskWatch(
-    () => freeBytesOf(storeDirectory(host.dataDirectory)),
-    () => performance.now(),
-  );
+  const diskFree = (): number => freeBytesOf(storeDirectory(host.dataDirectory));
+  const diskState = createDiskWatch(diskFree, () => performance.now());
   const store = new LmdbConfigurationStore(tables, keyring, { feed });
   const outbox = new LmdbOutbox({
     tables,
@@ -115,6 +116,13 @@ export async function activate(
         ? { healthy: true }
         : { healthy: false, reason: 'The disk of the replication store is nearly full.' };
     },
+    metrics: createMetrics({
+      counters: () => engine.counters(),
+      totals: () => outbox.queueTotals(),
+      storeSize: () => statSync(join(storeDirectory(host.dataDirectory), 'data.mdb')).size,
+      diskFree,
+      now: Date.now,
+    }),
     close() {
       closed ??= engine
         .close()
@@ -127,6 +135,11 @@ export async function activate(
       return to === 'Enabled' || (await store.read(bucket)).rules.length === 0;
     },
     announce: (writes) => engine.announce(writes),
+    async replicationStatus(ref) {
+      const state = await outbox.versionState(ref);
+      if (state === null) return 'COMPLETED';
+      return state === 'pending' ? 'PENDING' : 'FAILED';
+    },
   };
 }
 

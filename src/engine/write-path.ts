@@ -7,6 +7,7 @@
  */
 import type { AnnouncedWrite, Announcement, CommittedWrite, Logger } from '../host.ts';
 import { replicationError } from '../model/errors.ts';
+import { matchEvent } from '../model/match.ts';
 import type { ConfigurationStore, IntentId, Outbox } from '../model/ports.ts';
 import type { Row } from '../model/row.ts';
 import { pause, type EngineClock } from './clock.ts';
@@ -16,7 +17,7 @@ const STORE_RETRY_MS = 5_000;
 
 export interface WritePathOptions {
   readonly outbox: Pick<Outbox, 'announce' | 'commit' | 'abandon'>;
-  readonly configurations: Pick<ConfigurationStore, 'mayReplicate'>;
+  readonly configurations: Pick<ConfigurationStore, 'mayReplicate' | 'read'>;
   readonly diskState: () => DiskState;
   readonly clock: EngineClock;
   readonly logger: Logger;
@@ -34,6 +35,7 @@ export class WritePath {
   constructor(options: WritePathOptions) {
     this.#options = options;
     this.#unreplicated = Promise.resolve({
+      replicates: [],
       committed: (writes) => this.#commitUnannounced(writes),
       abandoned: () => Promise.resolve(),
     });
@@ -46,7 +48,7 @@ export class WritePath {
    */
   announce(writes: readonly AnnouncedWrite[]): Promise<Announcement> {
     return writes.some((write) => this.#mayReplicate(write))
-      ? this.#announce(writes.filter((write) => this.#mayReplicate(write)))
+      ? this.#announce(writes)
       : this.#unreplicated;
   }
 
@@ -55,14 +57,16 @@ export class WritePath {
     this.#stop.abort();
   }
 
-  async #announce(writes: readonly AnnouncedWrite[]): Promise<Announcement> {
+  async #announce(all: readonly AnnouncedWrite[]): Promise<Announcement> {
     const { outbox, diskState } = this.#options;
+    const writes = all.filter((write) => this.#mayReplicate(write));
     if (this.#stop.signal.aborted) throw replicationError('ServiceUnavailable');
     if (writes.some(({ operation }) => operation === 'put') && diskState() !== 'ok') {
       throw replicationError('InsufficientStorage');
     }
     const intent = await outbox.announce(writes);
     return {
+      replicates: await Promise.all(all.map((write) => this.#replicates(write))),
       committed: (committed) => this.#commit(intent, committed),
       abandoned: () => this.#abandon(intent),
     };
@@ -131,6 +135,13 @@ export class WritePath {
       // An intent that stays is settled after a restart, and found to have changed nothing.
       this.#options.logger.warn({ err: error }, 'an abandoned write could not be forgotten');
     }
+  }
+
+  /** Whether a rule covers the write as the rules are now; those of the commit may differ. */
+  async #replicates(write: AnnouncedWrite): Promise<boolean> {
+    if (!this.#mayReplicate(write)) return false;
+    const configuration = await this.#options.configurations.read(write.bucket);
+    return matchEvent(configuration, { ...write, replica: false }).enqueue.length > 0;
   }
 
   #mayReplicate({ bucket }: Pick<AnnouncedWrite, 'bucket'>): boolean {

@@ -4,7 +4,7 @@
  *
  * One contract suite (test/contract/) runs against every implementation.
  */
-import type { AnnouncedWrite, BucketRef, CommittedWrite } from '../host.ts';
+import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
 import type { Configuration } from './configuration.ts';
 import type { Precondition } from './etag.ts';
 import type { Claim, LaneRef, LastError, Row, RowCount, UploadState } from './row.ts';
@@ -130,7 +130,10 @@ export interface ResyncJob {
   readonly finishedAt: number | null;
 }
 
-/** Which rows of a bucket to show or retry; dead rows (no rule of theirs is left) never match. */
+/**
+ * Which rows of a bucket to show or retry; dead rows (no rule of theirs is left) never match. Pending
+ * rows of a removed target count as failed.
+ */
 export interface RowFilter {
   readonly state?: 'pending' | 'failed';
   readonly ruleIncarnation?: number;
@@ -142,6 +145,14 @@ export interface QueueStatus {
   readonly gaps: readonly RuleGap[];
   /** When the oldest pending row of each target was enqueued, milliseconds since the epoch. */
   readonly oldest: readonly { readonly targetId: string; readonly createdAt: number }[];
+}
+
+/** The queue of all buckets in numbers. */
+export interface QueueTotals {
+  readonly pending: number;
+  readonly failed: number;
+  /** Milliseconds since the epoch; null where nothing is pending. */
+  readonly oldestPendingAt: number | null;
 }
 
 /**
@@ -203,6 +214,10 @@ export interface Outbox {
   /** The same for all that match, in batches; returns how many were not in flight. Durable. */
   retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number>;
   queueStatus(bucket: BucketRef): Promise<QueueStatus>;
+  /** Of all buckets; rows that no rule is left for are counted until they are swept. */
+  queueTotals(): Promise<QueueTotals>;
+  /** Whether a version is still queued for any target, or was given up for one; null: neither. */
+  versionState(version: ObjectRef): Promise<Row['state'] | null>;
 
   /** Null where a resync of the rule is running, or the rule does not exist or is disabled. Durable. */
   startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null>;

@@ -14,6 +14,9 @@ import type { ErrorDetail } from '../json-api/errors.ts';
 import type { PluginManifest } from '../model/generated/plugin.ts';
 import { findRouteConflict } from './route-conflicts.ts';
 
+/** What every plugin has, whatever hooks it lists. */
+const CONTRACT = ['middleware', 'bucketReplication', 'health', 'metrics', 'close'] as const;
+
 export type PluginErrorCode =
   | 'ManifestUnreadable'
   | 'ManifestInvalid'
@@ -156,7 +159,7 @@ async function activate(
       cause,
     });
   }
-  const needed = ['middleware', 'bucketReplication', 'health', 'close', ...manifest.hooks] as const;
+  const needed = [...CONTRACT, ...manifest.hooks] as const;
   const missing = needed.filter((name) => typeof plugin[name] !== 'function');
   if (missing.length > 0) {
     if (typeof plugin.close === 'function') await plugin.close();
@@ -175,6 +178,7 @@ function narrow(plugin: Plugin, manifest: PluginManifest): Plugin {
     middleware: plugin.middleware,
     bucketReplication: (...args) => plugin.bucketReplication(...args),
     health: () => plugin.health(),
+    metrics: () => plugin.metrics(),
     close: () => plugin.close(),
     ...(Object.fromEntries(hooks) as Partial<Plugin>),
   };

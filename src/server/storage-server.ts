@@ -168,6 +168,7 @@ function composeApp<Objects extends ServerObjects>(
       loginLimits: new LoginLimits(monotonicMs),
       allowAccountCreation: configuration.allowAccountCreation,
       isShuttingDown: () => http.isStopping,
+      metrics: () => plugin.metrics(),
       checks: { database: () => readDatabase(database), plugin: () => plugin.health() },
     }),
     plugin: plugin.middleware,

@@ -1,9 +1,9 @@
 /**
  * Chains and their heads: which row of a chain is due or in flight.
  *
- * States of a chain: idle (no entry in `heads`), ready (its head has an entry in `due`), busy (its
- * head is claimed and has none). At most one row of a chain has an entry in `heads`, and so at most
- * one is ever due or in flight.
+ * States of a chain: idle (no head), ready (its head has an entry in `due`), busy (its head is
+ * claimed and has none). A chain has at most one head, and so at most one of its rows is ever due or
+ * in flight. The head is kept in `chains` under the chain's own key, on the page of its entries.
  *
  * The head is the first pending row under an enabled rule, else the first pending row. It is found
  * anew when a claim ends and when the head is removed; a row that is inserted is compared with it.
@@ -56,7 +56,7 @@ export class Chains {
   }
 
   headOf({ lane, hash }: ChainRef): { isClaimed: boolean; sequence: number } | undefined {
-    const value = this.#tables.heads.get(chainKey(lane, hash));
+    const value = this.#tables.chains.get(chainKey(lane, hash));
     return value === undefined ? undefined : readHead(value);
   }
 
@@ -105,14 +105,14 @@ export class Chains {
   claimHead(entry: Entry, epoch: number): void {
     const key = chainKey(entry.row.lane, entry.hash);
     this.#dropHead(entry);
-    this.#tables.heads.putSync(key, headValue(true, entry.sequence));
+    this.#tables.chains.putSync(key, headValue(true, entry.sequence));
     this.#tables.claims.putSync(key, { sequence: entry.sequence, epoch });
   }
 
   /** The chain has no head until {@link chooseHead}. */
   endClaim({ lane, hash }: ChainRef): void {
     const key = chainKey(lane, hash);
-    this.#tables.heads.removeSync(key);
+    this.#tables.chains.removeSync(key);
     this.#tables.claims.removeSync(key);
   }
 
@@ -126,7 +126,8 @@ export class Chains {
 
   /** For a chain that has no head. */
   chooseHead(chain: ChainRef): void {
-    const head = this.#firstActive(chain) ?? this.#first(chain);
+    const { first, active } = this.#look(chain);
+    const head = active ?? first;
     if (head !== undefined) this.#setHead(this.rows.expect(head));
   }
 
@@ -134,7 +135,7 @@ export class Chains {
   chooseHeadAnew(chain: ChainRef): void {
     const head = this.headOf(chain);
     if (head === undefined || head.isClaimed) return;
-    const active = this.#firstActive(chain);
+    const { active } = this.#look(chain);
     if (active === undefined || active === head.sequence) return;
     this.#dropHead(this.rows.expect(head.sequence));
     this.#setHead(this.rows.expect(active));
@@ -176,7 +177,7 @@ export class Chains {
     };
   }
 
-  /** A pending row that has no entry in `heads` yet. */
+  /** A pending row that was just added; the chain's head may be it or another. */
   #admit(entry: Entry): Entry {
     const head = this.headOf(chainOf(entry));
     if (head === undefined) return this.#setHead(entry);
@@ -206,36 +207,29 @@ export class Chains {
     if (head !== entry) this.rows.replace(entry, head);
     const key = dueKeyOf(head);
     this.#tables.due.putSync(key, NO_VALUE);
-    this.#tables.heads.putSync(chainKey(row.lane, hash), headValue(false, sequence));
+    this.#tables.chains.putSync(chainKey(row.lane, hash), headValue(false, sequence));
     return head;
   }
 
   #dropHead(entry: Entry): void {
     this.#tables.due.removeSync(dueKeyOf(entry));
-    this.#tables.heads.removeSync(chainKey(entry.row.lane, entry.hash));
+    this.#tables.chains.removeSync(chainKey(entry.row.lane, entry.hash));
   }
 
-  #first({ lane, hash }: ChainRef): number | undefined {
-    const start = chainEntryKey(lane, hash, PENDING, 0, 0);
-    const [first] = this.#tables.chains.getKeys({
-      start,
-      end: endOf(start.subarray(0, -12)),
-      limit: 1,
-    });
-    return first === undefined ? undefined : trailingSequence(first);
-  }
-
-  #firstActive({ lane, hash }: ChainRef): number | undefined {
+  /** The first pending row, and the first under an enabled rule. */
+  #look({ lane, hash }: ChainRef): { first: number | undefined; active: number | undefined } {
     const start = chainEntryKey(lane, hash, PENDING, 0, 0);
     const end = endOf(start.subarray(0, -12));
-    const range = this.#tables.chains.getRange({ start, end, limit: LOOK_MAX });
+    let first: number | undefined;
     let parked: Buffer | undefined;
-    for (const { key, value } of range) {
+    for (const { key, value } of this.#tables.chains.getRange({ start, end, limit: LOOK_MAX })) {
+      first ??= trailingSequence(key);
       if (parked?.equals(value) === true) continue;
-      if (this.#isActive(lane, readRuleset(value, 0))) return trailingSequence(key);
+      if (this.#isActive(lane, readRuleset(value, 0)))
+        return { first, active: trailingSequence(key) };
       parked = value;
     }
-    return undefined;
+    return { first, active: undefined };
   }
 
   #isActive(lane: number, ruleset: readonly number[]): boolean {

@@ -201,17 +201,16 @@ export class Claims {
    */
   #superseded({ lane, hash }: ChainRef, upTo: number): number[] {
     const last = Math.min(upTo, ORDER_LAST - 1);
-    const find = (state: StateByte, from: number, to: number): number[] => {
-      const start = chainEntryKey(lane, hash, state, from, 0);
+    const find = (state: StateByte): Buffer[] => {
+      const start = chainEntryKey(lane, hash, state, 0, 0);
       const end = endOf(start.subarray(0, -12));
-      const keys = Array.from(this.#tables.chains.getKeys({ start, end, limit: BATCH_MAX + 2 }));
-      return keys.filter((key) => orderOf(key) <= to).map(trailingSequence);
+      return Array.from(this.#tables.chains.getKeys({ start, end, limit: BATCH_MAX + 2 }));
     };
+    const isPast = (key: Buffer): boolean => orderOf(key) <= last || orderOf(key) === ORDER_LAST;
     return [
-      ...find(PENDING, 0, last),
-      ...find(FAILED, 0, last),
-      ...find(FAILED, ORDER_LAST, ORDER_LAST),
-    ];
+      ...find(PENDING).filter((key) => orderOf(key) <= last),
+      ...find(FAILED).filter(isPast),
+    ].map(trailingSequence);
   }
 }
 

@@ -3,7 +3,7 @@
  * which transaction each operation is; what happens inside is in the files that it wires together.
  */
 import { createHash } from 'node:crypto';
-import type { AnnouncedWrite, BucketRef, CommittedWrite } from '../host.ts';
+import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
 import { LEASE_MS, LeaseLostError } from '../model/lease.ts';
 import type {
   ClaimOutcome,
@@ -11,6 +11,7 @@ import type {
   LeftIntent,
   Outbox,
   QueueStatus,
+  QueueTotals,
   ResyncJob,
   RowFilter,
   TargetAccess,
@@ -32,10 +33,11 @@ import {
   retireIdentity,
   type ProcessIdentity,
 } from './process-identity.ts';
-import { QueueView, statesOf } from './queue-view.ts';
+import { FAILED, PENDING, type StateByte } from './outbox-keys.ts';
+import { QueueView } from './queue-view.ts';
 import { ResyncProgress } from './resync-progress.ts';
 import { findResync, runningResyncs } from './resyncs.ts';
-import { Retries } from './retries.ts';
+import { Retries, type RetryProgress } from './retries.ts';
 import { ScheduleClamp } from './schedule-clamp.ts';
 import { Sweep } from './sweep.ts';
 import type { Tables } from './tables.ts';
@@ -157,7 +159,7 @@ export class LmdbOutbox implements Outbox {
   async recoverClaims(epoch: number): Promise<void> {
     let after: Buffer | null = null;
     do {
-      const from = after as Buffer | null;
+      const from: Buffer | null = after;
       after = await this.#fenced<Buffer | null>(epoch, () => this.#claims.recover(epoch, from));
     } while (after !== null);
     this.#feed.tell();
@@ -248,19 +250,10 @@ export class LmdbOutbox implements Outbox {
       last: lastSequence(this.#tables),
     }));
     let retried = 0;
-    for (const state of statesOf(filter)) {
-      for (const { key } of rulesets) {
-        let after: number | null = 0;
-        while (after !== null) {
-          const from: number = after;
-          const batch = await this.#transactions.write(() => {
-            noteWork(this.#tables);
-            const part = { after: from, last, limit: BATCH_MAX };
-            return this.#retries.retryBatch(key, state, part, now);
-          });
-          retried += batch.retried;
-          after = batch.after;
-        }
+    // Failed rows become pending: after the pending ones, so that none is met twice.
+    for (const state of [PENDING, FAILED] as const) {
+      for (const { key } of rulesets.filter(({ states }) => states.includes(state))) {
+        retried += await this.#retryRuleset(key, state, last, now);
       }
     }
     await this.#transactions.flush();
@@ -270,6 +263,14 @@ export class LmdbOutbox implements Outbox {
 
   async queueStatus(bucket: BucketRef): Promise<QueueStatus> {
     return this.#transactions.read(() => this.#view.status(bucket));
+  }
+
+  async queueTotals(): Promise<QueueTotals> {
+    return this.#transactions.read(() => this.#view.totals());
+  }
+
+  async versionState(version: ObjectRef): Promise<Row['state'] | null> {
+    return this.#transactions.read(() => this.#view.versionState(version));
   }
 
   async startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null> {
@@ -331,6 +332,29 @@ export class LmdbOutbox implements Outbox {
     await this.#transactions.close();
     this.#feed.close();
     retireIdentity(this.#identity);
+  }
+
+  async #retryRuleset(key: Buffer, state: StateByte, last: number, now: number): Promise<number> {
+    let retried = 0;
+    let after: number | null = 0;
+    while (after !== null) {
+      const batch: RetryProgress = await this.#retryBatch(key, state, { after, last }, now);
+      retried += batch.retried;
+      after = batch.after;
+    }
+    return retried;
+  }
+
+  #retryBatch(
+    key: Buffer,
+    state: StateByte,
+    part: { after: number; last: number },
+    now: number,
+  ): Promise<RetryProgress> {
+    return this.#transactions.write(() => {
+      noteWork(this.#tables);
+      return this.#retries.retryBatch(key, state, { ...part, limit: BATCH_MAX }, now);
+    });
   }
 
   #fenced<T>(epoch: number, work: () => T): Promise<T> {

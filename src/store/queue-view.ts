@@ -1,14 +1,17 @@
 /** What users see of a bucket's queue: pages of rows, one row, and numbers. */
-import type { BucketRef } from '../host.ts';
+import type { BucketRef, ObjectRef } from '../host.ts';
 import { judgeRuleset } from '../model/match.ts';
-import type { QueueStatus, RowFilter } from '../model/ports.ts';
+import type { QueueStatus, QueueTotals, RowFilter } from '../model/ports.ts';
 import type { LaneRef, Row, RowCount } from '../model/row.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
 import { gapsOf } from './gaps.ts';
 import { laneRefOf, lanesOf, ownerOf } from './lanes.ts';
 import {
+  chainEntryKey,
+  chainKey,
   endOf,
   FAILED,
+  hashOf,
   laneKey,
   laneOf,
   PENDING,
@@ -28,6 +31,8 @@ export interface VisibleRuleset {
   /** Its key in `counts`. */
   readonly key: Buffer;
   readonly count: RowCount;
+  /** In which states its rows match the filter. */
+  readonly states: readonly StateByte[];
 }
 
 export class QueueView {
@@ -43,8 +48,8 @@ export class QueueView {
 
   /** Newest first, before `after`; each ruleset gives its newest, and the newest of those are shown. */
   page(bucket: BucketRef, filter: RowFilter, after: number | null, limit: number): Row[] {
-    const sequences = this.visible(bucket, filter).flatMap(({ key }) =>
-      statesOf(filter).flatMap((state) => this.#newest(key, state, after, limit)),
+    const sequences = this.visible(bucket, filter).flatMap(({ key, states }) =>
+      states.flatMap((state) => this.#newest(key, state, after, limit)),
     );
     return sequences
       .sort((a, b) => b - a)
@@ -65,11 +70,9 @@ export class QueueView {
     const rulesets = this.visible(bucket, {});
     const oldest = new Map<string, number>();
     for (const { key, count } of rulesets) {
-      const start = queuePrefix(key, PENDING);
-      for (const entry of this.#tables.queue.getKeys({ start, end: endOf(start), limit: 1 })) {
-        const known = oldest.get(count.targetId) ?? Infinity;
-        oldest.set(count.targetId, Math.min(known, trailingSequence(entry)));
-      }
+      const sequence = this.#oldestPending(key);
+      const known = oldest.get(count.targetId) ?? Infinity;
+      if (sequence !== undefined) oldest.set(count.targetId, Math.min(known, sequence));
     }
     return {
       counts: rulesets.map(({ count }) => count),
@@ -79,6 +82,47 @@ export class QueueView {
         createdAt: this.#rows.expect(sequence).row.createdAt,
       })),
     };
+  }
+
+  versionState({ bucket, key, versionId }: ObjectRef): Row['state'] | null {
+    const configuration = this.#configurations.of(bucket);
+    const hash = hashOf(key);
+    let state: Row['state'] | null = null;
+    for (const { lane, targetId } of lanesOf(this.#tables, bucket)) {
+      const start = chainEntryKey(lane, hash, PENDING, 0, 0);
+      for (const entry of this.#tables.chains.getKeys({
+        start,
+        end: endOf(chainKey(lane, hash)),
+      })) {
+        const { row } = this.#rows.expect(trailingSequence(entry));
+        const isDead = judgeRuleset(configuration, targetId, row.ruleset) === 'dead';
+        // A row without a version delivers whatever is current, which may be this one.
+        if (isDead || (row.versionId !== versionId && row.operation !== 'resolve')) continue;
+        if (row.state === 'pending') return 'pending';
+        state = 'failed';
+      }
+    }
+    return state;
+  }
+
+  totals(): QueueTotals {
+    let pending = 0;
+    let failed = 0;
+    let oldest = Infinity;
+    for (const { key, value } of this.#tables.counts.getRange()) {
+      const counts = readCounts(value);
+      pending += counts.pending;
+      failed += counts.failed;
+      if (counts.pending > 0) oldest = Math.min(oldest, this.#oldestPending(key) ?? Infinity);
+    }
+    const oldestPendingAt = oldest === Infinity ? null : this.#rows.expect(oldest).row.createdAt;
+    return { pending, failed, oldestPendingAt };
+  }
+
+  #oldestPending(ruleset: Buffer): number | undefined {
+    const start = queuePrefix(ruleset, PENDING);
+    const [entry] = this.#tables.queue.getKeys({ start, end: endOf(start), limit: 1 });
+    return entry === undefined ? undefined : trailingSequence(entry);
   }
 
   /** Lanes with pending rows that some rule is left for. */
@@ -95,13 +139,15 @@ export class QueueView {
     return [...lanes.values()];
   }
 
-  visible(bucket: BucketRef, { ruleIncarnation }: RowFilter): VisibleRuleset[] {
+  visible(bucket: BucketRef, { state, ruleIncarnation }: RowFilter): VisibleRuleset[] {
     const configuration = this.#configurations.of(bucket);
     return lanesOf(this.#tables, bucket).flatMap(({ lane, targetId }) => {
       const start = laneKey(lane);
+      const hasTarget = configuration.targets.some(({ id }) => id === targetId);
       return Array.from(this.#tables.counts.getRange({ start, end: endOf(start) }), (entry) => ({
         key: entry.key,
         count: { targetId, ruleset: rulesetOf(entry.key), ...readCounts(entry.value) },
+        states: statesOf(state, hasTarget),
       })).filter(
         ({ count: { ruleset } }) =>
           judgeRuleset(configuration, targetId, ruleset) !== 'dead' &&
@@ -128,7 +174,9 @@ export class QueueView {
   }
 }
 
-export function statesOf({ state }: RowFilter): readonly StateByte[] {
+/** Without its target, a row that is pending counts as failed. */
+function statesOf(state: RowFilter['state'], hasTarget: boolean): readonly StateByte[] {
   if (state === undefined) return [PENDING, FAILED];
+  if (!hasTarget) return state === 'pending' ? [] : [PENDING, FAILED];
   return [state === 'pending' ? PENDING : FAILED];
 }

@@ -8,7 +8,6 @@
  */
 import { judgeRuleset } from '../model/match.ts';
 import { chainOf, type Chains } from './chains.ts';
-import { BATCH_MAX } from './claims.ts';
 import {
   countChanges,
   type ConfigurationCache,
@@ -30,6 +29,11 @@ import {
 import type { Entry } from './queue-rows.ts';
 import type { LaneOwner, Tables } from './tables.ts';
 
+/**
+ * Rows, heads or lanes that one transaction looks at: a few milliseconds of work, so that writes in
+ * between hardly notice.
+ */
+const BATCH_MAX = 64;
 const HOUR_MS = 3_600_000;
 const FAILED_KEPT_MS = 7 * 24 * HOUR_MS;
 

@@ -55,7 +55,6 @@ export interface Tables {
   readonly laneOwners: Database<LaneOwner, number>;
   readonly rows: Database<StoredRow, Buffer>;
   readonly chains: Database<Buffer, Buffer>;
-  readonly heads: Database<Buffer, Buffer>;
   readonly due: Database<Buffer, Buffer>;
   readonly queue: Database<Buffer, Buffer>;
   readonly counts: Database<Buffer, Buffer>;
@@ -133,14 +132,13 @@ export async function openTables(
   };
 }
 
-type Indexes = Pick<Tables, 'chains' | 'heads' | 'due' | 'queue' | 'counts' | 'expiries'>;
+type Indexes = Pick<Tables, 'chains' | 'due' | 'queue' | 'counts' | 'expiries'>;
 
 function openIndexes(root: RootDatabase): Indexes {
   const openIndex = (name: string): Database<Buffer, Buffer> =>
     root.openDB({ name, keyEncoding: 'binary', encoding: 'binary' });
   return {
     chains: openIndex('chains'),
-    heads: openIndex('heads'),
     due: openIndex('due'),
     queue: openIndex('queue'),
     counts: openIndex('counts'),

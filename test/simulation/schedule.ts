@@ -76,7 +76,6 @@ class Schedule {
   #started = 0;
   #isFlushDue = false;
   #isQuiet = false;
-  #openWrites = 0;
 
   constructor(seed: number) {
     this.#random = new Random(seed);
@@ -211,7 +210,6 @@ class Schedule {
     const head = this.#host.current(key);
     const before = head === null || head.deleteMarker ? null : head;
     const operation = change === 'delete' || change === 'remove-version' ? 'delete' : 'put';
-    this.#openWrites += 1;
     try {
       const announcement = await process.engine.announce([
         {
@@ -234,8 +232,6 @@ class Schedule {
       if ((error as { code?: string }).code !== 'ServiceUnavailable') {
         this.#world.violations.push(`a write was refused: ${String(error)}`);
       }
-    } finally {
-      this.#openWrites -= 1;
     }
   }
 

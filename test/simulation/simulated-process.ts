@@ -31,8 +31,6 @@ const CHANGING: ReadonlySet<string> = new Set([
   'announce',
   'commit',
   'abandon',
-  'acquireLease',
-  'renewLease',
   'releaseLease',
   'recoverClaims',
   'settle',
@@ -142,7 +140,7 @@ export class SimulatedProcess {
   #logger(): Logger {
     const note = (fields: object, message: string): void => {
       if (!('err' in fields) || !this.#isAlive) return;
-      const { err } = fields as { err: unknown };
+      const { err } = fields;
       this.#world.violations.push(`unexpected: ${message}: ${String((err as Error)?.stack)}`);
     };
     return { debug: () => undefined, info: () => undefined, warn: note, error: note };
@@ -190,7 +188,10 @@ export class SimulatedProcess {
   /** A call that was carried out belongs to the newest epoch. */
   #checkEpoch(name: string, args: readonly unknown[], result: unknown): void {
     const { epochs, violations } = this.#world;
-    if (name === 'acquireLease' && typeof result === 'number') epochs.newest = result;
+    if (name === 'acquireLease' && typeof result === 'number') {
+      epochs.newest = result;
+      this.#world.flushSoon();
+    }
     const isCarriedOut =
       (name === 'claim' && (result as readonly Claim[]).length > 0) ||
       (name === 'settleClaim' && result === true);

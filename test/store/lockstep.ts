@@ -17,11 +17,17 @@ const BUCKETS: readonly BucketRef[] = [
 
 const small = fc.nat({ max: 3 });
 const flag = fc.boolean();
-const bucket = fc.constantFrom(0, 0, 0, 0, 1, 2);
+/** Mostly 0; 1 is the bucket that takes its name. */
+const bucket = often(0, fc.constantFrom(1, 2), 15);
+const target = fc.constantFrom(0, 0, 0, 1, 1, 2);
+
+function often<T>(value: T, otherwise: fc.Arbitrary<T>, weight: number): fc.Arbitrary<T> {
+  return fc.oneof({ weight, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: otherwise });
+}
 
 const write = fc.record({
   bucket,
-  key: small,
+  key: fc.constantFrom(0, 0, 0, 1, 1, 2, 3),
   operation: fc.constantFrom('put', 'put', 'put', 'delete'),
   replica: fc.constantFrom(false, false, false, true),
   /** How far before the newest event of the key this one belongs. */
@@ -29,84 +35,76 @@ const write = fc.record({
 });
 
 const operation = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({ kind: fc.constant('write'), write, also: fc.option(write) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('announce'), write, by: small }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('abandon'), intent: small }) },
-  {
-    weight: 5,
-    arbitrary: fc.record({ kind: fc.constant('claim'), bucket, target: small, limit: fc.nat(3) }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      kind: fc.constant('settle-claim'),
-      claim: small,
-      outcome: fc.constantFrom('complete', 'complete', 'retry', 'fail', 'release', 'upload'),
-      flag,
-      other: flag,
-      more: small,
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant('rules'),
-      bucket,
-      rules: fc.array(
+  weighted(8, { kind: fc.constant('write'), write, also: fc.option(write, { freq: 3 }) }),
+  weighted(1, { kind: fc.constant('announce'), write, by: small }),
+  weighted(1, { kind: fc.constant('abandon'), intent: small }),
+  weighted(9, { kind: fc.constant('claim'), bucket, target, limit: fc.constantFrom(1, 1, 2, 3) }),
+  weighted(10, {
+    kind: fc.constant('settle-claim'),
+    claim: fc.constantFrom(0, 0, 0, 1, 2),
+    outcome: fc.constantFrom('complete', 'complete', 'retry', 'retry', 'fail', 'release', 'upload'),
+    flag,
+    other: flag,
+    more: small,
+  }),
+  weighted(2, {
+    kind: fc.constant('rules'),
+    bucket,
+    rules: fc.array(
+      fc.record({
+        id: small,
+        target,
+        prefix: often<'' | 'a/' | 'ä'>('', fc.constantFrom('a/', 'ä'), 3),
+        enabled: often(true, fc.constant(false), 3),
+        deletes: flag,
+        existing: flag,
+      }),
+      { minLength: 2, maxLength: 4 },
+    ),
+  }),
+  weighted(1, {
+    kind: fc.constant('targets'),
+    bucket,
+    targets: fc.tuple(
+      ...[0, 1, 2].map((id) =>
         fc.record({
-          id: small,
-          target: small,
-          prefix: fc.constantFrom('', 'a/', 'ä'),
-          enabled: flag,
-          deletes: flag,
-          existing: flag,
+          id: fc.constant(id),
+          listed: often(true, fc.constant(false), 6),
+          enabled: often(true, fc.constant(false), 4),
+          moved: often(false, fc.constant(true), 4),
         }),
-        { maxLength: 4 },
       ),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      kind: fc.constant('targets'),
-      bucket,
-      targets: fc.array(fc.record({ id: small, enabled: flag, moved: flag }), { maxLength: 4 }),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove-bucket'), bucket }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('retry-row'), bucket, row: fc.nat(9) }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({ kind: fc.constant('retry-rows'), bucket, failed: flag, rule: small }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant('resync'),
-      bucket,
-      rule: small,
-      what: fc.constantFrom('start', 'advance', 'advance', 'done', 'cancel'),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('lease'), by: small }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('kill'), by: small }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('settle') }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('sweep') }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('clamp') }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('disk'), flag }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      kind: fc.constant('wait'),
-      ms: fc.constantFrom(1, 1_000, 60_000, 4_000_000, 8 * 24 * 3_600_000),
-    }),
-  },
+    ),
+  }),
+  weighted(1, { kind: fc.constant('remove-bucket'), bucket: often(1, fc.constant(0), 5) }),
+  weighted(2, { kind: fc.constant('retry-row'), bucket, row: fc.nat(9) }),
+  weighted(1, { kind: fc.constant('retry-rows'), bucket, failed: flag, rule: small }),
+  weighted(2, {
+    kind: fc.constant('resync'),
+    bucket,
+    rule: small,
+    what: fc.constantFrom('start', 'advance', 'advance', 'done', 'cancel'),
+  }),
+  weighted(1, { kind: fc.constant('lease'), by: small }),
+  weighted(1, { kind: fc.constant('kill'), by: small }),
+  weighted(1, { kind: fc.constant('settle') }),
+  weighted(1, { kind: fc.constant('sweep') }),
+  weighted(1, { kind: fc.constant('clamp') }),
+  weighted(1, { kind: fc.constant('disk'), flag: often(false, fc.constant(true), 3) }),
+  weighted(5, {
+    kind: fc.constant('wait'),
+    ms: fc.constantFrom(1, 1_000, 2_000, 60_000, 4_000_000, 8 * 24 * 3_600_000),
+  }),
 );
 
-export const operations = fc.array(operation, { minLength: 5, maxLength: 60, size: 'max' });
+function weighted<T>(
+  weight: number,
+  fields: { [Name in keyof T]: fc.Arbitrary<T[Name]> },
+): { weight: number; arbitrary: fc.Arbitrary<T> } {
+  return { weight, arbitrary: fc.record(fields) };
+}
+
+export const operations = fc.array(operation, { minLength: 20, maxLength: 80, size: 'max' });
 
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
 type Write = typeof write extends fc.Arbitrary<infer T> ? T : never;
@@ -129,12 +127,12 @@ export class Lockstep {
       kind: 'targets',
       bucket: 0,
       targets: [
-        { id: 0, enabled: true, moved: false },
-        { id: 1, enabled: true, moved: false },
+        { id: 0, listed: true, enabled: true, moved: false },
+        { id: 1, listed: true, enabled: true, moved: false },
       ],
     });
     const rule = { prefix: '' as const, enabled: true, deletes: true, existing: false };
-    const rules = [
+    const rules: Of<'rules'>['rules'] = [
       { id: 0, target: 0, ...rule },
       { id: 1, target: 1, ...rule },
     ];
@@ -171,9 +169,11 @@ export class Lockstep {
       case 'rules':
         return this.#rules(operation);
       case 'targets': {
-        const drafts = unique(operation.targets).map(({ id, enabled, moved }) =>
-          targetDraft(id + 1, { enabled, targetBucket: moved ? 'elsewhere' : 'backup' }),
-        );
+        const drafts = operation.targets
+          .filter(({ listed }) => listed)
+          .map(({ id, enabled, moved }) =>
+            targetDraft(id + 1, { enabled, targetBucket: moved ? 'elsewhere' : 'backup' }),
+          );
         const of = BUCKETS[operation.bucket]!;
         await this.#both((f) => f.configurations.replaceTargets(of, drafts, ANY));
         return this.#sweep();

@@ -11,21 +11,21 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { aws, awsError, requireAwsCli, type AwsAccount } from '../support/aws-cli.ts';
-import { sendRequest, type Answer } from '../support/koa-host.ts';
-import { logIn, startServer, type ServerProcess } from '../support/server-process.ts';
+import { aws, awsError, requireAwsCli } from '../support/aws-cli.ts';
+import {
+  admin,
+  drained,
+  failureShows,
+  putTarget,
+  replicate,
+  startSite,
+  targetAt,
+  targetStatus,
+  type Site,
+} from '../support/replication-site.ts';
 import { until } from '../support/until.ts';
 
-const PLUGIN = fileURLToPath(new URL('../../plugin.json', import.meta.url));
-const NEW_ID = '00000000-0000-0000-0000-000000000000';
 const DELIVERY_TIMEOUT_MS = 30_000;
-
-interface Site {
-  readonly account: AwsAccount;
-  readonly token: string;
-  readonly process: ServerProcess;
-}
 
 const directory = mkdtempSync(join(tmpdir(), 'alarik-two-servers-'));
 let a: Site;
@@ -34,7 +34,7 @@ let buckets = 0;
 
 before(async () => {
   requireAwsCli();
-  [a, b] = await Promise.all([startSite('a', 'us-east-1'), startSite('b', 'eu-central-1')]);
+  [a, b] = await Promise.all([start('a', 'us-east-1'), start('b', 'eu-central-1')]);
 });
 
 after(async () => {
@@ -42,20 +42,8 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-async function startSite(name: string, region: string): Promise<Site> {
-  const accessKeyId = `AKIA${name.toUpperCase()}SUITE`;
-  const secretAccessKey = `secret-of-site-${name}-0123456789`;
-  const process = await startServer({
-    dataDirectory: join(directory, name),
-    plugin: PLUGIN,
-    environment: {
-      ALARIK_REGION: region,
-      DEFAULT_ACCESS_KEY: accessKeyId,
-      DEFAULT_SECRET_KEY: secretAccessKey,
-    },
-  });
-  const account = { url: process.url, region, accessKeyId, secretAccessKey };
-  return { account, process, token: await logIn(process.url) };
+async function start(name: string, region: string): Promise<Site> {
+  return await startSite({ dataDirectory: join(directory, name), name, region });
 }
 
 /** A versioned bucket of a name of its own at each listed site. */
@@ -77,65 +65,6 @@ async function createBucket(site: Site, name: string): Promise<void> {
     '--versioning-configuration',
     'Status=Enabled',
   );
-}
-
-async function admin(site: Site, method: string, path: string, body?: unknown): Promise<Answer> {
-  return sendRequest(site.account.url, method, `/api/v1/buckets/${path}`, {
-    token: site.token,
-    ...(body === undefined ? {} : { body }),
-  });
-}
-
-function targetAt(site: Site, bucket: string): Record<string, unknown> {
-  return {
-    id: NEW_ID,
-    endpoint: site.account.url,
-    targetBucket: bucket,
-    accessKeyId: site.account.accessKeyId,
-    secretAccessKey: site.account.secretAccessKey,
-    region: site.account.region,
-    enabled: true,
-  };
-}
-
-interface Link {
-  readonly targetId: string;
-  readonly ruleId: string;
-}
-
-/** Replicates `bucket` from one site to the other. */
-async function connect(
-  from: Site,
-  to: Site,
-  bucket: string,
-  target: Record<string, unknown> = {},
-  rule: Record<string, unknown> = {},
-): Promise<Link> {
-  const targetId = await putTarget(from, bucket, { ...targetAt(to, bucket), ...target });
-  const rules = await admin(from, 'PUT', `${bucket}/replication/rules`, {
-    rules: [
-      {
-        id: NEW_ID,
-        targetId,
-        replicateDeletes: false,
-        replicateExisting: false,
-        enabled: true,
-        ...rule,
-      },
-    ],
-  });
-  assert.equal(rules.status, 200, rules.text);
-  return { targetId, ruleId: rules.json.rules[0].id as string };
-}
-
-async function putTarget(
-  site: Site,
-  bucket: string,
-  target: Record<string, unknown>,
-): Promise<string> {
-  const answer = await admin(site, 'PUT', `${bucket}/replication/targets`, { targets: [target] });
-  assert.equal(answer.status, 200, answer.text);
-  return answer.json.targets[0].id as string;
 }
 
 async function put(site: Site, bucket: string, key: string, body: string | Buffer): Promise<void> {
@@ -170,22 +99,10 @@ async function arrives(
   );
 }
 
-async function status(site: Site, bucket: string): Promise<Answer['json']> {
-  return (await admin(site, 'GET', `${bucket}/replication/status`)).json;
-}
-
-async function emptied(site: Site, bucket: string): Promise<void> {
-  await until(
-    async () => (await status(site, bucket)).targets[0].queued === 0,
-    `the queue of ${bucket} to drain`,
-    DELIVERY_TIMEOUT_MS,
-  );
-}
-
 describe('two servers', () => {
   it('copies an object with its headers, metadata and tags', async () => {
     const bucket = await newBucket(a, b);
-    await connect(a, b, bucket);
+    await replicate(a, b.account, bucket);
     const file = join(directory, 'photo');
     writeFileSync(file, 'hello replication');
     await aws(
@@ -212,7 +129,7 @@ describe('two servers', () => {
 
   it('copies a multipart upload over 8 MiB byte for byte', async () => {
     const bucket = await newBucket(a, b);
-    await connect(a, b, bucket);
+    await replicate(a, b.account, bucket);
     const body = randomBytes(20 * 1024 * 1024 + 7);
     const file = join(directory, 'large');
     writeFileSync(file, body);
@@ -222,9 +139,9 @@ describe('two servers', () => {
 
   it('leaves deletes alone unless the rule asks for them', async () => {
     const kept = await newBucket(a, b);
-    await connect(a, b, kept);
+    await replicate(a, b.account, kept);
     const followed = await newBucket(a, b);
-    await connect(a, b, followed, {}, { replicateDeletes: true });
+    await replicate(a, b.account, followed, {}, { replicateDeletes: true });
     for (const bucket of [kept, followed]) {
       await put(a, bucket, 'k', 'v');
       await arrives(b, bucket, 'k', 'v');
@@ -235,14 +152,14 @@ describe('two servers', () => {
       'the delete to arrive',
       DELIVERY_TIMEOUT_MS,
     );
-    await emptied(a, kept);
+    await drained(a, kept, DELIVERY_TIMEOUT_MS);
     assert.deepEqual(await get(b, kept, 'k'), Buffer.from('v'));
   });
 
   it('copies what exists already when a resync is asked for', async () => {
     const bucket = await newBucket(a, b);
     for (const key of ['one', 'two', 'other/three']) await put(a, bucket, key, key);
-    const { ruleId } = await connect(a, b, bucket);
+    const { ruleId } = await replicate(a, b.account, bucket);
     const path = `${bucket}/replication/rules/${ruleId}/resync`;
     assert.equal((await admin(a, 'GET', path)).status, 404);
     const started = await admin(a, 'POST', path);
@@ -259,76 +176,65 @@ describe('two servers', () => {
 
   it('waits for a destination bucket that is created later', async () => {
     const bucket = await newBucket(a);
-    await connect(a, b, bucket);
+    await replicate(a, b.account, bucket);
     await put(a, bucket, 'early', 'bird');
-    const failing = await until(async () => {
-      const { targets } = await status(a, bucket);
-      return targets[0].lastError !== null && targets[0];
-    }, 'the failure to show');
+    const failing = await failureShows(a, bucket, /bucket does not exist/, DELIVERY_TIMEOUT_MS);
     assert.equal(failing.state, 'open');
-    assert.match(failing.lastError as string, /bucket/i);
     await createBucket(b, bucket);
     const retried = await admin(a, 'POST', `${bucket}/replication/tasks/retry?state=pending`);
-    assert.equal(retried.json.retried, 1, retried.text);
+    // None is left where the lane's own probe was faster.
+    assert.equal(retried.status, 200, retried.text);
     await arrives(b, bucket, 'early', 'bird');
   });
 
   it('shows a region mismatch as such and delivers nothing until it is corrected', async () => {
     const bucket = await newBucket(a, b);
-    const { targetId } = await connect(a, b, bucket, { region: 'ap-south-1' });
+    const { targetId } = await replicate(a, b.account, bucket, { region: 'ap-south-1' });
     await put(a, bucket, 'k', 'v');
-    const failing = await until(async () => {
-      const { targets } = await status(a, bucket);
-      return targets[0].lastError !== null && targets[0];
-    }, 'the failure to show');
-    assert.match(failing.lastError as string, /region/i);
-    assert.match(failing.lastError as string, /eu-central-1/);
+    await failureShows(a, bucket, /region.*eu-central-1/, DELIVERY_TIMEOUT_MS);
     assert.equal(await get(b, bucket, 'k'), null);
-    await putTarget(a, bucket, { ...targetAt(b, bucket), id: targetId });
+    await putTarget(a, bucket, { ...targetAt(b.account, bucket), id: targetId });
     await arrives(b, bucket, 'k', 'v');
   });
 
   it('heals the queue with corrected credentials', async () => {
     const bucket = await newBucket(a, b);
-    const { targetId } = await connect(a, b, bucket, { secretAccessKey: 'wrong' });
+    const { targetId } = await replicate(a, b.account, bucket, { secretAccessKey: 'wrong' });
     await put(a, bucket, 'k', 'v');
-    await until(
-      async () => /signature/i.test(String((await status(a, bucket)).targets[0].lastError)),
-      'the signature failure to show',
-    );
-    await putTarget(a, bucket, { ...targetAt(b, bucket), id: targetId });
+    await failureShows(a, bucket, /signature/, DELIVERY_TIMEOUT_MS);
+    await putTarget(a, bucket, { ...targetAt(b.account, bucket), id: targetId });
     await arrives(b, bucket, 'k', 'v');
   });
 
   it('has an object there at once under a synchronous rule', async () => {
     const bucket = await newBucket(a, b);
-    await connect(a, b, bucket, {}, { synchronous: true });
+    await replicate(a, b.account, bucket, {}, { synchronous: true });
     await put(a, bucket, 'k', 'v');
     assert.deepEqual(await get(b, bucket, 'k'), Buffer.from('v'));
   });
 
   it('delivers nothing to a disabled target and catches up when it is enabled', async () => {
     const bucket = await newBucket(a, b);
-    const { targetId } = await connect(a, b, bucket, { enabled: false });
+    const { targetId } = await replicate(a, b.account, bucket, { enabled: false });
     await put(a, bucket, 'k', 'v');
-    const paused = (await status(a, bucket)).targets[0];
+    const paused = await targetStatus(a, bucket);
     assert.equal(paused.state, 'paused');
     assert.equal(paused.queued, 1);
     assert.equal(await get(b, bucket, 'k'), null);
-    await putTarget(a, bucket, { ...targetAt(b, bucket), id: targetId });
+    await putTarget(a, bucket, { ...targetAt(b.account, bucket), id: targetId });
     await arrives(b, bucket, 'k', 'v');
   });
 
   it('replicates both ways without a loop', async () => {
     const bucket = await newBucket(a, b);
-    await connect(a, b, bucket);
-    await connect(b, a, bucket);
+    await replicate(a, b.account, bucket);
+    await replicate(b, a.account, bucket);
     await put(a, bucket, 'from-a', '1');
     await put(b, bucket, 'from-b', '2');
     await arrives(b, bucket, 'from-a', '1');
     await arrives(a, bucket, 'from-b', '2');
-    await emptied(a, bucket);
-    await emptied(b, bucket);
+    await drained(a, bucket, DELIVERY_TIMEOUT_MS);
+    await drained(b, bucket, DELIVERY_TIMEOUT_MS);
     for (const site of [a, b]) {
       const versions = JSON.parse(
         await aws(site.account, 's3api', 'list-object-versions', '--bucket', bucket),
@@ -339,7 +245,7 @@ describe('two servers', () => {
 
   it('lets a bucket that is created again inherit nothing', async () => {
     const bucket = await newBucket(a, b);
-    await connect(a, b, bucket);
+    await replicate(a, b.account, bucket);
     await aws(a.account, 's3api', 'delete-bucket', '--bucket', bucket);
     await createBucket(a, bucket);
     assert.deepEqual((await admin(a, 'GET', `${bucket}/replication/targets`)).json, {
@@ -353,18 +259,17 @@ describe('two servers', () => {
 
   it('delivers what was acknowledged before a kill', async () => {
     const bucket = await newBucket(a, b);
-    await connect(a, b, bucket);
+    await replicate(a, b.account, bucket);
     const keys = Array.from({ length: 8 }, (_, index) => `object-${index}`);
     for (const key of keys) await put(a, bucket, key, key);
     await a.process.kill();
-    const { process: restarted, token } = await startSite('a', 'us-east-1');
-    a = { account: { ...a.account, url: restarted.url }, process: restarted, token };
+    a = await start('a', 'us-east-1');
     for (const key of keys) await arrives(b, bucket, key, key);
   });
 
   it('refuses to suspend versioning while the bucket has rules', async () => {
     const bucket = await newBucket(a, b);
-    await connect(a, b, bucket);
+    await replicate(a, b.account, bucket);
     const refusal = await awsError(
       ...([a.account, 's3api', 'put-bucket-versioning', '--bucket', bucket] as const),
       ...['--versioning-configuration', 'Status=Suspended'],

@@ -7,7 +7,7 @@
  * - `kill(instance)`: one process died; what was committed stays.
  * - `asProcess(instance)`: the outbox as another process of the server has it.
  */
-import type { AnnouncedWrite, BucketRef, CommittedWrite } from '../../src/host.ts';
+import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../../src/host.ts';
 import {
   EMPTY_CONFIGURATION,
   withoutSecrets,
@@ -21,6 +21,7 @@ import type {
   LeftIntent,
   Outbox,
   QueueStatus,
+  QueueTotals,
   ResyncJob,
   RowFilter,
   TargetAccess,
@@ -308,7 +309,10 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
 
   async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
     const rows = this.#visible(bucket, filter).sort(
-      (a, b) => b.state.localeCompare(a.state) || a.sequence - b.sequence,
+      (a, b) =>
+        b.state.localeCompare(a.state) ||
+        compareRulesets(a.ruleset, b.ruleset) ||
+        a.sequence - b.sequence,
     );
     let retried = 0;
     for (const { sequence } of rows) {
@@ -341,6 +345,24 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
       gaps: this.#gapsAndJobs.gapsOf(bucket, this.#configuration(bucket).rules),
       oldest: Array.from(oldest, ([targetId, { createdAt }]) => ({ targetId, createdAt })),
     };
+  }
+
+  async queueTotals(): Promise<QueueTotals> {
+    const rows = [...this.#queue.rows.values()];
+    const pending = rows.filter(({ state }) => state === 'pending');
+    return {
+      pending: pending.length,
+      failed: rows.length - pending.length,
+      oldestPendingAt: pending.length === 0 ? null : Math.min(...pending.map((r) => r.createdAt)),
+    };
+  }
+
+  async versionState({ bucket, key, versionId }: ObjectRef): Promise<Row['state'] | null> {
+    const states = this.#visible(bucket, {})
+      .filter((row) => row.key === key)
+      .filter((row) => row.versionId === versionId || row.operation === 'resolve')
+      .map((row) => row.state);
+    return states.includes('pending') ? 'pending' : (states[0] ?? null);
   }
 
   async startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null> {
@@ -608,9 +630,16 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
       (row) =>
         row.lane.bucket.id === bucket.id &&
         this.#judge(row) !== 'dead' &&
-        (state === undefined || row.state === state) &&
+        (state === undefined || this.#shownState(row) === state) &&
         (ruleIncarnation === undefined || row.ruleset.includes(ruleIncarnation)),
     );
+  }
+
+  #shownState({ lane, state }: MemoryRow): Row['state'] {
+    const hasTarget = this.#configuration(lane.bucket).targets.some(
+      ({ id }) => id === lane.targetId,
+    );
+    return hasTarget ? state : 'failed';
   }
 
   #judge({ lane, ruleset }: Pick<Row, 'lane' | 'ruleset'>): ReturnType<typeof judgeRuleset> {
@@ -661,4 +690,11 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
       lease: this.#lease,
     };
   }
+}
+
+/** The order in which rows are retried decides which of two absorbs the other. */
+function compareRulesets(a: readonly number[], b: readonly number[]): number {
+  if (a.length !== b.length) return a.length - b.length;
+  const at = a.findIndex((incarnation, index) => incarnation !== b[index]);
+  return at < 0 ? 0 : a[at]! - b[at]!;
 }

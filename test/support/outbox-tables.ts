@@ -14,6 +14,9 @@ const fits = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(
   JSON.parse(readFileSync(schemaUrl, 'utf8')) as object,
 );
 
+/** A chain's own key, in hexadecimal: lane and hash. */
+const CHAIN_CHARACTERS = 2 * (4 + 16);
+
 interface RawRow {
   readonly sequence: number;
   readonly row: StoredRow;
@@ -27,7 +30,8 @@ export function assertTablesAgree(tables: Tables): void {
     const chain = number(value.lane, 4) + hashOf(value.key);
     return { sequence: key.readUIntBE(0, 6), row: value, chain };
   });
-  assert.deepEqual(keysOf(tables.chains), sorted(rows.map(chainKey)), 'chains');
+  const entries = keysOf(tables.chains).filter((key) => key.length > CHAIN_CHARACTERS);
+  assert.deepEqual(entries, sorted(rows.map(chainKey)), 'chains');
   assert.deepEqual(keysOf(tables.queue), sorted(rows.map(queueKey)), 'queue');
   assert.deepEqual(keysOf(tables.expiries), sorted(rows.flatMap(expiryKey)), 'expiries');
   assert.deepEqual(countsOf(tables), recount(rows), 'counts');
@@ -46,7 +50,8 @@ function assertHeads(tables: Tables, rows: readonly RawRow[]): void {
   );
   const due: string[] = [];
   const claimed: string[] = [];
-  for (const { key, value } of tables.heads.getRange()) {
+  for (const { key, value } of tables.chains.getRange()) {
+    if (key.length !== CHAIN_CHARACTERS / 2) continue;
     const chain = key.toString('hex');
     const raw = bySequence.get(value.readUIntBE(1, 6));
     assert(raw !== undefined, `head of ${chain} is no row`);
@@ -60,7 +65,7 @@ function assertHeads(tables: Tables, rows: readonly RawRow[]): void {
   assert.deepEqual(keysOf(tables.due), sorted(due), 'due');
   assert.deepEqual(keysOf(tables.claims), sorted(claimed), 'claims');
   for (const { key, value } of tables.claims.getRange()) {
-    assert.equal(tables.heads.get(key)?.readUIntBE(1, 6), value.sequence, 'the head is claimed');
+    assert.equal(tables.chains.get(key)?.readUIntBE(1, 6), value.sequence, 'the head is claimed');
   }
   assertOneResolve(rows, tables);
 }

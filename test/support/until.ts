@@ -5,11 +5,11 @@ export async function until<T>(
   condition: () => T | Promise<T>,
   what: string,
   timeoutMs = 10_000,
-): Promise<NonNullable<T>> {
+): Promise<Exclude<NonNullable<T>, false>> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const result = await condition();
-    if (result) return result;
+    if (result) return result as Exclude<NonNullable<T>, false>;
     if (performance.now() > deadline)
       throw new Error(`Waited ${timeoutMs} ms in vain for ${what}.`);
     await sleep(10);

@@ -16,7 +16,8 @@ import {
 } from './configuration-model.ts';
 import type { Coverage } from './coverage.ts';
 import { findOrder, type Exchange } from './linearization.ts';
-import { realize, type Memory, type PlannedRequest } from './planned-requests.ts';
+import type { PlannedRequest } from './planned-requests.ts';
+import { realize, type Memory } from './realized-requests.ts';
 import type { Connection, ServerLives } from './server-lives.ts';
 
 /** One client of a burst: it sends its requests to one bucket, each after the last one's answer. */

@@ -19,7 +19,7 @@ import { ServerLives } from './server-lives.ts';
 
 const seed = Number(process.env['CONFIGURATION_SEED'] ?? randomInt(2 ** 31));
 const path = process.env['CONFIGURATION_PATH'];
-const RUNS = 8;
+const RUNS = 10;
 const numRuns = Number(process.env['CONFIGURATION_RUNS'] ?? RUNS);
 /** Bounds the search for a smaller counterexample, each of whose steps starts a server. */
 const TIME_LIMIT_MS = 150_000;
@@ -43,7 +43,7 @@ const steps = (minLength: number, maxLength: number) =>
   fc.array(fc.tuple(bucket, plannedRequest), { minLength, maxLength, size: 'max' });
 
 const run = fc.record({
-  before: steps(1, 140),
+  before: steps(30, 250),
   burst: fc.record({
     clients: fc.array(
       fc.record({ bucket, requests: fc.array(plannedRequest, { maxLength: 8, size: 'max' }) }),
@@ -51,7 +51,7 @@ const run = fc.record({
     ),
     answersUntilKill: fc.nat({ max: 24 }),
   }),
-  after: steps(0, 20),
+  after: steps(0, 30),
 });
 
 describe('targets and rules on a running server', () => {

@@ -1,6 +1,6 @@
 /**
- * `/livez` and `/readyz`, for whoever supervises the process. They need no credentials and say
- * nothing that needs some.
+ * `/livez`, `/readyz` and `/metrics`, for whoever supervises the process. They need no credentials
+ * and say nothing that needs some.
  */
 import type { Router } from '@koa/router';
 import { methodNotAllowed } from '../../json-api/answers.ts';
@@ -10,11 +10,16 @@ const READ_ONLY = ['GET', 'HEAD'];
 
 export interface HealthRoutesOptions {
   readonly isShuttingDown: () => boolean;
+  /** In the Prometheus text format. */
+  readonly metrics: () => Promise<string>;
   /** Each answers or throws; a thrown error counts as ill. */
   readonly checks: Readonly<Record<string, () => Health | Promise<Health>>>;
 }
 
-/** `/livez`: the process answers. `/readyz`: it can also do its work, and is not about to stop. */
+/**
+ * `/livez`: the process answers. `/readyz`: it can also do its work, and is not about to stop.
+ * `/metrics`: what the plugin counts.
+ */
 export function addHealthRoutes(router: Router, options: HealthRoutesOptions): void {
   router.get('/livez', (ctx) => {
     ctx.body = { status: 'ok' };
@@ -32,6 +37,12 @@ export function addHealthRoutes(router: Router, options: HealthRoutesOptions): v
     };
   });
   router.all('/readyz', methodNotAllowed(READ_ONLY));
+
+  router.get('/metrics', async (ctx) => {
+    ctx.type = 'text/plain; version=0.0.4; charset=utf-8';
+    ctx.body = await options.metrics();
+  });
+  router.all('/metrics', methodNotAllowed(READ_ONLY));
 }
 
 async function runChecks(

@@ -19,7 +19,7 @@ const COUNTER = 'order';
 
 export type NewVersion = Omit<
   VersionRecord,
-  'versionId' | 'order' | 'lastModified' | 'deleteMarker'
+  'versionId' | 'order' | 'lastModified' | 'deleteMarker' | 'replicates'
 >;
 
 interface Touched {
@@ -36,6 +36,8 @@ export interface ChangeOptions {
   readonly bucket: BucketRef;
   /** Whether the request comes from another server's replication. */
   readonly replica: boolean;
+  /** Whether a rule replicates the objects that the change makes. */
+  readonly replicates: boolean;
   readonly now: number;
   readonly randomBytes: (size: number) => Buffer;
 }
@@ -76,7 +78,8 @@ export class Change {
   /** Makes an object the current version; its body, if any, is named by a record from here on. */
   insertObject(key: string, version: NewVersion): StoredVersion {
     if (version.body !== null) void this.#tables.unreferenced.remove(version.body.id);
-    return this.#insert(key, { ...version, deleteMarker: false });
+    const { replicates } = this.#options;
+    return this.#insert(key, { ...version, deleteMarker: false, replicates });
   }
 
   /** A delete as S3 does it for the bucket's versioning status and the entry. */
@@ -209,6 +212,7 @@ export class Change {
 
 const emptyVersion = {
   deleteMarker: true,
+  replicates: false,
   size: 0,
   etag: '',
   systemHeaders: {},

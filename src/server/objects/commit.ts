@@ -63,7 +63,7 @@ export class Committer {
     let announcement: Announcement | null = null;
     const locked = this.#locked(commit.bucket, commit.keys, async () => {
       announcement = await this.#announce(commit);
-      return { announcement, ...(await this.#transact(commit)) };
+      return { announcement, ...(await this.#transact(commit, announcement)) };
     });
     const done = await locked.catch(async (error: unknown) => {
       await files.discard(commit.unreferenced ?? null);
@@ -80,7 +80,7 @@ export class Committer {
 
   /** A change that no key's current version depends on: no lock, nothing announced. */
   async runQuietly<Result>(bucket: BucketRef, apply: (change: Change) => Result): Promise<Result> {
-    const done = await this.#transact({ bucket, replica: false, apply });
+    const done = await this.#transact({ bucket, replica: false, apply }, null);
     await this.#options.tables.root.flushed;
     await Promise.all(done.doomed.map((body) => this.#options.files.discard(body)));
     return done.result;
@@ -122,7 +122,7 @@ export class Committer {
     if (commit.announces === 'put') return commit.keys.map((key) => ({ key, operation: 'put' }));
     try {
       await this.#options.tables.root.childTransaction(() => {
-        const change = new Change(this.#changeOptions(commit));
+        const change = new Change(this.#changeOptions(commit, null));
         commit.apply(change);
         throw new Rehearsed(change.finish().events);
       });
@@ -142,18 +142,26 @@ export class Committer {
     return record === undefined ? null : { versionId: record.versionId, order: record.order };
   }
 
-  async #transact<Result>(commit: Pick<Commit<Result>, 'bucket' | 'replica' | 'apply'>) {
+  async #transact<Result>(
+    commit: Pick<Commit<Result>, 'bucket' | 'replica' | 'apply'>,
+    announcement: Announcement | null,
+  ) {
     return await this.#options.tables.root.childTransaction(() => {
-      const change = new Change(this.#changeOptions(commit));
+      const change = new Change(this.#changeOptions(commit, announcement));
       const result = commit.apply(change);
       return { result, ...change.finish() };
     });
   }
 
-  #changeOptions(commit: Pick<Commit<unknown>, 'bucket' | 'replica'>): ChangeOptions {
+  #changeOptions(
+    commit: Pick<Commit<unknown>, 'bucket' | 'replica'>,
+    announcement: Announcement | null,
+  ): ChangeOptions {
     const { tables, clock, randomBytes } = this.#options;
     const { bucket, replica } = commit;
-    return { tables, bucket, replica, now: clock(), randomBytes };
+    // Objects are made one at a time: the first entry is about the only one.
+    const replicates = !replica && announcement?.replicates[0] === true;
+    return { tables, bucket, replica, replicates, now: clock(), randomBytes };
   }
 }
 

@@ -26,6 +26,8 @@ export interface VersionRecord {
   readonly order: number;
   readonly deleteMarker: boolean;
   readonly replica: boolean;
+  /** Whether a rule replicated it when it was written. */
+  readonly replicates: boolean;
   readonly size: number;
   readonly etag: string;
   readonly lastModified: number;

@@ -59,6 +59,8 @@ export interface WriteConditions {
 
 /** An {@link ObjectHead} with what S3 clients see beyond the host contract. */
 export interface StoredHead extends ObjectHead {
+  /** Whether a rule replicated it when it was written. */
+  readonly replicates: boolean;
   /** Those that were sent with the object and verified; empty for multipart objects and delete markers. */
   readonly checksums: Checksums;
 }

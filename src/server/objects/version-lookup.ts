@@ -63,5 +63,5 @@ export function headOf(key: string, record: VersionRecord): StoredHead {
     userMetadata: Object.fromEntries(record.userMetadata),
     tags: Object.fromEntries(record.tags),
   };
-  return { ...head, checksums: record.checksums };
+  return { ...head, checksums: record.checksums, replicates: record.replicates };
 }

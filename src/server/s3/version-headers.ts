@@ -22,12 +22,14 @@ export function deletionHeaders(bucket: Bucket, result: DeleteResult): Record<st
   };
 }
 
-/** `x-amz-replication-status`, where the plugin knows of one. */
+/** `x-amz-replication-status`, for replicas and for versions that a rule replicated. */
 export async function replicationHeader(
   services: S3Services,
   bucket: Bucket,
-  { key, versionId }: StoredHead,
+  { key, versionId, replica, replicates }: StoredHead,
 ): Promise<Record<string, string>> {
+  if (replica) return { 'x-amz-replication-status': 'REPLICA' };
+  if (!replicates) return {};
   const status = await services.plugin?.replicationStatus?.({ bucket, key, versionId });
-  return status == null ? {} : { 'x-amz-replication-status': status };
+  return status === undefined ? {} : { 'x-amz-replication-status': status };
 }

@@ -44,6 +44,7 @@ describe('concurrent writes', () => {
           };
           await wait();
           return {
+            replicates: [],
             committed: async (committed) => {
               await wait();
               for (const one of committed) {

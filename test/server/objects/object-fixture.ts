@@ -139,6 +139,7 @@ export function recorder() {
       call.outcome = outcome;
     };
     return {
+      replicates: [],
       committed: async (writes) => settle(writes),
       abandoned: async () => settle('abandoned'),
     };

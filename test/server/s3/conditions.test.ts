@@ -20,6 +20,7 @@ const head: StoredHead = {
   order: 1,
   deleteMarker: false,
   replica: false,
+  replicates: false,
   size: 10,
   etag: 'abc',
   lastModified: MODIFIED,

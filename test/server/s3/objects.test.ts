@@ -232,16 +232,19 @@ describe('PutObject and GetObject', () => {
     await failsWith(put(`${long}a`, 'x'), 'KeyTooLongError', 400);
   });
 
-  it('report the replication status that the plugin knows', async () => {
-    await put('replicated');
+  it('report the replication status of what was announced as replicating', async () => {
     const status = async (): Promise<unknown> =>
       (await s3.send(new HeadObjectCommand({ Bucket: 'plain', Key: 'replicated' })))
         .ReplicationStatus;
+    await put('replicated');
     assert.equal(await status(), undefined);
     server.plugin.replicationStatus = 'PENDING';
+    assert.equal(await status(), undefined, 'it was written before a rule covered it');
+    await put('replicated');
     assert.equal(await status(), 'PENDING');
     assert.equal((await get('replicated')).ReplicationStatus, 'PENDING');
     server.plugin.replicationStatus = null;
+    assert.equal(await status(), 'COMPLETED');
   });
 });
 
@@ -267,6 +270,9 @@ describe('replicas', () => {
     for (const [headers, signed, expected] of cases) {
       await putWith(headers, signed);
       assert.equal(server.plugin.committed.at(-1)?.replica, expected, JSON.stringify(headers));
+      const where = { Bucket: 'versioned', Key: 'replica' };
+      const { ReplicationStatus } = await s3.send(new HeadObjectCommand(where));
+      assert.equal(ReplicationStatus, expected ? 'REPLICA' : undefined);
     }
   });
 });

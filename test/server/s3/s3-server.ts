@@ -11,7 +11,13 @@ import { createServer } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AnnouncedWrite, CommittedWrite, Logger, Plugin } from '../../../src/host.ts';
+import type {
+  AnnouncedWrite,
+  CommittedWrite,
+  Logger,
+  Plugin,
+  ReplicationStatus,
+} from '../../../src/host.ts';
 import { Keyring } from '../../../src/sealing/keyring.ts';
 import { AccessKeys } from '../../../src/server/access-keys.ts';
 import { BucketLifecycle } from '../../../src/server/bucket-lifecycle.ts';
@@ -28,7 +34,7 @@ export const OTHER = { accessKeyId: 'AKOTHER', secretAccessKey: 'the secret of a
 /** What a test lets the plugin say; every write that it is told of is kept. */
 export interface PluginSpy {
   mayChangeVersioning: boolean;
-  replicationStatus: Awaited<ReturnType<NonNullable<Plugin['replicationStatus']>>>;
+  replicationStatus: ReplicationStatus | null;
   readonly announced: AnnouncedWrite[];
   readonly committed: CommittedWrite[];
 }
@@ -185,12 +191,14 @@ function newPlugin(): { spy: PluginSpy; plugin: Plugin } {
       ctx.body = `${ctx.method} ${bucket.name} ${principal.userId}`;
     },
     health: async () => ({ healthy: true }),
+    metrics: async () => '',
     close: async () => undefined,
     mayChangeVersioning: async () => spy.mayChangeVersioning,
-    replicationStatus: async () => spy.replicationStatus,
+    replicationStatus: async () => spy.replicationStatus ?? 'COMPLETED',
     async announce(writes) {
       spy.announced.push(...writes);
       return {
+        replicates: writes.map(() => spy.replicationStatus !== null),
         committed: async (committed) => void spy.committed.push(...committed),
         abandoned: async () => undefined,
       };

@@ -37,6 +37,7 @@ export async function activate(host, options) {
         ? { healthy: false, reason: 'The probe was told to be ill.' }
         : { healthy: true };
     },
+    metrics: async () => '# HELP probe_up The probe is up\n# TYPE probe_up gauge\nprobe_up 1\n',
     close() {
       closed ??= Promise.resolve(record({ closed: true }));
       return closed;

@@ -1,0 +1,95 @@
+/**
+ * The hint of the write path and raw LMDB lookups, in one process, over two environments with the
+ * same names in them: what differs by nanoseconds must share a heap, a JIT and a moment.
+ *
+ * The turn pattern is that of a write path: each write is an event turn of its own, so each lookup is
+ * the first of its turn and pays for the read transaction that it begins. Only the lookup is timed;
+ * the cost of the two clock readings is measured the same way and taken off.
+ */
+import { join } from 'node:path';
+import { open } from 'lmdb';
+import { Keyring } from '../../src/sealing/keyring.ts';
+import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
+import { openTables } from '../../src/store/tables.ts';
+import { serveSubject } from '../harness/subject.ts';
+import { bucketName } from './bench-host.ts';
+
+interface Parameters {
+  readonly dataDirectory: string;
+  readonly buckets: number;
+}
+
+export interface HintRun {
+  readonly side: 'ours' | 'doesExist' | 'get' | 'nothing';
+  readonly turns: number;
+  readonly lookupsPerTurn: number;
+}
+
+export interface HintResult {
+  readonly nanosPerLookup: number;
+  readonly found: number;
+}
+
+/** Records of that many a transaction while the environments are filled. */
+const FILL_BATCH = 5000;
+
+await serveSubject(async ({ dataDirectory, buckets }: Parameters) => {
+  const tables = await openTables(join(dataDirectory, 'ours'));
+  const store = new LmdbConfigurationStore(tables, new Keyring([Buffer.alloc(32, 7)]));
+  const rawRoot = open({ path: join(dataDirectory, 'raw'), maxDbs: 32 });
+  const raw = rawRoot.openDB<true, string>({ name: 'hints' });
+  for (let start = 0; start < buckets; start += FILL_BATCH) {
+    const end = Math.min(buckets, start + FILL_BATCH);
+    await tables.root.transaction(() => fill(tables.hints, start, end));
+    await rawRoot.transaction(() => fill(raw, start, end));
+  }
+  const lookups: Record<HintRun['side'], (name: string) => boolean> = {
+    ours: (name) => store.mayReplicate(name),
+    doesExist: (name) => raw.doesExist(name),
+    get: (name) => raw.get(name) === true,
+    nothing: (name) => name === '',
+  };
+  // Every second name is of a bucket without rules.
+  const names = Array.from({ length: 4096 }, (_, n) =>
+    n % 2 === 0 ? bucketName((n * 7919) % buckets) : `without-rules-${n}`,
+  );
+  return {
+    ready: null,
+    run: (parameters) => {
+      const { side, ...pattern } = parameters as HintRun;
+      return timeLookups(lookups[side], names, pattern);
+    },
+    async close() {
+      await store.close();
+      await rawRoot.close();
+    },
+  };
+});
+
+function fill(
+  table: { putSync(key: string, value: true): unknown },
+  from: number,
+  to: number,
+): void {
+  for (let n = from; n < to; n += 1) table.putSync(bucketName(n), true);
+}
+
+async function timeLookups(
+  lookup: (name: string) => boolean,
+  names: readonly string[],
+  { turns, lookupsPerTurn }: Omit<HintRun, 'side'>,
+): Promise<HintResult> {
+  let nanos = 0;
+  let found = 0;
+  let next = 0;
+  for (let turn = 0; turn < turns; turn += 1) {
+    // A new turn, after LMDB has ended the read transaction of the last one.
+    await new Promise((resolve) => setImmediate(resolve));
+    const start = process.hrtime.bigint();
+    for (let n = 0; n < lookupsPerTurn; n += 1) {
+      if (lookup(names[next++ & 4095]!)) found += 1;
+    }
+    nanos += Number(process.hrtime.bigint() - start);
+  }
+  return { nanosPerLookup: nanos / (turns * lookupsPerTurn), found };
+}

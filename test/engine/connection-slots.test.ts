@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ByteBudget } from '../../src/engine/byte-budget.ts';
+import { ConnectionSlots } from '../../src/engine/connection-slots.ts';
+
+const nobody = (): void => undefined;
+
+describe('connection slots', () => {
+  it('keeps the cap of an owner, and of all', () => {
+    const slots = new ConnectionSlots({ total: 8, perOwner: 5 });
+    assert.equal(slots.join('a', nobody).take(16), 5);
+    assert.equal(slots.join('b', nobody).take(16), 3);
+  });
+
+  it('grants a lane its first slot whatever others hold', () => {
+    const slots = new ConnectionSlots({ total: 4, perOwner: 4 });
+    slots.join('a', nobody).take(16);
+    const late = slots.join('a', nobody);
+    assert.equal(late.take(16), 1);
+    assert.equal(late.take(1), 0);
+    late.release(1);
+    assert.equal(late.take(2), 1);
+  });
+
+  it('grants nobody a second one while first ones exceed the cap', () => {
+    const slots = new ConnectionSlots({ total: 2, perOwner: 2 });
+    const lanes = Array.from({ length: 4 }, () => slots.join('a', nobody));
+    assert.deepEqual(
+      lanes.map((lane) => lane.take(2)),
+      [2, 1, 1, 1],
+    );
+    lanes[0]?.release(1);
+    assert.equal(lanes[1]?.take(1), 0);
+  });
+
+  it('tells lanes that wait, those with the fewest first', () => {
+    const slots = new ConnectionSlots({ total: 6, perOwner: 6 });
+    const told: string[] = [];
+    const greedy = slots.join('a', () => told.push('greedy'));
+    const modest = slots.join('a', () => told.push('modest'));
+    assert.equal(modest.take(1), 1);
+    assert.equal(greedy.take(16), 5);
+    assert.equal(modest.take(1), 0);
+    greedy.release(1);
+    assert.deepEqual(told, ['modest', 'greedy']);
+    assert.equal(modest.take(1), 1);
+  });
+
+  it('grants nothing more to a lane while one that holds fewer waits and may have it', () => {
+    const slots = new ConnectionSlots({ total: 6, perOwner: 4 });
+    const greedy = slots.join('a', nobody);
+    const modest = slots.join('b', nobody);
+    const full = slots.join('b', nobody);
+    assert.deepEqual([greedy.take(2), full.take(3), modest.take(2)], [2, 3, 1]);
+    // Owner b is at its cap: its waiting lane keeps nobody else from anything.
+    assert.equal(greedy.take(0), 0);
+    full.release(1);
+    assert.equal(modest.take(3), 1);
+    assert.equal(greedy.take(1), 0);
+  });
+});
+
+describe('byte budget', () => {
+  it('lets through what fits, and the rest in order', async () => {
+    const budget = new ByteBudget(10);
+    const served: string[] = [];
+    const take = (name: string, bytes: number): Promise<() => void> =>
+      budget.take(bytes).then((giveBack) => {
+        served.push(name);
+        return giveBack;
+      });
+    const first = await take('first', 6);
+    const large = take('large', 8);
+    const small = take('small', 1);
+    await Promise.resolve();
+    assert.deepEqual(served, ['first']);
+    first();
+    (await large)();
+    (await small)();
+    assert.deepEqual(served, ['first', 'large', 'small']);
+  });
+
+  it('lets through alone what is larger than all of it', async () => {
+    const budget = new ByteBudget(10);
+    const giveBack = await budget.take(1_000);
+    let isServed = false;
+    const next = budget.take(1).then(() => (isServed = true));
+    await Promise.resolve();
+    assert.equal(isServed, false);
+    giveBack();
+    await next;
+  });
+});

@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { ByteBudget } from '../../src/engine/byte-budget.ts';
+import { deliver, type Delivery, type DeliveryContext } from '../../src/engine/deliver.ts';
+import type { Claim, UploadState } from '../../src/model/row.ts';
+import { FakeTarget, REFUSED_OBJECT, RESET } from './fake-target.ts';
+import { claim, marker, OneKeyHost, resolveRow, row, rule } from './fixtures.ts';
+
+const MIB = 1024 * 1024;
+
+function setUp(context: Partial<DeliveryContext> = {}) {
+  const host = new OneKeyHost();
+  const target = new FakeTarget();
+  const stored: (UploadState | null)[] = [];
+  const deliverOne = (of: Claim): Promise<Delivery> =>
+    deliver(of, {
+      host,
+      client: target,
+      rules: [rule()],
+      storeUpload: async (upload) => {
+        target.log.push(upload === null ? 'forget' : 'store');
+        stored.push(upload);
+      },
+      memory: new ByteBudget(32 * MIB),
+      extraConnections: { tryTake: () => true, release: () => undefined },
+      signal: new AbortController().signal,
+      ...context,
+    });
+  return { host, target, stored, deliverOne };
+}
+
+describe('delivery of small objects', () => {
+  it('sends the version with its headers, metadata and tags', async () => {
+    const { host, target, deliverOne } = setUp();
+    const metadata = {
+      systemHeaders: { 'content-type': 'text/plain' },
+      userMetadata: { a: 'b' },
+      tags: { c: 'd' },
+    };
+    host.put('v5', Buffer.from('five'), metadata);
+    const expected = { upTo: 5, wasThere: false, bytes: 4, tagsRefused: false };
+    assert.deepEqual(await deliverOne(claim(row())), { kind: 'delivered', ...expected });
+    const { body, systemHeaders, userMetadata, tags } = target.objects.get('key') ?? {};
+    assert.equal(String(body), 'five');
+    assert.deepEqual({ systemHeaders, userMetadata, tags }, metadata);
+    assert.deepEqual(target.log, ['put']);
+  });
+
+  it('sends a version that is no longer current while a later one waits', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', Buffer.from('five'));
+    host.put('v6', Buffer.from('six'));
+    await deliverOne(claim(row(), true));
+    assert.equal(String(target.objects.get('key')?.body), 'five');
+  });
+
+  it('asks for another look where that version is gone', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v6', Buffer.from('six'));
+    assert.deepEqual(await deliverOne(claim(row(), true)), { kind: 'gone' });
+    host.put('v5', Buffer.from('five'));
+    host.remove('v5');
+    assert.deepEqual(await deliverOne(claim(row())), { kind: 'gone' });
+    assert.deepEqual(target.log, []);
+  });
+
+  const comparisons: readonly (readonly [string, string, Record<string, string>, boolean])[] = [
+    ['the same', 'five', {}, true],
+    ['other bytes of the same length', 'FIVE', {}, false],
+    ['other metadata', 'five', { a: 'b' }, false],
+    ['another length', 'fiver', {}, false],
+  ];
+  for (const [name, there, userMetadata, wasThere] of comparisons) {
+    it(`compares a suspect row first: ${name}`, async () => {
+      const { host, target, deliverOne } = setUp();
+      const earlier = new OneKeyHost().put('v4', Buffer.from(there), { userMetadata });
+      await target.putObject('key', earlier, Buffer.from(there));
+      host.put('v5', Buffer.from('five'));
+      const delivery = await deliverOne(claim(row({ compareFirst: true })));
+      assert.ok(delivery.kind === 'delivered');
+      assert.equal(delivery.wasThere, wasThere);
+      assert.deepEqual(target.log, wasThere ? ['put', 'head'] : ['put', 'head', 'put']);
+      assert.equal(String(target.objects.get('key')?.body), 'five');
+    });
+  }
+
+  it('deletes, after a look where the row is suspect', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.current = marker({ order: 6 });
+    const remove = row({ operation: 'delete', versionId: 'v6', order: 6 });
+    await deliverOne(claim(remove));
+    const suspect = { ...remove, compareFirst: true };
+    const again = await deliverOne(claim(suspect));
+    assert.ok(again.kind === 'delivered' && again.wasThere);
+    target.objects.set('key', { ...marker(), body: Buffer.alloc(0) });
+    await deliverOne(claim(suspect));
+    assert.deepEqual(target.log, ['delete', 'head', 'head', 'delete']);
+  });
+
+  it('sends nothing that no rule wants', async () => {
+    const { host, target, deliverOne } = setUp({ rules: [] });
+    host.put('v5', Buffer.from('five'));
+    assert.deepEqual(await deliverOne(claim(row())), { kind: 'unwanted' });
+    assert.deepEqual(target.log, []);
+  });
+
+  it('does not delete under rules that do not replicate deletes', async () => {
+    const { target, deliverOne } = setUp({ rules: [rule({ replicateDeletes: false })] });
+    assert.deepEqual(await deliverOne(claim(resolveRow())), { kind: 'nothing', upTo: 0 });
+    assert.deepEqual(target.log, []);
+  });
+
+  it('blames the source for what cannot be read there', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', Buffer.from('five'));
+    host.failure = new Error('EIO');
+    assert.deepEqual(await deliverOne(claim(row())), { kind: 'source-failed' });
+    host.failure = null;
+    host.put('v5', Buffer.from('five'), { size: 5 });
+    assert.deepEqual(await deliverOne(claim(row())), { kind: 'source-failed' });
+    assert.deepEqual(target.log, []);
+  });
+});
+
+describe('delivery of large objects', () => {
+  const size = 20 * MIB + 1;
+  const body = randomBytes(size);
+
+  function known(uploadId: string, fields: Partial<UploadState> = {}): UploadState {
+    return { uploadId, versionId: 'v5', partBytes: 8 * MIB, ...fields };
+  }
+
+  it('stores the upload id before the first part, and sends parts in parallel', async () => {
+    const { host, target, stored, deliverOne } = setUp();
+    host.put('v5', body);
+    const delivery = await deliverOne(claim(row()));
+    assert.ok(delivery.kind === 'delivered' && delivery.bytes === size);
+    assert.deepEqual(target.log.slice(0, 2), ['create', 'store']);
+    assert.deepEqual(stored, [known('upload-1')]);
+    assert.deepEqual(target.log.filter((entry) => entry.startsWith('part')).sort(), [
+      'part 1',
+      'part 2',
+      'part 3',
+    ]);
+    assert.equal(target.partsInFlightMax, 3);
+    assert.ok(target.objects.get('key')?.body.equals(body));
+  });
+
+  it('sends one part after the other where no connection is free', async () => {
+    const extraConnections = { tryTake: () => false, release: () => undefined };
+    const { host, target, deliverOne } = setUp({ extraConnections });
+    host.put('v5', body);
+    await deliverOne(claim(row()));
+    assert.equal(target.partsInFlightMax, 1);
+  });
+
+  it('holds no more parts than its memory has room for', async () => {
+    const { host, target, deliverOne } = setUp({ memory: new ByteBudget(16 * MIB) });
+    host.put('v5', body);
+    await deliverOne(claim(row()));
+    assert.equal(target.partsInFlightMax, 2);
+  });
+
+  it('resumes with the parts that are there and whole', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    target.fail = (operation, part) => (operation === 'part' && part === 3 ? RESET : null);
+    const broken = await deliverOne(claim(row()));
+    assert.ok(broken.kind === 'failed');
+    assert.deepEqual(broken.upload, known('upload-1'));
+    // One of them was damaged on its way.
+    target.uploads.get('upload-1')?.set(2, Buffer.alloc(8 * MIB));
+    target.fail = () => null;
+    target.log.length = 0;
+    await deliverOne(claim(row({ upload: broken.upload })));
+    assert.deepEqual(target.log.sort(), ['complete', 'list', 'part 2', 'part 3']);
+    assert.ok(target.objects.get('key')?.body.equals(body));
+  });
+
+  it('begins anew where the target has given the upload up', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    await deliverOne(claim(row({ upload: known('forgotten') })));
+    assert.deepEqual(target.log.slice(0, 3), ['list', 'create', 'store']);
+    assert.ok(target.objects.get('key')?.body.equals(body));
+  });
+
+  const useless: readonly (readonly [string, Partial<UploadState>])[] = [
+    ['of another version', { versionId: 'v4' }],
+    ['of another part size', { partBytes: 9 * MIB }],
+  ];
+  for (const [name, fields] of useless) {
+    it(`aborts an upload ${name}`, async () => {
+      const { host, target, deliverOne } = setUp();
+      host.put('v5', body);
+      await deliverOne(claim(row({ upload: known('old', fields) })));
+      assert.deepEqual(target.log.slice(0, 4), ['abort', 'forget', 'create', 'store']);
+    });
+  }
+
+  it('aborts the upload of a version that is gone', async () => {
+    const { target, deliverOne } = setUp();
+    await deliverOne(claim(resolveRow({ upload: known('old') })));
+    assert.deepEqual(target.log, ['abort', 'forget', 'delete']);
+  });
+
+  it('looks where the target does not say what it made of the parts', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body, { tags: { a: 'b' } });
+    target.completesSilently = true;
+    const delivery = await deliverOne(claim(row()));
+    assert.equal(delivery.kind, 'delivered');
+    assert.deepEqual(target.log.slice(-2), ['complete', 'head']);
+  });
+
+  it('knows its own object again, and reads it only if all else fits', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    await deliverOne(claim(row()));
+    target.log.length = 0;
+    const suspect = claim(row({ compareFirst: true }));
+    const same = await deliverOne(suspect);
+    assert.ok(same.kind === 'delivered' && same.wasThere);
+    assert.deepEqual(target.log, ['head']);
+    host.opened = 0;
+    target.fail = (operation) => (operation === 'create' ? REFUSED_OBJECT : null);
+    host.put('v5', body, { userMetadata: { a: 'b' } });
+    await deliverOne(suspect);
+    assert.equal(host.opened, 0);
+  });
+
+  it('keeps the upload where its completion may have arrived', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    target.fail = (operation) => (operation === 'complete' ? RESET : null);
+    const delivery = await deliverOne(claim(row()));
+    assert.ok(delivery.kind === 'failed' && delivery.failure.ambiguous);
+    assert.deepEqual(delivery.upload, known('upload-1'));
+  });
+});

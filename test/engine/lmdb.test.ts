@@ -1,0 +1,131 @@
+/** The engine on the store in LMDB, in real time: what reaches a target, also across restarts. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { describe, it, type TestContext } from 'node:test';
+import { createEngineClock } from '../../src/engine/clock.ts';
+import { Engine } from '../../src/engine/engine.ts';
+import { Keyring } from '../../src/sealing/keyring.ts';
+import { CommitFeed } from '../../src/store/commit-feed.ts';
+import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
+import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { openTables } from '../../src/store/tables.ts';
+import { SimulatedHost, type Change } from '../simulation/simulated-host.ts';
+import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
+import { uuid } from '../support/replication-bodies.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
+import { FakeTarget } from './fake-target.ts';
+
+async function setUp(t: TestContext) {
+  const keyring = new Keyring([randomBytes(32)]);
+  const tables = await openTables(temporaryDirectory(t));
+  const feed = new CommitFeed(tables, 20);
+  const configurations = new LmdbConfigurationStore(tables, keyring, { feed });
+  const outbox = new LmdbOutbox({ tables, keyring, feed, isDiskLow: () => false });
+  const host = new SimulatedHost();
+  const target = new FakeTarget();
+  const engines: Engine[] = [];
+  const start = (): Engine => {
+    const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: console.error };
+    const { findBucket, openObject, headCurrent, listCurrent } = bound(host);
+    const engine = new Engine({
+      host: { logger, findBucket, openObject, headCurrent, listCurrent },
+      outbox,
+      configurations,
+      clock: createEngineClock(),
+      random: Math.random,
+      diskState: () => 'ok',
+      connectTarget: () => target,
+    });
+    engine.start();
+    engines.push(engine);
+    return engine;
+  };
+  const { bucket } = host;
+  const saveRule = (fields: Parameters<typeof ruleDraft>[1] = {}): Promise<unknown> =>
+    configurations.replaceRules(bucket, [ruleDraft(1, fields)], ANY);
+  await configurations.replaceTargets(bucket, [targetDraft(1)], ANY);
+  t.after(async () => {
+    await Promise.all(engines.map((engine) => engine.close()));
+    await outbox.close();
+    await configurations.close();
+  });
+  return { outbox, configurations, host, bucket, target, start, saveRule };
+}
+
+function bound(
+  host: SimulatedHost,
+): Pick<SimulatedHost, 'findBucket' | 'openObject' | 'headCurrent' | 'listCurrent'> {
+  return {
+    findBucket: (name) => host.findBucket(name),
+    openObject: (ref) => host.openObject(ref),
+    headCurrent: (bucket, key) => host.headCurrent(bucket, key),
+    listCurrent: (bucket, prefix, after) => host.listCurrent(bucket, prefix, after),
+  };
+}
+
+async function change(engine: Engine, host: SimulatedHost, key: string, what: Change) {
+  const { bucket } = host;
+  const operation = what === 'delete' ? 'delete' : 'put';
+  const announcement = await engine.announce([{ bucket, key, operation, before: null }]);
+  const committed = host.apply(key, what, 0);
+  await announcement.committed(committed === null ? [] : [committed]);
+}
+
+describe('engine on LMDB', () => {
+  it('delivers puts and deletes in order', async (t) => {
+    const { host, target, start, saveRule } = await setUp(t);
+    await saveRule({ replicateDeletes: true });
+    const engine = start();
+    await change(engine, host, 'kept', 'put');
+    await change(engine, host, 'kept', 'put');
+    await change(engine, host, 'gone', 'put');
+    await change(engine, host, 'gone', 'delete');
+    const { etag } = host.current('kept') ?? {};
+    await until(() => target.objects.get('kept')?.etag === etag, 'the second version');
+    await until(() => target.log.includes('delete') && target.objects.size === 1, 'the deletion');
+  });
+
+  it('has it at the target when a synchronous write is answered', async (t) => {
+    const { host, target, start, saveRule } = await setUp(t);
+    await saveRule({ synchronous: true });
+    const engine = start();
+    await until(() => engine.leading, 'the lease');
+    await change(engine, host, 'key', 'put');
+    assert.equal(target.objects.size, 1);
+  });
+
+  it('delivers after a restart what was queued before', async (t) => {
+    const { outbox, bucket, host, target, start, saveRule } = await setUp(t);
+    await saveRule();
+    const reset = { stage: 'connect', code: 'ECONNREFUSED', ambiguous: false } as const;
+    target.fail = () => reset;
+    const first = start();
+    await change(first, host, 'key', 'put');
+    await until(
+      () => first.laneStatus({ bucket, targetId: uuid(1) }).state === 'open',
+      'a failure',
+    );
+    await first.close();
+    target.fail = () => null;
+    start();
+    await until(() => target.objects.size === 1, 'the delivery');
+    await until(async () => (await outbox.lanes()).length === 0, 'an empty queue');
+  });
+
+  it('copies what exists already, and none of it twice', async (t) => {
+    const { outbox, bucket, host, target, start, saveRule } = await setUp(t);
+    for (const key of ['a', 'b', 'c', 'd', 'e']) host.apply(key, 'put', 0);
+    host.apply('deleted', 'put', 0);
+    host.apply('deleted', 'delete', 0);
+    host.apply('replica', 'replica', 0);
+    await saveRule({ replicateExisting: true });
+    start();
+    await until(() => target.objects.size === 5, 'all objects');
+    const job = await until(async () => {
+      const read = await outbox.readResync(bucket, uuid(1));
+      return read?.state === 'completed' ? read : null;
+    }, 'the end of the job');
+    assert.deepEqual([job.enqueued, target.log.length], [5, 5]);
+  });
+});

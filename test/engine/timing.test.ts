@@ -1,0 +1,328 @@
+/**
+ * The engine in virtual time: synchronous rules, breakers, credentials, shutdown. One process, a
+ * target that does what each test says.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Engine } from '../../src/engine/engine.ts';
+import type { RequestFailure } from '../../src/model/delivery.ts';
+import type { RuleDraft } from '../../src/model/rule.ts';
+import type { TargetDraft } from '../../src/model/target.ts';
+import { VirtualClock } from '../simulation/virtual-clock.ts';
+import { SimulatedHost } from '../simulation/simulated-host.ts';
+import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
+import { MemoryOutbox } from '../support/memory-outbox.ts';
+import { uuid } from '../support/replication-bodies.ts';
+import { DENIED, FakeTarget, REFUSED_OBJECT, RESET } from './fake-target.ts';
+
+const MINUTE_MS = 60_000;
+
+class Server {
+  readonly clock = new VirtualClock();
+  readonly host = new SimulatedHost();
+  readonly store = new MemoryOutbox({ now: () => this.clock.nowMs() });
+  readonly target = new FakeTarget();
+  readonly engine: Engine;
+  /** How long the target takes for each request. */
+  latencyMs = 10;
+  secrets: string[] = [];
+
+  constructor(store?: MemoryOutbox) {
+    if (store !== undefined) this.store = store;
+    const { clock, host, target } = this;
+    this.engine = new Engine({
+      host: {
+        findBucket: (name) => host.findBucket(name),
+        openObject: (ref) => host.openObject(ref),
+        headCurrent: (bucket, key) => host.headCurrent(bucket, key),
+        listCurrent: (bucket, prefix, after) => host.listCurrent(bucket, prefix, after),
+        logger: { debug: () => {}, info: () => {}, warn: () => {}, error: console.error },
+      },
+      outbox: this.store,
+      configurations: this.store,
+      clock,
+      random: () => 0.5,
+      diskState: () => 'ok',
+      connectTarget: ({ secretAccessKey }) => {
+        this.secrets.push(secretAccessKey);
+        return this.#delayed(target);
+      },
+    });
+  }
+
+  /** Runs until `promise` has settled, and says how long that took. */
+  async await<T>(promise: Promise<T>, limitMs = 60 * MINUTE_MS): Promise<[T, number]> {
+    const begun = this.clock.monotonicMs();
+    let isDone = false;
+    const end = (): void => void (isDone = true);
+    void promise.then(end, end);
+    assert.ok(await this.clock.run(limitMs, () => isDone), 'it did not end');
+    return [await promise, this.clock.monotonicMs() - begun];
+  }
+
+  async configure(target: Partial<TargetDraft> = {}, rule: Partial<RuleDraft> = {}): Promise<void> {
+    const { bucket } = this.host;
+    await this.await(this.store.replaceTargets(bucket, [targetDraft(1, target)], ANY));
+    await this.await(this.store.replaceRules(bucket, [ruleDraft(1, rule)], ANY));
+  }
+
+  /** Puts one version, and says how long the host waited for `committed`. */
+  async put(key: string): Promise<number> {
+    const { bucket } = this.host;
+    const write = { bucket, key, operation: 'put', before: null } as const;
+    const [announcement] = await this.await(this.engine.announce([write]));
+    const committed = this.host.apply(key, 'put', 0);
+    assert.ok(committed !== null);
+    const [, waitedMs] = await this.await(announcement.committed([committed]));
+    return waitedMs;
+  }
+
+  get lane() {
+    return { bucket: this.host.bucket, targetId: uuid(1) };
+  }
+
+  /** A target whose answers take time, and end with the lane. */
+  #delayed(target: FakeTarget): FakeTarget {
+    const { clock } = this;
+    return new Proxy(target, {
+      get: (_target, name: keyof FakeTarget) => {
+        const method: unknown = Reflect.get(target, name);
+        if (typeof method !== 'function' || name === 'close') return method;
+        return async (...args: never[]): Promise<unknown> => {
+          const { signal } = (args.at(-1) ?? {}) as { signal?: AbortSignal };
+          await new Promise<void>((resolve) => {
+            clock.after(this.latencyMs, resolve);
+            signal?.addEventListener('abort', () => resolve());
+          });
+          if (signal?.aborted === true) return { ok: false, failure: RESET };
+          return (method as (...all: never[]) => unknown).apply(target, args);
+        };
+      },
+    });
+  }
+}
+
+async function started(target: Partial<TargetDraft> = {}, rule: Partial<RuleDraft> = {}) {
+  const server = new Server();
+  await server.configure(target, rule);
+  server.engine.start();
+  await server.clock.run(1_000);
+  return server;
+}
+
+const SYNCHRONOUS = { synchronous: true };
+
+describe('engine: delivery', () => {
+  it('delivers soon, and the write does not wait', async () => {
+    const server = await started();
+    assert.equal(await server.put('a'), 0);
+    await server.clock.run(1_000);
+    assert.equal(server.target.objects.size, 1);
+    const { deliveries, deliveredBytes, failures } = server.engine.counters();
+    assert.deepEqual([deliveries, failures], [1, 0]);
+    assert.ok(deliveredBytes > 0);
+  });
+
+  it('delivers nothing to a disabled target, and catches up', async () => {
+    const server = await started({ enabled: false });
+    await server.put('a');
+    await server.clock.run(60 * MINUTE_MS);
+    assert.deepEqual(server.target.log, []);
+    assert.equal(server.engine.laneStatus(server.lane).state, 'paused');
+    await server.configure({ enabled: true });
+    await server.clock.run(1_000);
+    assert.deepEqual(server.target.log, ['put']);
+  });
+
+  it('says that objects arrive without their tags', async () => {
+    const server = await started();
+    server.target.refusesTags = true;
+    await server.put('a');
+    await server.clock.run(1_000);
+    assert.deepEqual(server.engine.laneStatus(server.lane).degraded, ['tags']);
+  });
+});
+
+describe('engine: breaker', () => {
+  async function broken(failure: RequestFailure): Promise<Server> {
+    const server = await started();
+    server.target.fail = () => failure;
+    for (const key of ['a', 'b', 'c', 'd', 'e']) await server.put(key);
+    await server.clock.run(30 * MINUTE_MS);
+    assert.equal(server.engine.laneStatus(server.lane).state, 'open');
+    assert.equal(server.engine.counters().openBreakers, 1);
+    return server;
+  }
+
+  it('probes a target that refuses ever more rarely, one request at a time', async () => {
+    const { target, engine, clock, lane } = await broken(DENIED);
+    assert.ok(target.log.length < 14, `${target.log.length} requests in half an hour`);
+    const { retryAt, lastError } = engine.laneStatus(lane);
+    assert.ok(retryAt !== null && retryAt > clock.nowMs());
+    assert.match(lastError?.reason ?? '', /denies access/);
+  });
+
+  it('probes a target that cannot be reached each minute', async () => {
+    const { target } = await broken({ stage: 'connect', code: 'ECONNREFUSED', ambiguous: false });
+    assert.ok(target.log.length > 28 && target.log.length < 45, `${target.log.length} requests`);
+  });
+
+  it('heals at once where the credentials are corrected', async () => {
+    const server = await broken(DENIED);
+    server.target.fail = () => null;
+    await server.clock.run(1_000);
+    assert.equal(server.target.objects.size, 0);
+    await server.configure({ newSecret: 'corrected' });
+    await server.clock.run(3_000);
+    assert.equal(server.target.objects.size, 5);
+    assert.deepEqual(server.secrets, ['a-secret-of-the-tests', 'corrected']);
+    const { state, lastError } = server.engine.laneStatus(server.lane);
+    assert.deepEqual([state, lastError], ['idle', null]);
+  });
+
+  it('heals at once where somebody asks for a retry', async () => {
+    const server = await broken(DENIED);
+    server.target.fail = () => null;
+    await server.await(server.store.retryRows(server.host.bucket, {}, server.clock.nowMs()));
+    server.engine.retryLane(server.lane);
+    await server.clock.run(500);
+    assert.equal(server.target.objects.size, 5);
+  });
+
+  it('heals at its next probe otherwise', async () => {
+    const server = await broken({ stage: 'connect', code: 'ECONNREFUSED', ambiguous: false });
+    server.target.fail = () => null;
+    await server.clock.run(MINUTE_MS + 5_000);
+    assert.equal(server.target.objects.size, 5);
+  });
+
+  it('lets one object fail without holding up the others', async () => {
+    const server = await started();
+    server.target.fail = (operation) => (operation === 'put' ? REFUSED_OBJECT : null);
+    await server.put('bad');
+    await server.clock.run(100);
+    server.target.fail = () => null;
+    await server.put('good');
+    await server.clock.run(100);
+    assert.deepEqual([...server.target.objects.keys()], ['good']);
+    assert.equal(server.engine.laneStatus(server.lane).state, 'idle');
+  });
+});
+
+describe('engine: synchronous rules', () => {
+  it('lets the write wait until the target has it', async () => {
+    const server = await started({}, SYNCHRONOUS);
+    server.latencyMs = 3_000;
+    assert.equal(await server.put('a'), 3_000);
+    assert.equal(server.target.objects.size, 1);
+  });
+
+  it('lets it wait for 20 s at most, and goes on', async () => {
+    const server = await started({}, SYNCHRONOUS);
+    server.latencyMs = 25_000;
+    assert.equal(await server.put('a'), 20_000);
+    await server.clock.run(6_000);
+    assert.equal(server.target.objects.size, 1);
+  });
+
+  it('lets it go when the delivery fails, and not wait while the breaker is open', async () => {
+    const server = await started({}, SYNCHRONOUS);
+    server.target.fail = () => DENIED;
+    assert.equal(await server.put('a'), 10);
+    assert.equal(await server.put('b'), 0);
+  });
+
+  it('does not wait for a chain that backs off', async () => {
+    const server = await started({}, SYNCHRONOUS);
+    server.target.fail = () => REFUSED_OBJECT;
+    assert.equal(await server.put('a'), 10);
+    assert.equal(await server.put('a'), 0);
+    server.target.fail = () => null;
+    assert.equal(await server.put('b'), 10);
+  });
+
+  it('does not wait for a disabled target', async () => {
+    const server = await started({ enabled: false }, SYNCHRONOUS);
+    assert.equal(await server.put('a'), 0);
+  });
+
+  it('does not wait for rules that are not synchronous', async () => {
+    assert.equal(await (await started()).put('a'), 0);
+  });
+
+  it('lets 64 writes of a bucket wait, and no more', async () => {
+    const server = await started({}, SYNCHRONOUS);
+    server.latencyMs = 60 * MINUTE_MS;
+    let waiting = 0;
+    for (let n = 0; n < 70; n++) {
+      waiting += 1;
+      void server.put(`key-${n}`).then(() => (waiting -= 1));
+    }
+    await server.clock.run(1_000);
+    assert.equal(waiting, 64);
+    await server.clock.run(30_000);
+    assert.equal(waiting, 0);
+  });
+
+  it('looks at the row where another process delivers', async () => {
+    const leader = await started({}, SYNCHRONOUS);
+    const writes = new Server(leader.store);
+    const write = { bucket: leader.host.bucket, key: 'a', operation: 'put', before: null } as const;
+    const announcing = writes.engine.announce([write]);
+    const [announcement] = await leader.await(announcing);
+    const committed = leader.host.apply('a', 'put', 0);
+    assert.ok(committed !== null);
+    let isDone = false;
+    void announcement.committed([committed]).then(() => (isDone = true));
+    await leader.clock.run(1_000);
+    assert.equal(isDone, false);
+    await writes.clock.run(1_000);
+    assert.equal(isDone, true);
+  });
+});
+
+describe('engine: closing', () => {
+  it('lets what is in flight end', async () => {
+    const server = await started();
+    server.latencyMs = 5_000;
+    await server.put('a');
+    await server.clock.run(100);
+    const [, tookMs] = await server.await(server.engine.close());
+    assert.ok(tookMs < 5_000);
+    assert.equal(server.target.objects.size, 1);
+    assert.deepEqual(await server.store.lanes(), []);
+  });
+
+  it('ends it after 10 s and gives the claim back, in doubt', async () => {
+    const server = await started({}, SYNCHRONOUS);
+    server.latencyMs = 60 * MINUTE_MS;
+    const waiting = server.put('a');
+    await server.clock.run(100);
+    const [, tookMs] = await server.await(server.engine.close());
+    assert.ok(tookMs >= 10_000 && tookMs < 13_000, `${tookMs} ms`);
+    await waiting;
+    const [row] = await server.store.pageRows(server.host.bucket, {}, null, 10);
+    assert.equal(row?.compareFirst, true);
+    assert.equal(typeof (await server.store.asProcess('next').acquireLease()), 'number');
+  });
+
+  it('lets waiting writes go at once, and refuses new ones', async () => {
+    const server = await started({}, SYNCHRONOUS);
+    server.latencyMs = 60 * MINUTE_MS;
+    const waiting = server.put('a');
+    await server.clock.run(100);
+    void server.engine.close();
+    const [waitedMs] = await server.await(waiting);
+    assert.ok(waitedMs < 200);
+    await assert.rejects(server.put('b'), { code: 'ServiceUnavailable' });
+    await server.await(server.engine.close());
+  });
+
+  it('is idempotent, also before it was started', async () => {
+    const server = new Server();
+    assert.equal(server.engine.close(), server.engine.close());
+    await server.await(server.engine.close());
+    server.engine.start();
+    assert.equal(server.engine.leading, false);
+  });
+});

@@ -1,0 +1,35 @@
+/**
+ * Thousands of seeded schedules, dealt out to two test files, which run side by side. A failing seed
+ * is printed; run it alone with SIMULATION_SEED=<seed>, run more with SIMULATION_RUNS=<n> (and
+ * SIMULATION_SEED as the first of them).
+ */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { runSchedule } from './schedule.ts';
+
+const RUNS = 2_000;
+const SHARES = 2;
+
+const { SIMULATION_SEED: seedText, SIMULATION_RUNS: runsText } = process.env;
+const firstSeed = seedText === undefined ? 1 : Number(seedText);
+const runs = runsText === undefined ? (seedText === undefined ? RUNS : 1) : Number(runsText);
+
+/** Registers the test of every second schedule, from the first (0) or the second (1) on. */
+export function itKeepsInvariants(share: 0 | 1): void {
+  const seeds = Array.from({ length: runs }, (_, index) => firstSeed + index).filter(
+    (_, index) => index % SHARES === share,
+  );
+  it(`keeps its invariants through ${seeds.length} schedules from seed ${firstSeed + share}`, async (t) => {
+    let requests = 0;
+    for (const seed of seeds) requests += await runChecked(seed);
+    t.diagnostic(`${requests} requests in ${seeds.length} schedules`);
+    assert.ok(seeds.length < 100 || requests > 5 * seeds.length, 'hardly anything was sent');
+  });
+}
+
+/** How many requests the schedule sent. */
+export async function runChecked(seed: number): Promise<number> {
+  const { violations, requests } = await runSchedule(seed);
+  assert.deepEqual(violations, [], `seed ${seed} failed: run it with SIMULATION_SEED=${seed}`);
+  return requests;
+}

@@ -1,0 +1,179 @@
+/** What only the outbox in LMDB does: bytes, other processes, rollback, and where rows end up. */
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Keyring } from '../../src/sealing/keyring.ts';
+import { CommitFeed } from '../../src/store/commit-feed.ts';
+import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
+import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { createIdentity, mayBeAlive, retireIdentity } from '../../src/store/process-identity.ts';
+import { openTables } from '../../src/store/tables.ts';
+import { Transactions } from '../../src/store/transactions.ts';
+import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
+import { BUCKET, OutboxDriver, RULE } from '../support/outbox-driver.ts';
+import { openLmdbOutbox, type LmdbFixture } from '../support/outbox-fixture.ts';
+import { assertTablesAgree } from '../support/outbox-tables.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
+
+describe('transactions that are run together', () => {
+  it('one that throws undoes itself alone', async (t) => {
+    const { tables } = await openLmdbOutbox(t);
+    const transactions = new Transactions(tables);
+    const put = (name: string, fails: boolean): Promise<string> =>
+      transactions.writeTogether(() => {
+        tables.meta.putSync(name, 1);
+        if (fails) throw new Error(name);
+        return name;
+      });
+    const results = await Promise.allSettled([put('a', false), put('b', true), put('c', false)]);
+    assert.deepEqual(
+      results.map((result) =>
+        result.status === 'fulfilled' ? result.value : (result.reason as Error).message,
+      ),
+      ['a', 'b', 'c'],
+    );
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((name) => tables.meta.get(name)),
+      [1, undefined, 1],
+    );
+  });
+
+  it('an order that no key can hold fails its own write alone and leaves no trace', async (t) => {
+    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const [good, bad] = await Promise.allSettled([d.put('a', 1), d.put('b', 2 ** 50)]);
+    assert.equal(good.status, 'fulfilled');
+    assert.equal(bad.status, 'rejected');
+    const { tables } = d.fixture as LmdbFixture;
+    assertTablesAgree(tables);
+    assert.equal((await d.status()).pending, 1);
+  });
+});
+
+describe('the outbox and its environment', () => {
+  it('refuses new work once it closes, and finishes what runs', async (t) => {
+    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const running = d.outbox.commit(0, [d.write('a', 1)]);
+    await (d.outbox as LmdbOutbox).close();
+    const { tables } = d.fixture as LmdbFixture;
+    assert.equal(tables.rows.getCount(), 1, 'written before the close resolved');
+    await running;
+    await assert.rejects(d.put('a', 2), { code: 'ServiceUnavailable' });
+  });
+
+  it('rows of before a start of the operating system are compared first', async (t) => {
+    const { tables, configurations } = await openLmdbOutbox(t);
+    const feed = new CommitFeed(tables, 1_000);
+    const keyring = new Keyring([randomBytes(32)]);
+    const open = (bootId: string): LmdbOutbox =>
+      new LmdbOutbox({
+        tables,
+        keyring,
+        feed,
+        isDiskLow: () => false,
+        identity: { instance: bootId, pid: 1, startTime: '1', bootId },
+        mayBeAlive: () => false,
+      });
+    await configurations.replaceTargets(BUCKET, [targetDraft(1)], ANY);
+    await configurations.replaceRules(BUCKET, [ruleDraft(RULE)], ANY);
+    const write = {
+      bucket: BUCKET,
+      key: 'a',
+      operation: 'put',
+      versionId: 'v',
+      replica: false,
+    } as const;
+    await open('first').commit(0, [{ ...write, order: 1 }]);
+    const second = open('second');
+    await second.commit(0, [{ ...write, key: 'b', order: 1 }]);
+    const epoch = (await second.acquireLease())!;
+    const [lane] = await second.lanes();
+    const claims = await second.claim(epoch, lane!, 9, Date.now() + 1_000);
+    assert.deepEqual(
+      claims.map(({ row }) => [row.key, row.compareFirst]),
+      [
+        ['a', true],
+        ['b', false],
+      ],
+    );
+    feed.close();
+  });
+
+  it('sweeps a large backlog in batches, and forgets the lanes of a bucket that is gone', async (t) => {
+    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const writes = Array.from({ length: 1_500 }, (_, n) => d.write(`k${n % 700}`, n));
+    await d.outbox.commit(0, writes);
+    await d.configurations.removeBucket(BUCKET);
+    const { tables } = d.fixture as LmdbFixture;
+    let calls = 0;
+    let left = tables.rows.getCount();
+    for (let more = true; more; calls++) {
+      more = await d.outbox.sweep(d.epoch, d.now);
+      const now = tables.rows.getCount();
+      assert(left - now <= 64, 'one transaction removes at most 64 rows');
+      left = now;
+      assertTablesAgree(tables);
+    }
+    assert(calls >= 1_500 / 64);
+    assert.equal(left, 0);
+    assert.deepEqual(Array.from(tables.laneOwners.getKeys()), []);
+    assert.deepEqual(Array.from(tables.lanes.getKeys()), []);
+  });
+});
+
+describe('process identities', () => {
+  it('an instance lives until it is retired; strangers are dead where provably so', () => {
+    const self = createIdentity();
+    assert.equal(mayBeAlive(self), true);
+    assert.equal(mayBeAlive({ ...self, instance: 'another instance of this process' }), false);
+    assert.equal(mayBeAlive({ ...self, bootId: 'of another start' }), false);
+    assert.equal(mayBeAlive({ ...self, startTime: `${self.startTime}0` }), false);
+    assert.equal(mayBeAlive({ ...self, pid: 2 ** 22 + 1 }), false);
+    retireIdentity(self);
+    assert.equal(mayBeAlive(self), false);
+  });
+});
+
+describe('several processes on one environment', () => {
+  it('share the queue, tell each other, and leave what a killed one announced', async (t) => {
+    const dataDirectory = temporaryDirectory(t);
+    const tables = await openTables(dataDirectory);
+    const keyring = new Keyring([randomBytes(32)]);
+    const feed = new CommitFeed(tables, 10);
+    const configurations = new LmdbConfigurationStore(tables, keyring, { feed });
+    const outbox = new LmdbOutbox({ tables, keyring, feed, isDiskLow: () => false });
+    t.after(async () => {
+      await outbox.close();
+      await configurations.close();
+    });
+    await configurations.replaceTargets(BUCKET, [targetDraft(1)], ANY);
+    await configurations.replaceRules(BUCKET, [ruleDraft(RULE)], ANY);
+    let told = 0;
+    outbox.subscribe(() => (told += 1));
+    const epoch = (await outbox.acquireLease())!;
+
+    const program = fileURLToPath(new URL('../support/outbox-process.ts', import.meta.url));
+    const child = fork(program, [dataDirectory], { execArgv: ['--import', 'tsx'] });
+    const [first] = (await once(child, 'message')) as [{ lease: number | null }];
+    assert.equal(first.lease, null, 'the lease is held');
+    await until(() => told > 0, 'the notice of the other process');
+    assert.equal((await outbox.leftIntents(epoch)).length, 0);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+
+    const left = await outbox.leftIntents(epoch);
+    assert.deepEqual(
+      left.map(({ writes }) => writes.map(({ key }) => key)),
+      [['announced']],
+    );
+    const rows = await outbox.pageRows(BUCKET, {}, null, 9);
+    assert.deepEqual(
+      rows.map(({ key }) => key),
+      ['committed'],
+    );
+    assertTablesAgree(tables);
+  });
+});

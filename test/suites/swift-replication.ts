@@ -1,0 +1,363 @@
+/**
+ * One real server that replicates to OpenStack Swift, an S3 service of other makers. The environment
+ * says where it is (ENDPOINT, ACCESS_KEY, SECRET_KEY, REGION, and DENIED_ACCESS_KEY for a key that may
+ * do nothing), as `scripts/suites/swift.sh start` prints it:
+ *
+ *     npm run build && export $(bash scripts/suites/swift.sh start)
+ *     node --import tsx --test test/suites/swift-replication.ts
+ *
+ * Swift takes some 200 small objects a second and refuses tags with 501.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import type { TargetFields } from '../support/replication-bodies.ts';
+import {
+  admin,
+  drained,
+  failureShows,
+  putTarget,
+  replicate,
+  startSite,
+  targetAt,
+  targetStatus,
+  type Site,
+} from '../support/replication-site.ts';
+import {
+  compositeEtag,
+  connectS3,
+  createVersionedBucket,
+  forEachAtOnce,
+  readObject,
+  uploadInParts,
+  type ReadObject,
+} from '../support/s3-sdk.ts';
+import { requireGivenService } from '../support/swift-service.ts';
+import { until } from '../support/until.ts';
+
+const MIB = 1024 * 1024;
+const DELIVERY_TIMEOUT_MS = 60_000;
+const BURST_TIMEOUT_MS = 180_000;
+
+const swift = requireGivenService();
+const swiftS3 = connectS3(swift.account);
+const directory = mkdtempSync(join(tmpdir(), 'alarik-swift-replication-'));
+let site: Site;
+let siteS3: S3Client;
+
+before(start);
+
+after(async () => {
+  swiftS3.destroy();
+  siteS3?.destroy();
+  await site?.process.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** Also after a kill: the data directory is the same. */
+async function start(): Promise<void> {
+  site = await startSite({ dataDirectory: directory, name: 'source', region: 'eu-north-1' });
+  siteS3 = connectS3(site.account);
+}
+
+/** A versioned bucket at the source, and one of that name at Swift. */
+async function newBucket(): Promise<string> {
+  const bucket = await newSourceBucket();
+  await swiftS3.send(new CreateBucketCommand({ Bucket: bucket }));
+  return bucket;
+}
+
+async function newSourceBucket(): Promise<string> {
+  const bucket = `suite-${randomUUID()}`;
+  await createVersionedBucket(siteS3, bucket);
+  return bucket;
+}
+
+async function put(
+  bucket: string,
+  key: string,
+  body: string | Buffer,
+  more: Partial<PutObjectCommandInput> = {},
+): Promise<void> {
+  await siteS3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ...more }));
+}
+
+async function arrives(bucket: string, key: string, body: string | Buffer): Promise<ReadObject> {
+  return await until(
+    async () => {
+      const object = await readObject(swiftS3, bucket, key);
+      return object?.body.equals(Buffer.from(body)) === true && object;
+    },
+    `${JSON.stringify(key)} in ${bucket}`,
+    DELIVERY_TIMEOUT_MS,
+  );
+}
+
+async function keysAtSwift(bucket: string): Promise<number> {
+  return (await swiftS3.send(new ListObjectsV2Command({ Bucket: bucket }))).KeyCount ?? 0;
+}
+
+describe('replication of objects to Swift', () => {
+  it('takes headers and metadata along', async () => {
+    const bucket = await newBucket();
+    await replicate(site, swift.account, bucket);
+    await put(bucket, 'folder/object', 'hello', {
+      ContentType: 'text/x-hello; charset=utf-8',
+      CacheControl: 'max-age=60',
+      ContentDisposition: 'attachment; filename="a b.txt"',
+      ContentEncoding: 'identity',
+      ContentLanguage: 'de',
+      Expires: new Date('2044-12-01T16:00:00Z'),
+      Metadata: { colour: 'blue', 'two-words': 'a  b, c' },
+    });
+    const there = await arrives(bucket, 'folder/object', 'hello');
+    const here = await until(
+      async () => {
+        const object = await readObject(siteS3, bucket, 'folder/object');
+        return object?.replicationStatus === 'COMPLETED' && object;
+      },
+      'the source to say COMPLETED',
+      DELIVERY_TIMEOUT_MS,
+    );
+    assert.equal(there.contentType, 'text/x-hello; charset=utf-8');
+    assert.equal(there.contentDisposition, 'attachment; filename="a b.txt"');
+    assert.equal(there.expires, 'Thu, 01 Dec 2044 16:00:00 GMT');
+    assert.deepEqual(there.metadata, { colour: 'blue', 'two-words': 'a  b, c' });
+    assert.deepEqual({ ...there, replicationStatus: 'COMPLETED' }, here);
+  });
+
+  it('takes every kind of key', async () => {
+    const bucket = await newBucket();
+    await replicate(site, swift.account, bucket);
+    const keys = [
+      ...['a b', 'a+b', '100%', '%2F', 'ü', 'u\u0308', '😀', "!'()*", '?x=1#y', '\\', 'a//b'],
+      ...[
+        'a/',
+        'a',
+        '~',
+        'a/../b',
+        '..',
+        './a',
+        'a:b@c&d=e',
+        '<&>"',
+        'tab\there',
+        'x'.repeat(1000),
+      ],
+    ];
+    await forEachAtOnce(keys, (key) => put(bucket, key, `body of ${key}`));
+    for (const key of keys) await arrives(bucket, key, `body of ${key}`);
+    assert.equal(await keysAtSwift(bucket), keys.length);
+  });
+
+  it('sends what is over 8 MiB in parts, byte for byte', async () => {
+    const bucket = await newBucket();
+    await replicate(site, swift.account, bucket);
+    const metadata = { made: 'in-parts' };
+    const [whole, inParts] = [randomBytes(9 * MIB), randomBytes(20 * MIB + 7)];
+    await put(bucket, 'whole', whole);
+    await uploadInParts(siteS3, bucket, 'in parts', inParts, { partBytes: 5 * MIB, metadata });
+    assert.equal((await arrives(bucket, 'whole', whole)).etag, compositeEtag(whole, 8 * MIB));
+    const arrived = await arrives(bucket, 'in parts', inParts);
+    assert.equal(arrived.etag, compositeEtag(inParts, 8 * MIB));
+    assert.deepEqual(arrived.metadata, metadata);
+  });
+
+  it('sends deletes only under a rule that asks for them', async () => {
+    const [kept, followed] = [await newBucket(), await newBucket()];
+    await replicate(site, swift.account, kept);
+    await replicate(site, swift.account, followed, {}, { replicateDeletes: true });
+    for (const bucket of [kept, followed]) {
+      await put(bucket, 'k', 'v');
+      await arrives(bucket, 'k', 'v');
+      await siteS3.send(new DeleteObjectCommand({ Bucket: bucket, Key: 'k' }));
+    }
+    await until(
+      async () => (await readObject(swiftS3, followed, 'k')) === null,
+      'the delete to arrive',
+      DELIVERY_TIMEOUT_MS,
+    );
+    await drained(site, kept, DELIVERY_TIMEOUT_MS);
+    await arrives(kept, 'k', 'v');
+  });
+
+  it('leaves out tags, which Swift refuses, and says so', async () => {
+    const bucket = await newBucket();
+    await replicate(site, swift.account, bucket);
+    assert.deepEqual((await targetStatus(site, bucket)).degraded, []);
+    const large = randomBytes(9 * MIB);
+    await put(bucket, 'small', 'v', { Tagging: 'kind=test&a%20b=', Metadata: { a: 'b' } });
+    await put(bucket, 'large', large, { Tagging: 'kind=test', Metadata: { a: 'b' } });
+    for (const [key, body] of [['small', 'v'] as const, ['large', large] as const]) {
+      assert.deepEqual((await arrives(bucket, key, body)).metadata, { a: 'b' });
+    }
+    await drained(site, bucket, DELIVERY_TIMEOUT_MS);
+    const { degraded, failed, lastError } = await targetStatus(site, bucket);
+    assert.deepEqual(
+      { degraded, failed, lastError },
+      { degraded: ['tags'], failed: 0, lastError: null },
+    );
+  });
+
+  it('has an object there at once under a synchronous rule', async () => {
+    const bucket = await newBucket();
+    await replicate(site, swift.account, bucket, {}, { synchronous: true });
+    await put(bucket, 'k', 'v');
+    assert.equal((await readObject(swiftS3, bucket, 'k'))?.body.toString(), 'v');
+  });
+
+  it('delivers a burst of small objects, each with its content', async () => {
+    const bucket = await newBucket();
+    await replicate(site, swift.account, bucket);
+    const keys = Array.from({ length: 300 }, (_, index) => `burst/${index}`);
+    await forEachAtOnce(keys, (key) => put(bucket, key, `content of ${key}`));
+    await drained(site, bucket, BURST_TIMEOUT_MS);
+    assert.equal(await keysAtSwift(bucket), keys.length);
+    await forEachAtOnce(keys, async (key) => {
+      assert.equal((await readObject(swiftS3, bucket, key))?.body.toString(), `content of ${key}`);
+    });
+  });
+});
+
+describe('resync to Swift', () => {
+  for (const [asked, replicateExisting] of [
+    ['by a request', false],
+    ['by the rule', true],
+  ] as const) {
+    it(`copies what exists already when asked ${asked}`, async () => {
+      const bucket = await newBucket();
+      const keys = ['one', 'two', 'other/three'];
+      for (const key of keys) await put(bucket, key, `existing ${key}`);
+      const { ruleId } = await replicate(site, swift.account, bucket, {}, { replicateExisting });
+      const path = `${bucket}/replication/rules/${ruleId}/resync`;
+      if (!replicateExisting) {
+        const started = await admin(site, 'POST', path);
+        assert.equal(started.status, 202, started.text);
+      }
+      for (const key of keys) await arrives(bucket, key, `existing ${key}`);
+      const job = await until(
+        async () => {
+          const { json } = await admin(site, 'GET', path);
+          return json.state === 'completed' && json;
+        },
+        'the resync to complete',
+        DELIVERY_TIMEOUT_MS,
+      );
+      assert.deepEqual([job.scanned, job.enqueued], [3, 3]);
+    });
+  }
+});
+
+describe('Swift refusing', () => {
+  const faults: readonly (readonly [string, Partial<TargetFields>, RegExp])[] = [
+    [
+      'a wrong region',
+      { region: 'mars-1' },
+      new RegExp(`expects the region ${swift.account.region}`),
+    ],
+    ['a wrong secret', { secretAccessKey: 'wrong' }, /does not accept the signature/],
+    ['a key that may do nothing', { accessKeyId: swift.deniedAccessKeyId }, /denies access/],
+  ];
+  for (const [fault, wrong, sentence] of faults) {
+    it(`${fault} is named, nothing is delivered, and the correction heals the queue`, async () => {
+      const bucket = await newBucket();
+      const { targetId } = await replicate(site, swift.account, bucket, wrong);
+      for (const key of ['one', 'two', 'three']) await put(bucket, key, `queued ${key}`);
+      await failureShows(site, bucket, sentence, DELIVERY_TIMEOUT_MS);
+      await admin(site, 'POST', `${bucket}/replication/tasks/retry?state=pending`);
+      const failing = await failureShows(site, bucket, sentence, DELIVERY_TIMEOUT_MS);
+      assert.deepEqual([failing.queued, failing.failed], [3, 0]);
+      assert.equal(await keysAtSwift(bucket), 0);
+      await putTarget(site, bucket, { ...targetAt(swift.account, bucket), id: targetId });
+      for (const key of ['one', 'two', 'three']) await arrives(bucket, key, `queued ${key}`);
+      await drained(site, bucket, DELIVERY_TIMEOUT_MS);
+      assert.equal((await targetStatus(site, bucket)).lastError, null);
+    });
+  }
+
+  for (const [how, asksForRetry] of [
+    ['at the next probe', false],
+    ['at once when asked for', true],
+  ] as const) {
+    it(`a missing bucket is named, and found ${how} once it exists`, async () => {
+      const bucket = await newSourceBucket();
+      await replicate(site, swift.account, bucket);
+      await put(bucket, 'early', 'bird');
+      const sentence = /destination bucket does not exist/;
+      const failing = await failureShows(site, bucket, sentence, DELIVERY_TIMEOUT_MS);
+      assert.ok(['open', 'probing'].includes(failing.state), failing.state);
+      await swiftS3.send(new CreateBucketCommand({ Bucket: bucket }));
+      if (asksForRetry) {
+        const path = `${bucket}/replication/tasks/retry?state=pending`;
+        assert.equal((await admin(site, 'POST', path)).status, 200);
+      }
+      await arrives(bucket, 'early', 'bird');
+    });
+  }
+
+  it('shows the task that waits, with all its fields', async () => {
+    const bucket = await newBucket();
+    const { targetId, ruleId } = await replicate(site, swift.account, bucket, {
+      secretAccessKey: 'wrong',
+    });
+    await put(bucket, 'a key/ü', 'v');
+    const task = await until(
+      async () => {
+        const { json } = await admin(site, 'GET', `${bucket}/replication/tasks?state=pending`);
+        return json.tasks[0].attempts > 0 && json.tasks.length === 1 && json.tasks[0];
+      },
+      'the task to have been tried',
+      DELIVERY_TIMEOUT_MS,
+    );
+    const { id, versionId, attempts, nextAttemptAt, lastError, createdAt, ...rest } = task;
+    assert.deepEqual(rest, {
+      ...{ ruleId, targetId, endpoint: swift.account.url, key: 'a key/ü' },
+      ...{ operation: 'put', state: 'pending' },
+    });
+    for (const text of [id, versionId]) assert.match(text as string, /./);
+    for (const time of [nextAttemptAt, createdAt]) {
+      assert.equal(new Date(time as string).toISOString(), time);
+    }
+    assert.ok(Number.isInteger(attempts));
+    assert.match(lastError as string, /does not accept the signature/);
+  });
+});
+
+describe('a kill between the source and Swift', () => {
+  it('loses nothing that was acknowledged', async () => {
+    const bucket = await newBucket();
+    await replicate(site, swift.account, bucket);
+    const keys = Array.from({ length: 50 }, (_, index) => `object-${index}`);
+    const acknowledged: string[] = [];
+    let killed: Promise<unknown> | undefined;
+    await forEachAtOnce(keys, async (key) => {
+      // Each put ends with the server at the latest.
+      await put(bucket, key, `content of ${key}`).then(
+        () => acknowledged.push(key),
+        (error: unknown) => assert.ok(killed !== undefined, String(error)),
+      );
+      if (acknowledged.length >= 20) killed ??= site.process.kill();
+    });
+    await killed;
+    assert.ok(acknowledged.length >= 20 && acknowledged.length < keys.length);
+    siteS3.destroy();
+    await start();
+    for (const key of acknowledged) await arrives(bucket, key, `content of ${key}`);
+    // What was committed without an answer arrives too; what was not is at neither.
+    for (const key of keys) {
+      const here = await readObject(siteS3, bucket, key);
+      if (here === null) assert.equal(await readObject(swiftS3, bucket, key), null);
+      else await arrives(bucket, key, here.body);
+    }
+  });
+});

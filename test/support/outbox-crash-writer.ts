@@ -1,0 +1,55 @@
+/**
+ * Writes to an outbox until it is killed: eight writers announce and commit keys of their own, one
+ * delivers what is due. Each line on standard output is one thing that the host would have answered
+ * for: `announced <key>` and `committed <key>` once the promise resolved, `delivered <key>` before
+ * the outcome is written. Arguments: data directory, number of the run.
+ */
+import { randomBytes } from 'node:crypto';
+import { writeSync } from 'node:fs';
+import { Keyring } from '../../src/sealing/keyring.ts';
+import { CommitFeed } from '../../src/store/commit-feed.ts';
+import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { openTables } from '../../src/store/tables.ts';
+import { BUCKET, TARGET } from './outbox-driver.ts';
+
+const [dataDirectory = '', run = ''] = process.argv.slice(2);
+const tables = await openTables(dataDirectory);
+const outbox = new LmdbOutbox({
+  tables,
+  keyring: new Keyring([randomBytes(32)]),
+  feed: new CommitFeed(tables, 1_000),
+  isDiskLow: () => false,
+});
+
+function tell(what: string, key: string): void {
+  writeSync(1, `${what} ${key}\n`);
+}
+
+async function write(writer: number): Promise<void> {
+  for (let n = 0; ; n++) {
+    const key = `${run}/${writer}/${n}`;
+    const announced = { bucket: BUCKET, key, operation: 'put', before: null } as const;
+    const intent = await outbox.announce([announced]);
+    tell('announced', key);
+    await outbox.commit(intent, [
+      { bucket: BUCKET, key, operation: 'put', versionId: 'v1', order: 1, replica: false },
+    ]);
+    tell('committed', key);
+  }
+}
+
+async function deliver(): Promise<void> {
+  const epoch = await outbox.acquireLease();
+  if (epoch === null) throw new Error('The lease is held.');
+  await outbox.recoverClaims(epoch);
+  for (;;) {
+    const lane = { bucket: BUCKET, targetId: TARGET };
+    for (const claim of await outbox.claim(epoch, lane, 4, Date.now())) {
+      tell('delivered', claim.row.key);
+      await outbox.settleClaim(epoch, claim, { kind: 'complete', upTo: 1, verifyAt: null });
+    }
+  }
+}
+
+for (let writer = 0; writer < 8; writer++) void write(writer);
+void deliver();
