@@ -9,6 +9,7 @@ const steps = [
   ['types', 'npx', ['tsc', '-p', 'tsconfig.json']],
   ['lint', 'npx', ['eslint', '.', '--max-warnings=0']],
   ['tests', 'npm', ['test']],
+  ['benches run', 'node', ['--import', 'tsx', 'bench/run.ts', '--smoke']],
   ['pack and import', 'node', ['scripts/pack-and-import.mjs']],
 ];
 

@@ -22,6 +22,10 @@ install_packages() {
   [ -d /usr/lib/python3/dist-packages/swift ] || missing+=(python3-swift)
   [ -x /usr/bin/memcached ] || missing+=(memcached)
   [ ${#missing[@]} -eq 0 ] && return
+  if [ "$(id -u)" != 0 ]; then
+    echo "Cannot run: Debian packages are missing. Install: apt-get install ${missing[*]}" >&2
+    return 1
+  fi
   # Policy 101 keeps the packages from starting services of their own.
   local policy=/usr/sbin/policy-rc.d made=''
   if [ ! -e "$policy" ]; then

@@ -64,9 +64,10 @@ export class WritePath {
     if (writes.some(({ operation }) => operation === 'put') && diskState() !== 'ok') {
       throw replicationError('InsufficientStorage');
     }
+    const replicates = await Promise.all(all.map((write) => this.#replicates(write)));
     const intent = await outbox.announce(writes);
     return {
-      replicates: await Promise.all(all.map((write) => this.#replicates(write))),
+      replicates,
       committed: (committed) => this.#commit(intent, committed),
       abandoned: () => this.#abandon(intent),
     };

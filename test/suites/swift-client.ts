@@ -1,7 +1,7 @@
 /**
  * The target client against an S3 service of other makers, which is asked for by the environment:
  *
- *     ENDPOINT, ACCESS_KEY, SECRET_KEY, REGION; DENIED_ACCESS_KEY for a key that may do nothing
+ *     ENDPOINT, ACCESS_KEY, SECRET_KEY, REGION; DENIED_ACCESS_KEY, a key that may do nothing
  *
  * scripts/suites/swift.sh starts one. Not part of the unit tests, as it needs that service. The last
  * line is `N passed, M failed`; the exit status is 1 where something failed or nothing ran.
@@ -22,6 +22,7 @@ import {
   planTransfer,
   predictMultipartEtag,
 } from '../../src/model/transfer-plan.ts';
+import { requireGivenService } from '../support/swift-service.ts';
 
 interface Service {
   readonly endpoint: Endpoint;
@@ -35,6 +36,7 @@ interface Changes extends Partial<Omit<Service, 'endpoint'>> {
   readonly clockOffsetMs?: number;
 }
 
+const given = requireGivenService();
 const service = serviceOfEnvironment();
 const bucket = `suite-${randomUUID()}`;
 const PLAIN = { systemHeaders: {}, userMetadata: {}, tags: {} } as const;
@@ -227,9 +229,7 @@ async function unknownKey(): Promise<void> {
 }
 
 async function deniedKey(): Promise<void> {
-  const accessKeyId = process.env['DENIED_ACCESS_KEY'];
-  if (accessKeyId === undefined) return;
-  const failure = await putFailure({ accessKeyId });
+  const failure = await putFailure({ accessKeyId: given.deniedAccessKeyId });
   assert.equal(failure.code, 'AccessDenied');
   assert.match(judge(failure).reason, /denies access/);
 }
@@ -292,18 +292,10 @@ async function createBucket(): Promise<void> {
 }
 
 function serviceOfEnvironment(): Service {
-  const { ENDPOINT, ACCESS_KEY, SECRET_KEY, REGION } = process.env;
-  const endpoint = parseEndpoint(ENDPOINT ?? '');
-  if (
-    endpoint === null ||
-    ACCESS_KEY === undefined ||
-    SECRET_KEY === undefined ||
-    REGION === undefined
-  ) {
-    console.error('ENDPOINT, ACCESS_KEY, SECRET_KEY and REGION must name an S3 service.');
-    process.exit(2);
-  }
-  return { endpoint, accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY, region: REGION };
+  const { url, ...credentials } = given.account;
+  const endpoint = parseEndpoint(url);
+  assert.ok(endpoint !== null, 'ENDPOINT is no endpoint.');
+  return { endpoint, ...credentials };
 }
 
 function valueOf<T>(result: RequestResult<T>): T {

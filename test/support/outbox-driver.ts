@@ -14,6 +14,26 @@ export const RECREATED: BucketRef = { id: 'bucket-2', name: 'photos' };
 export const RULE = 5;
 export const TARGET = uuid(1);
 
+/** Outcomes of claims. */
+export const lastError = { reason: 'It failed.' };
+export const complete = (upTo: number, verifyAt: number | null = null): ClaimOutcome => ({
+  kind: 'complete',
+  upTo,
+  verifyAt,
+});
+export const retry = (
+  nextAttemptAt: number,
+  fields: Partial<Extract<ClaimOutcome, { kind: 'retry' }>> = {},
+): ClaimOutcome => ({
+  kind: 'retry',
+  nextAttemptAt,
+  lastError,
+  compareFirst: false,
+  asResolve: false,
+  upload: null,
+  ...fields,
+});
+
 type Numbered<T> = { readonly n: number } & Partial<T>;
 
 export class OutboxDriver {

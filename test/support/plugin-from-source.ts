@@ -7,12 +7,21 @@ import { join } from 'node:path';
 
 const root = new URL('../../', import.meta.url);
 
-/** Makes `directory` and returns the path of the manifest in it. */
-export function writePluginFromSource(directory: string): string {
+/**
+ * Makes `directory` and returns the path of the manifest in it.
+ *
+ * @param withoutHooks taken off the manifest's list, so that the server never calls them
+ */
+export function writePluginFromSource(
+  directory: string,
+  withoutHooks: readonly string[] = [],
+): string {
   mkdirSync(directory, { recursive: true });
   const text = readFileSync(new URL('plugin.json', root), 'utf8');
+  const original = JSON.parse(text) as { readonly hooks: readonly string[] };
   const manifest = {
-    ...(JSON.parse(text) as object),
+    ...original,
+    hooks: original.hooks.filter((hook) => !withoutHooks.includes(hook)),
     entry: './plugin.mjs',
     optionsSchema: './options.schema.json',
   };

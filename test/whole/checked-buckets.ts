@@ -4,9 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { open } from 'lmdb';
+import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
 import { Keyring, parseKeys } from '../../src/sealing/keyring.ts';
 import { readOrCreateSecret } from '../../src/sealing/secret-file.ts';
-import { readStoredRecords } from '../support/stored-records.ts';
 import {
   ACTORS,
   expect,
@@ -95,19 +96,19 @@ export class CheckedBuckets {
   /** Compares the secrets that are stored, behind the API's mask, with the model's. */
   async checkSecrets(): Promise<void> {
     const { dataDirectory } = this.#lives;
-    const { configurations } = await readStoredRecords(dataDirectory);
     const keys = parseKeys(readOrCreateSecret(join(dataDirectory, 'replication.key')));
     const keyring = new Keyring(keys);
+    const records = await readRecords(dataDirectory, this.names);
     for (const [name, state] of this.#states) {
-      const record = configurations.get(name);
+      const record = records.get(name);
       // The record of a bucket that is gone may be there until it is swept.
       if (state === null || state.targets.length === 0) continue;
       assert(record !== undefined, `the record of ${name}`);
-      const open = record.targets.map(({ id, secret }) =>
+      const opened = record.targets.map(({ id, secret }) =>
         keyring.open(secret, [record.bucketId, id]),
       );
       assert.deepEqual(
-        open,
+        opened,
         state.targets.map(({ secret }) => secret),
       );
     }
@@ -212,6 +213,18 @@ export class CheckedBuckets {
     this.#moments += 1;
     return this.#moments;
   }
+}
+
+/** Of these buckets alone: another run's may be what that run failed for. */
+async function readRecords(
+  dataDirectory: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, StoredConfiguration | undefined>> {
+  const root = open({ path: join(dataDirectory, 'replication'), noSubdir: false, readOnly: true });
+  const records = root.openDB<StoredConfiguration, string>({ name: 'configurations' });
+  const found = new Map(names.map((name) => [name, records.get(name)]));
+  await root.close();
+  return found;
 }
 
 /** What everybody sees of a bucket. */

@@ -22,7 +22,7 @@ const path = process.env['CONFIGURATION_PATH'];
 const RUNS = 10;
 const numRuns = Number(process.env['CONFIGURATION_RUNS'] ?? RUNS);
 /** Bounds the search for a smaller counterexample, each of whose steps starts a server. */
-const TIME_LIMIT_MS = 150_000;
+const TIME_LIMIT_MS = 180_000;
 const BUCKETS = 3;
 /** Twice the bound of one lookup, for a machine that is busy. */
 const SAVE_MS_MAX = 4_000;
@@ -46,10 +46,13 @@ const run = fc.record({
   before: steps(30, 250),
   burst: fc.record({
     clients: fc.array(
-      fc.record({ bucket, requests: fc.array(plannedRequest, { maxLength: 8, size: 'max' }) }),
-      { minLength: 2, maxLength: 7, size: 'max' },
+      fc.record({
+        bucket,
+        requests: fc.array(plannedRequest, { minLength: 2, maxLength: 8, size: 'max' }),
+      }),
+      { minLength: 3, maxLength: 8, size: 'max' },
     ),
-    answersUntilKill: fc.nat({ max: 24 }),
+    answersUntilKill: fc.nat({ max: 16 }),
   }),
   after: steps(0, 30),
 });

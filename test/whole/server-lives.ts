@@ -22,19 +22,23 @@ export class ServerLives {
   readonly dataDirectory: string;
   /** How many processes have been started. */
   started = 0;
-  readonly #manifest: string;
+  /** In turn: every second process never tells the plugin that a bucket is gone, as a crash may. */
+  readonly #manifests: readonly [string, string];
   readonly #tokens = new Map<Actor, string>();
   #server: ServerProcess | undefined;
 
   constructor(directory: string) {
     this.dataDirectory = join(directory, 'data');
-    this.#manifest = writePluginFromSource(join(directory, 'plugin'));
+    this.#manifests = [
+      writePluginFromSource(join(directory, 'plugin')),
+      writePluginFromSource(join(directory, 'deaf-plugin'), ['bucketDeleted']),
+    ];
   }
 
   async start(): Promise<void> {
     this.#server = await startServer({
       dataDirectory: this.dataDirectory,
-      plugin: this.#manifest,
+      plugin: this.started % 2 === 0 ? this.#manifests[0] : this.#manifests[1],
       environment: { ALLOW_ACCOUNT_CREATION: 'true' },
     });
     this.started += 1;

@@ -1,0 +1,273 @@
+/** The outbox contract: processes and leases, and what is done to the queue beside deliveries. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import type { ResyncJob } from '../../src/model/ports.ts';
+import { type Claim, type Row } from '../../src/model/row.ts';
+import type { OpenOutbox } from '../support/outbox-fixture.ts';
+import {
+  BUCKET,
+  OutboxDriver,
+  RECREATED,
+  RULE,
+  complete,
+  lastError,
+  retry,
+} from '../support/outbox-driver.ts';
+
+export function leases(open: OpenOutbox): void {
+  it('one process at a time, until it is dead, gives it back, or lets it expire', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    const other = d.fixture.asProcess('other');
+    assert.equal(await other.acquireLease(), null);
+    await d.outbox.releaseLease(d.epoch);
+    assert.equal(await d.outbox.renewLease(d.epoch), false);
+    const second = (await other.acquireLease())!;
+    assert(second > d.epoch);
+    d.world.now += 10_000;
+    assert.equal(await other.renewLease(second), true);
+    d.world.now += 10_000;
+    assert.equal(await d.outbox.acquireLease(), null);
+    d.world.now += 10_000;
+    const third = (await d.outbox.acquireLease())!;
+    assert.equal(await other.renewLease(second), false);
+    d.fixture.kill('self');
+    assert((await other.acquireLease())! > third);
+  });
+
+  it('whoever lost the lease is refused, and its claims are compared first', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.put('a', 1);
+    const claim = (await d.claim())!;
+    d.fixture.kill('self');
+    const other = d.fixture.asProcess('other');
+    const epoch = (await other.acquireLease())!;
+    const lost = { code: 'LeaseLost' };
+    await assert.rejects(d.settle(claim, complete(1)), lost);
+    await assert.rejects(d.outbox.claim(d.epoch, d.lane(), 1, d.now), lost);
+    await assert.rejects(d.outbox.storeUpload(d.epoch, claim, null), lost);
+    await assert.rejects(d.outbox.sweep(d.epoch, d.now), lost);
+    assert.deepEqual(await other.claim(epoch, d.lane(), 1, d.now), []);
+    await other.recoverClaims(epoch);
+    const [again] = await other.claim(epoch, d.lane(), 1, d.now);
+    assert.deepEqual([again?.row.key, again?.row.compareFirst], ['a', true]);
+    assert.equal(await other.settleClaim(epoch, again!, complete(1)), true);
+  });
+
+  it('a claim of an earlier epoch is recovered, not settled; one of this epoch stays', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.put('a', 1);
+    const claim = (await d.claim())!;
+    const epoch = (await d.outbox.acquireLease())!;
+    assert.equal(await d.outbox.settleClaim(epoch, claim, complete(1)), false);
+    await d.outbox.recoverClaims(epoch);
+    const [again] = await d.outbox.claim(epoch, d.lane(), 1, d.now);
+    await d.outbox.recoverClaims(epoch);
+    assert.deepEqual(await d.outbox.claim(epoch, d.lane(), 1, d.now), []);
+    assert.equal(await d.outbox.settleClaim(epoch, again!, complete(1)), true);
+  });
+
+  it('an upload is stored with the claim', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.put('a', 1);
+    const claim = (await d.claim())!;
+    const upload = { uploadId: 'u', versionId: 'v1', partBytes: 8 };
+    await d.outbox.storeUpload(d.epoch, claim, upload);
+    assert.deepEqual((await d.outbox.findRow(BUCKET, claim.row.sequence))?.upload, upload);
+    await d.settle(claim, complete(1));
+    await assert.rejects(d.outbox.storeUpload(d.epoch, claim, upload), { code: 'LeaseLost' });
+  });
+}
+
+export function intents(open: OpenOutbox): void {
+  it('those of dead processes are left, and only those', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    const announced = [{ bucket: BUCKET, key: 'a', operation: 'put', before: null }] as const;
+    const before = { versionId: 'v1', order: 1 };
+    const other = d.fixture.asProcess('other');
+    await d.outbox.announce(announced);
+    const id = await other.announce([{ ...announced[0], before }]);
+    const finished = await other.announce(announced);
+    await other.abandon(finished);
+    assert.deepEqual(await d.outbox.leftIntents(d.epoch), []);
+    d.fixture.kill('other');
+    assert.deepEqual(await d.outbox.leftIntents(d.epoch), [
+      { id, writes: [{ ...announced[0], before }] },
+    ]);
+    await d.outbox.settle(d.epoch, id, []);
+    assert.deepEqual(await d.outbox.leftIntents(d.epoch), []);
+    assert.equal((await d.status()).pending, 0);
+  });
+}
+
+export function retries(open: OpenOutbox): void {
+  it('a failed row is tried again in its place', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.put('a', 1);
+    await d.failOne();
+    await d.put('a', 2);
+    const [failed] = await d.outbox.pageRows(BUCKET, { state: 'failed' }, null, 9);
+    const row = await d.outbox.retryRow(BUCKET, failed!.sequence, d.now);
+    assert.deepEqual([row?.state, row?.attempts, row?.failedAt], ['pending', 0, null]);
+    assert.equal((await d.claim())?.row.order, 1);
+    assert.equal(await d.outbox.retryRow(BUCKET, 12_345, d.now), null);
+    assert.equal(await d.outbox.retryRow(RECREATED, failed!.sequence, d.now), null);
+  });
+
+  it('a failed resolve row takes in the one that came after it', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.settleIntent('a');
+    await d.failOne();
+    await d.settleIntent('a');
+    assert.deepEqual(await d.status(), { pending: 1, failed: 1 });
+    const [failed] = await d.outbox.pageRows(BUCKET, { state: 'failed' }, null, 9);
+    await d.outbox.retryRow(BUCKET, failed!.sequence, d.now);
+    assert.deepEqual(await d.status(), { pending: 1, failed: 0 });
+    assert.equal((await d.claim())?.row.sequence, failed!.sequence);
+  });
+
+  it('all that match, and no row in flight', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.outbox.commit(
+      0,
+      Array.from({ length: 600 }, (_, n) => d.write(`k${n}`, n)),
+    );
+    const claims = await d.outbox.claim(d.epoch, d.lane(), 600, d.now);
+    for (const claim of claims.slice(0, 300)) await d.settle(claim, { kind: 'fail', lastError });
+    for (const claim of claims.slice(300, 590)) await d.settle(claim, retry(d.now + 9_999));
+    assert.equal(await d.outbox.retryRows(BUCKET, { state: 'failed' }, d.now), 300);
+    assert.deepEqual(await d.status(), { pending: 600, failed: 0 });
+    assert.equal(await d.outbox.retryRows(BUCKET, {}, d.now), 590);
+    assert.equal((await d.outbox.claim(d.epoch, d.lane(), 999, d.now)).length, 590);
+  });
+}
+
+export function resyncs(open: OpenOutbox): void {
+  const advance = (
+    d: OutboxDriver,
+    job: ResyncJob,
+    keys: string[],
+    done = false,
+  ): Promise<ResyncJob | null> =>
+    d.outbox.advanceResync(d.epoch, job, keys, keys.at(-1) ?? null, done, d.now);
+
+  it('runs once at a time, counts, and ends', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    assert.equal(await d.outbox.readResync(BUCKET, d.ruleId(RULE)), null);
+    const job = (await d.outbox.startResync(BUCKET, d.ruleId(RULE), d.now))!;
+    assert.equal(await d.outbox.startResync(BUCKET, d.ruleId(RULE), d.now), null);
+    assert.deepEqual(await d.outbox.runningResyncs(), [job]);
+    const moved = (await advance(d, job, ['a', 'b']))!;
+    assert.deepEqual([moved.scanned, moved.enqueued, moved.cursor], [2, 2, 'b']);
+    const ended = (await advance(d, moved, [], true))!;
+    assert.deepEqual([ended.state, ended.cursor, ended.finishedAt], ['completed', 'b', d.now]);
+    assert.deepEqual(await d.outbox.runningResyncs(), []);
+    const rows = await d.outbox.pageRows(BUCKET, {}, null, 9);
+    assert.deepEqual(
+      rows.map(({ key, operation }) => [key, operation]),
+      [
+        ['b', 'resolve'],
+        ['a', 'resolve'],
+      ],
+    );
+  });
+
+  it('clears the gap of before, not one of meanwhile', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    d.world.isDiskLow = true;
+    await d.put('a', 1);
+    d.world.isDiskLow = false;
+    const first = (await d.outbox.startResync(BUCKET, d.ruleId(RULE), d.now))!;
+    await advance(d, first, ['a'], true);
+    assert.deepEqual((await d.outbox.queueStatus(BUCKET)).gaps, []);
+    const second = (await d.outbox.startResync(BUCKET, d.ruleId(RULE), d.now))!;
+    d.world.isDiskLow = true;
+    await d.put('a', 2);
+    await advance(d, second, [], true);
+    assert.equal((await d.outbox.queueStatus(BUCKET)).gaps.length, 1);
+  });
+
+  it('one that was cancelled, or whose rule is gone, enqueues nothing', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    const job = (await d.outbox.startResync(BUCKET, d.ruleId(RULE), d.now))!;
+    assert.equal(await d.outbox.cancelResync(BUCKET, d.ruleId(RULE), d.now), true);
+    assert.equal(await d.outbox.cancelResync(BUCKET, d.ruleId(RULE), d.now), false);
+    assert.equal((await advance(d, job, ['a']))?.state, 'cancelled');
+    assert.deepEqual(await d.status(), { pending: 0, failed: 0 });
+    const again = (await d.outbox.startResync(BUCKET, d.ruleId(RULE), d.now))!;
+    assert.equal(await advance(d, job, ['a']), null, 'an earlier run');
+    await d.rules([]);
+    assert.equal(await advance(d, again, ['a']), null);
+    assert.deepEqual(await d.outbox.runningResyncs(), []);
+    assert.deepEqual(await d.outbox.pageRows(BUCKET, {}, null, 9), []);
+  });
+
+  it('a new rule that asks for what exists starts one by itself', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.rules([{ n: RULE }, { n: 8, replicateExisting: true }]);
+    const [job] = await d.outbox.runningResyncs();
+    assert.equal(job?.ruleId, d.ruleId(8));
+    await d.rules([{ n: RULE }, { n: 8, replicateExisting: true, prefix: 'x' }]);
+    assert.deepEqual(await d.outbox.runningResyncs(), [job]);
+  });
+}
+
+export function upkeep(open: OpenOutbox): void {
+  it('failed rows go after 7 days and leave a gap, but not in the first hour', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.put('a', 1);
+    await d.failOne();
+    d.world.now += 8 * 86_400_000;
+    await d.sweep();
+    assert.equal((await d.status()).failed, 1);
+    d.world.uptimeMs = 3_600_000;
+    await d.sweep();
+    assert.deepEqual(await d.status(), { pending: 0, failed: 0 });
+    assert.equal((await d.outbox.queueStatus(BUCKET)).gaps.length, 1);
+  });
+
+  it('a row in flight outlives its rule until the claim ends', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    for (let n = 0; n < 300; n++) await d.put(`k${n}`, n);
+    const claim = (await d.claim())!;
+    await d.rules([]);
+    await d.sweep();
+    assert.equal(await d.settle(claim, retry(d.now)), true);
+    await d.sweep();
+    assert.equal(await d.settle(claim, retry(d.now)), false);
+  });
+
+  it('schedules of a clock that ran ahead come back', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.put('a', 1);
+    d.world.now += 90 * 86_400_000;
+    await d.settle((await d.claim())!, retry(d.now + 1_000));
+    d.world.now -= 90 * 86_400_000;
+    await d.outbox.clampSchedules(d.epoch, d.now);
+    assert.equal(await d.outbox.nextDueAt(d.lane()), d.now + 3_600_000);
+  });
+
+  it('subscribers are told of what may have made work', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    let told = 0;
+    const stop = d.outbox.subscribe(() => (told += 1));
+    const expectTold = async (what: string, work: () => Promise<unknown>): Promise<void> => {
+      const before = told;
+      await work();
+      await new Promise(setImmediate);
+      assert(told > before, what);
+    };
+    await expectTold('commit', () => d.put('a', 1));
+    const claim: Claim | undefined = await d.claim();
+    let row: Row | null = null;
+    await expectTold('retry', () => d.settle(claim!, retry(d.now + 10)));
+    await expectTold('asked', async () => {
+      row = await d.outbox.retryRow(BUCKET, claim!.row.sequence, d.now);
+    });
+    assert(row !== null);
+    await expectTold('configuration', () => d.targets([{ n: 1 }]));
+    stop();
+    const before = told;
+    await d.put('a', 2);
+    assert.equal(told, before);
+  });
+}
