@@ -23,29 +23,54 @@ interface Place {
 /** The target that the valid requests save; its secret is {@link targetRequests}' last valid one. */
 export const KEPT_ID = uuid(1);
 
-/** Every request is named; the secret in it has the same name. */
-export function targetRequests(
-  secrets: KnownSecrets,
-  { bucket, token }: Place,
-): readonly RecordedRequest[] {
-  const put = (
+/** Every request is named; the secret in it has the same name. The last ones save {@link KEPT_ID}. */
+export function targetRequests(secrets: KnownSecrets, place: Place): readonly RecordedRequest[] {
+  const make = createMaker(secrets, place);
+  return [malformedBodies, wrongFields, wrongEncodings, otherRequests].flatMap((kind) =>
+    kind(make, place.bucket),
+  );
+}
+
+type Describe = (
+  secret: string,
+) => Omit<RecordedRequest, 'name' | 'path'> & { readonly path?: string };
+
+/** Ways to put a new secret, named `name`, into a PUT of targets. */
+interface Maker {
+  readonly put: (name: string, describe: Describe) => RecordedRequest;
+  readonly malformed: (name: string, text: (secret: string) => string) => RecordedRequest;
+  readonly field: (name: string, fields: (secret: string) => object) => RecordedRequest;
+  /** A valid body under other headers. */
+  readonly sent: (
     name: string,
-    describe: (secret: string) => Omit<RecordedRequest, 'name' | 'path'> & { path?: string },
-  ): RecordedRequest => {
+    headers: Readonly<Record<string, string>>,
+    encode?: (text: string) => Buffer,
+  ) => RecordedRequest;
+}
+
+function createMaker(secrets: KnownSecrets, { bucket, token }: Place): Maker {
+  const put = (name: string, describe: Describe): RecordedRequest => {
     const request = describe(secrets.make(name));
     return { name, method: 'PUT', path: targetsPath(bucket), token, ...request };
   };
-  const one = (fields: object): object => ({ targets: [{ ...targetBody(), ...fields }] });
-  const valid = (secretAccessKey: string): string => JSON.stringify(one({ secretAccessKey }));
-  const sent = (
-    name: string,
-    headers: Record<string, string>,
-    encode = (text: string) => Buffer.from(text),
-  ) => put(name, (secret) => ({ headers, body: encode(valid(secret)) }));
-  const field = (name: string, fields: (secret: string) => object): RecordedRequest =>
-    put(name, (secret) => ({ body: one(fields(secret)) }));
-  const malformed = (name: string, text: (secret: string) => string): RecordedRequest =>
-    put(name, (secret) => ({ body: text(secret) }));
+  return {
+    put,
+    malformed: (name, text) => put(name, (secret) => ({ body: text(secret) })),
+    field: (name, fields) => put(name, (secret) => ({ body: one(fields(secret)) })),
+    sent: (name, headers, encode = (text) => Buffer.from(text)) =>
+      put(name, (secret) => ({ headers, body: encode(valid(secret)) })),
+  };
+}
+
+function one(fields: object): object {
+  return { targets: [{ ...targetBody(), ...fields }] };
+}
+
+function valid(secretAccessKey: string): string {
+  return JSON.stringify(one({ secretAccessKey }));
+}
+
+function malformedBodies({ malformed }: Maker): RecordedRequest[] {
   return [
     malformed('JSON that ends in the secret', (s) => valid(s).split(s.slice(20, 25))[0]!),
     malformed('JSON with a secret without quotes', (s) => `{"targets":[{"secretAccessKey":${s}}]}`),
@@ -57,6 +82,11 @@ export function targetRequests(
     malformed('text that is only the secret', (s) => s),
     malformed('a JSON string that is the secret', (s) => JSON.stringify(s)),
     malformed('a list of the secret', (s) => JSON.stringify([s])),
+  ];
+}
+
+function wrongFields({ put, field }: Maker): RecordedRequest[] {
+  return [
     field('id', (id) => ({ id })),
     field('user of the endpoint', (s) => ({
       endpoint: `https://u:${encodeURIComponent(s)}@h.example`,
@@ -82,6 +112,11 @@ export function targetRequests(
         ],
       },
     })),
+  ];
+}
+
+function wrongEncodings({ put, sent }: Maker): RecordedRequest[] {
+  return [
     put('a body over 1 MiB', (s) => ({ body: valid(s).padEnd(BODY_BYTES_MAX + 1) })),
     sent('a body over 1 MiB once unpacked', { 'content-encoding': 'gzip' }, (text) =>
       gzipSync(text.padEnd(BODY_BYTES_MAX + 1)),
@@ -98,6 +133,11 @@ export function targetRequests(
       'multipart/form-data; boundary=x',
     ].map((type) => sent(`the type ${type}`, { 'content-type': type })),
     sent('a charset that nobody uses', { 'content-type': 'application/json; charset=utf-32' }),
+  ];
+}
+
+function otherRequests({ put, sent }: Maker, bucket: string): RecordedRequest[] {
+  return [
     sent('a stale tag', { 'if-match': '"stale"' }),
     put('If-Match itself', (s) => ({ headers: { 'if-match': `"${s}` }, body: one({}) })),
     put('a query', (s) => ({
@@ -127,66 +167,86 @@ export function targetRequests(
 }
 
 /** The same for the server's own API and its S3 API. */
-export function serverRequests(
+export function serverRequests(secrets: KnownSecrets, place: Place): readonly RecordedRequest[] {
+  return [...accountRequests(secrets), ...bucketRequests(secrets, place)];
+}
+
+function post(
   secrets: KnownSecrets,
-  { bucket, token }: Place,
-): readonly RecordedRequest[] {
-  const post = (
-    name: string,
-    path: string,
-    body: (secret: string) => string | object,
-    rest: Partial<RecordedRequest> = {},
-  ): RecordedRequest => ({ name, method: 'POST', path, body: body(secrets.make(name)), ...rest });
-  const user = (password: unknown, fields: object = {}) => ({
+  name: string,
+  path: string,
+  body: (secret: string) => string | object,
+  rest: Partial<RecordedRequest> = {},
+): RecordedRequest {
+  return { name, method: 'POST', path, body: body(secrets.make(name)), ...rest };
+}
+
+function accountRequests(secrets: KnownSecrets): RecordedRequest[] {
+  const user = (password: unknown, fields: object = {}): object => ({
     name: 'N',
     username: 'n',
     password,
     ...fields,
   });
-  const s3 = (
-    name: string,
-    describe: (secret: string) => Partial<RecordedRequest>,
-  ): RecordedRequest => ({
+  return [
+    post(secrets, 'a wrong password', LOGIN, (password) => ({ username: 'ann', password })),
+    post(secrets, 'a password of nobody', LOGIN, (password) => ({ username: 'nobody', password })),
+    post(secrets, 'a password for a user name', LOGIN, (username) => ({
+      username,
+      password: username,
+    })),
+    post(
+      secrets,
+      'a malformed login',
+      LOGIN,
+      (s) => `{"username":"ann","password":"${s.slice(0, 9)}\n${s}"}`,
+    ),
+    post(secrets, 'a login of a wrong type', LOGIN, (s) => ({ username: 'ann', password: [s] })),
+    post(secrets, 'a login as a form', LOGIN, (s) => `password=${encodeURIComponent(s)}`, {
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    }),
+    post(secrets, 'a login over 1 MiB', LOGIN, (password) => ({
+      username: 'ann',
+      password: password.repeat(30_000),
+    })),
+    post(
+      secrets,
+      'a login with a query',
+      `${LOGIN}?p=${encodeURIComponent(secrets.make('a query of a login'))}`,
+      (s) => s,
+    ),
+    post(secrets, 'a password of a taken name', '/api/v1/users', (s) =>
+      user(s, { username: 'ann' }),
+    ),
+    post(secrets, 'a password of a bad name', '/api/v1/users', (s) => user(s, { username: ' ' })),
+    post(secrets, 'a password that is too long', '/api/v1/users', (s) => user(s.repeat(30))),
+    post(secrets, 'a malformed account', '/api/v1/users', (s) => `{"password":${s}}`),
+    post(secrets, 'a name of an account that is a secret', '/api/v1/users', (s) =>
+      user('short', { name: `\n${s}` }),
+    ),
+  ];
+}
+
+function bucketRequests(secrets: KnownSecrets, { bucket, token }: Place): RecordedRequest[] {
+  const s3 = (name: string, describe: (secret: string) => Partial<RecordedRequest>) => ({
     name,
     path: `/${bucket}/key`,
     ...describe(secrets.make(name)),
   });
   return [
-    post('a wrong password', LOGIN, (password) => ({ username: 'ann', password })),
-    post('a password of nobody', LOGIN, (password) => ({ username: 'nobody', password })),
-    post('a password for a user name', LOGIN, (username) => ({ username, password: username })),
+    post(secrets, 'a bucket', '/api/v1/buckets', (name) => ({ name }), { token }),
+    post(secrets, 'a malformed bucket', '/api/v1/buckets', (s) => `{"name":${s}}`, { token }),
     post(
-      'a malformed login',
-      LOGIN,
-      (s) => `{"username":"ann","password":"${s.slice(0, 9)}\n${s}"}`,
+      secrets,
+      'a versioning',
+      `/api/v1/buckets/${bucket}/versioning`,
+      (status) => ({ status }),
+      {
+        token,
+        method: 'PUT',
+      },
     ),
-    post('a login of a wrong type', LOGIN, (s) => ({ username: 'ann', password: [s] })),
-    post('a login as a form', LOGIN, (s) => `password=${encodeURIComponent(s)}`, {
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    }),
-    post('a login over 1 MiB', LOGIN, (password) => ({
-      username: 'ann',
-      password: password.repeat(30_000),
-    })),
-    post(
-      'a login with a query',
-      `${LOGIN}?p=${encodeURIComponent(secrets.make('a query of a login'))}`,
-      (s) => s,
-    ),
-    post('a password of a taken name', '/api/v1/users', (s) => user(s, { username: 'ann' })),
-    post('a password of a bad name', '/api/v1/users', (s) => user(s, { username: ' ' })),
-    post('a password that is too long', '/api/v1/users', (s) => user(s.repeat(30))),
-    post('a malformed account', '/api/v1/users', (s) => `{"password":${s}}`),
-    post('a name of an account that is a secret', '/api/v1/users', (s) =>
-      user('short', { name: `\n${s}` }),
-    ),
-    post('a bucket', '/api/v1/buckets', (name) => ({ name }), { token }),
-    post('a malformed bucket', '/api/v1/buckets', (s) => `{"name":${s}}`, { token }),
-    post('a versioning', `/api/v1/buckets/${bucket}/versioning`, (status) => ({ status }), {
-      token,
-      method: 'PUT',
-    }),
-    post('a path that is not there', '/api/v1/nothing', (s) => s, { token }),
+    post(secrets, 'a path that is not there', '/api/v1/nothing', (s) => s, { token }),
     s3('a signature', (s) => ({
       headers: {
         authorization: `AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=${s}`,
