@@ -66,6 +66,18 @@ export function leases(open: OpenOutbox): void {
     assert.equal(await d.outbox.settleClaim(epoch, again!, complete(1)), true);
   });
 
+  it('hundreds of claims of a dead process are recovered', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.outbox.commit(
+      0,
+      Array.from({ length: 600 }, (_, n) => d.write(`k${n}`, n)),
+    );
+    assert.equal((await d.outbox.claim(d.epoch, d.lane(), 999, d.now)).length, 600);
+    const epoch = (await d.outbox.acquireLease())!;
+    await d.outbox.recoverClaims(epoch);
+    assert.equal((await d.outbox.claim(epoch, d.lane(), 999, d.now)).length, 600);
+  });
+
   it('an upload is stored with the claim', async (t) => {
     const d = await OutboxDriver.open(t, open);
     await d.put('a', 1);
@@ -223,6 +235,21 @@ export function upkeep(open: OpenOutbox): void {
     await d.sweep();
     assert.deepEqual(await d.status(), { pending: 0, failed: 0 });
     assert.equal((await d.outbox.queueStatus(BUCKET)).gaps.length, 1);
+  });
+
+  it('a delete that expires is lost to a resync', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    d.world.uptimeMs = 3_600_000;
+    await d.rules([{ n: RULE, replicateDeletes: true }]);
+    await d.remove('a', 1);
+    await d.failOne();
+    d.world.now += 8 * 86_400_000;
+    await d.sweep();
+    const { gaps } = await d.outbox.queueStatus(BUCKET);
+    assert.deepEqual(
+      gaps.map(({ deleteLost }) => deleteLost),
+      [true],
+    );
   });
 
   it('a row in flight outlives its rule until the claim ends', async (t) => {

@@ -102,6 +102,18 @@ describe('the outbox and its environment', () => {
     feed.close();
   });
 
+  it('a row behind very many of a disabled rule goes first again after a retry', async (t) => {
+    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const writes = Array.from({ length: 1_500 }, (_, n) => d.write('a', n));
+    await d.outbox.commit(0, writes);
+    await d.rules([{ n: RULE, enabled: false }, { n: 7 }]);
+    await d.put('a', 5_000);
+    const lastError = { reason: 'It failed.' };
+    const again = { nextAttemptAt: d.now, compareFirst: false, asResolve: false, upload: null };
+    await d.settle((await d.claim())!, { kind: 'retry', lastError, ...again });
+    assert.equal((await d.claim())?.row.order, 5_000);
+  });
+
   it('sweeps a large backlog in batches, and forgets the lanes of a bucket that is gone', async (t) => {
     const d = await OutboxDriver.open(t, openLmdbOutbox);
     const writes = Array.from({ length: 1_500 }, (_, n) => d.write(`k${n % 700}`, n));

@@ -9,20 +9,9 @@
  * Swift takes some 200 small objects a second and refuses tags with 501.
  */
 import assert from 'node:assert/strict';
-import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import {
-  CreateBucketCommand,
-  DeleteObjectCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-  type PutObjectCommandInput,
-  type S3Client,
-} from '@aws-sdk/client-s3';
-import type { TaskAnswer } from '../../src/model/task.ts';
+import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import type { TargetFields } from '../support/replication-bodies.ts';
 import {
   admin,
@@ -30,95 +19,28 @@ import {
   failureShows,
   putTarget,
   replicate,
-  startSite,
   targetAt,
   targetStatus,
-  type Site,
 } from '../support/replication-site.ts';
-import {
-  compositeEtag,
-  connectS3,
-  createVersionedBucket,
-  forEachAtOnce,
-  readObject,
-  uploadInParts,
-  type ReadObject,
-} from '../support/s3-sdk.ts';
-import { requireGivenService } from '../support/swift-service.ts';
+import { compositeEtag, forEachAtOnce, readObject, uploadInParts } from '../support/s3-sdk.ts';
+import { SwiftPair } from '../support/swift-pair.ts';
 import { until } from '../support/until.ts';
 
 const MIB = 1024 * 1024;
 const DELIVERY_TIMEOUT_MS = 60_000;
 const BURST_TIMEOUT_MS = 180_000;
 
-const swift = requireGivenService();
-const swiftS3 = connectS3(swift.account);
-const directory = mkdtempSync(join(tmpdir(), 'alarik-swift-replication-'));
-let site: Site;
-let siteS3: S3Client;
+const pair = new SwiftPair();
+const { swift, swiftS3 } = pair;
 
-before(start);
-
-after(async () => {
-  swiftS3.destroy();
-  siteS3?.destroy();
-  await site?.process.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
-
-/** Also after a kill: the data directory is the same. */
-async function start(): Promise<void> {
-  site = await startSite({ dataDirectory: directory, name: 'source', region: 'eu-north-1' });
-  siteS3 = connectS3(site.account);
-}
-
-/** A versioned bucket at the source, and one of that name at Swift. */
-async function newBucket(): Promise<string> {
-  const bucket = await newSourceBucket();
-  await swiftS3.send(new CreateBucketCommand({ Bucket: bucket }));
-  return bucket;
-}
-
-async function newSourceBucket(): Promise<string> {
-  const bucket = `suite-${randomUUID()}`;
-  await createVersionedBucket(siteS3, bucket);
-  return bucket;
-}
-
-async function put(
-  bucket: string,
-  key: string,
-  body: string | Buffer,
-  more: Partial<PutObjectCommandInput> = {},
-): Promise<void> {
-  await siteS3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ...more }));
-}
-
-async function arrives(bucket: string, key: string, body: string | Buffer): Promise<ReadObject> {
-  return await until(
-    async () => {
-      const object = await readObject(swiftS3, bucket, key);
-      return object?.body.equals(Buffer.from(body)) === true && object;
-    },
-    `${JSON.stringify(key)} in ${bucket}`,
-    DELIVERY_TIMEOUT_MS,
-  );
-}
-
-async function keysAtSwift(bucket: string): Promise<number> {
-  return (await swiftS3.send(new ListObjectsV2Command({ Bucket: bucket }))).KeyCount ?? 0;
-}
-
-async function tasks(bucket: string): Promise<readonly TaskAnswer[]> {
-  const { json } = await admin(site, 'GET', `${bucket}/replication/tasks?state=pending`);
-  return json.tasks;
-}
+before(() => pair.start());
+after(() => pair.close());
 
 describe('replication of objects to Swift', () => {
   it('takes headers and metadata along', async () => {
-    const bucket = await newBucket();
-    await replicate(site, swift.account, bucket);
-    await put(bucket, 'folder/object', 'hello', {
+    const bucket = await pair.newBucket();
+    await replicate(pair.site, swift.account, bucket);
+    await pair.put(bucket, 'folder/object', 'hello', {
       ContentType: 'text/x-hello; charset=utf-8',
       CacheControl: 'max-age=60',
       ContentDisposition: 'attachment; filename="a b.txt"',
@@ -127,10 +49,10 @@ describe('replication of objects to Swift', () => {
       Expires: new Date('2044-12-01T16:00:00Z'),
       Metadata: { colour: 'blue', 'two-words': 'a  b, c' },
     });
-    const there = await arrives(bucket, 'folder/object', 'hello');
+    const there = await pair.arrives(bucket, 'folder/object', 'hello');
     const here = await until(
       async () => {
-        const object = await readObject(siteS3, bucket, 'folder/object');
+        const object = await readObject(pair.siteS3, bucket, 'folder/object');
         return object?.replicationStatus === 'COMPLETED' && object;
       },
       'the source to say COMPLETED',
@@ -144,8 +66,8 @@ describe('replication of objects to Swift', () => {
   });
 
   it('takes every kind of key', async () => {
-    const bucket = await newBucket();
-    await replicate(site, swift.account, bucket);
+    const bucket = await pair.newBucket();
+    await replicate(pair.site, swift.account, bucket);
     const keys = [
       ...['a b', 'a+b', '100%', '%2F', 'ü', 'u\u0308', '😀', "!'()*", '?x=1#y', '\\', 'a//b'],
       ...[
@@ -161,54 +83,54 @@ describe('replication of objects to Swift', () => {
         'x'.repeat(1000),
       ],
     ];
-    await forEachAtOnce(keys, (key) => put(bucket, key, `body of ${key}`));
-    for (const key of keys) await arrives(bucket, key, `body of ${key}`);
-    assert.equal(await keysAtSwift(bucket), keys.length);
+    await forEachAtOnce(keys, (key) => pair.put(bucket, key, `body of ${key}`));
+    for (const key of keys) await pair.arrives(bucket, key, `body of ${key}`);
+    assert.equal(await pair.keysAtSwift(bucket), keys.length);
   });
 
   it('sends what is over 8 MiB in parts, byte for byte', async () => {
-    const bucket = await newBucket();
-    await replicate(site, swift.account, bucket);
+    const bucket = await pair.newBucket();
+    await replicate(pair.site, swift.account, bucket);
     const metadata = { made: 'in-parts' };
     const [whole, inParts] = [randomBytes(9 * MIB), randomBytes(20 * MIB + 7)];
-    await put(bucket, 'whole', whole);
-    await uploadInParts(siteS3, bucket, 'in parts', inParts, { partBytes: 5 * MIB, metadata });
-    assert.equal((await arrives(bucket, 'whole', whole)).etag, compositeEtag(whole, 8 * MIB));
-    const arrived = await arrives(bucket, 'in parts', inParts);
+    await pair.put(bucket, 'whole', whole);
+    await uploadInParts(pair.siteS3, bucket, 'in parts', inParts, { partBytes: 5 * MIB, metadata });
+    assert.equal((await pair.arrives(bucket, 'whole', whole)).etag, compositeEtag(whole, 8 * MIB));
+    const arrived = await pair.arrives(bucket, 'in parts', inParts);
     assert.equal(arrived.etag, compositeEtag(inParts, 8 * MIB));
     assert.deepEqual(arrived.metadata, metadata);
   });
 
   it('sends deletes only under a rule that asks for them', async () => {
-    const [kept, followed] = [await newBucket(), await newBucket()];
-    await replicate(site, swift.account, kept);
-    await replicate(site, swift.account, followed, {}, { replicateDeletes: true });
+    const [kept, followed] = [await pair.newBucket(), await pair.newBucket()];
+    await replicate(pair.site, swift.account, kept);
+    await replicate(pair.site, swift.account, followed, {}, { replicateDeletes: true });
     for (const bucket of [kept, followed]) {
-      await put(bucket, 'k', 'v');
-      await arrives(bucket, 'k', 'v');
-      await siteS3.send(new DeleteObjectCommand({ Bucket: bucket, Key: 'k' }));
+      await pair.put(bucket, 'k', 'v');
+      await pair.arrives(bucket, 'k', 'v');
+      await pair.siteS3.send(new DeleteObjectCommand({ Bucket: bucket, Key: 'k' }));
     }
     await until(
       async () => (await readObject(swiftS3, followed, 'k')) === null,
       'the delete to arrive',
       DELIVERY_TIMEOUT_MS,
     );
-    await drained(site, kept, DELIVERY_TIMEOUT_MS);
-    await arrives(kept, 'k', 'v');
+    await drained(pair.site, kept, DELIVERY_TIMEOUT_MS);
+    await pair.arrives(kept, 'k', 'v');
   });
 
   it('leaves out tags, which Swift refuses, and says so', async () => {
-    const bucket = await newBucket();
-    await replicate(site, swift.account, bucket);
-    assert.deepEqual((await targetStatus(site, bucket)).degraded, []);
+    const bucket = await pair.newBucket();
+    await replicate(pair.site, swift.account, bucket);
+    assert.deepEqual((await targetStatus(pair.site, bucket)).degraded, []);
     const large = randomBytes(9 * MIB);
-    await put(bucket, 'small', 'v', { Tagging: 'kind=test&a%20b=', Metadata: { a: 'b' } });
-    await put(bucket, 'large', large, { Tagging: 'kind=test', Metadata: { a: 'b' } });
+    await pair.put(bucket, 'small', 'v', { Tagging: 'kind=test&a%20b=', Metadata: { a: 'b' } });
+    await pair.put(bucket, 'large', large, { Tagging: 'kind=test', Metadata: { a: 'b' } });
     for (const [key, body] of [['small', 'v'] as const, ['large', large] as const]) {
-      assert.deepEqual((await arrives(bucket, key, body)).metadata, { a: 'b' });
+      assert.deepEqual((await pair.arrives(bucket, key, body)).metadata, { a: 'b' });
     }
-    await drained(site, bucket, DELIVERY_TIMEOUT_MS);
-    const { degraded, failed, lastError } = await targetStatus(site, bucket);
+    await drained(pair.site, bucket, DELIVERY_TIMEOUT_MS);
+    const { degraded, failed, lastError } = await targetStatus(pair.site, bucket);
     assert.deepEqual(
       { degraded, failed, lastError },
       { degraded: ['tags'], failed: 0, lastError: null },
@@ -216,19 +138,19 @@ describe('replication of objects to Swift', () => {
   });
 
   it('has an object there at once under a synchronous rule', async () => {
-    const bucket = await newBucket();
-    await replicate(site, swift.account, bucket, {}, { synchronous: true });
-    await put(bucket, 'k', 'v');
+    const bucket = await pair.newBucket();
+    await replicate(pair.site, swift.account, bucket, {}, { synchronous: true });
+    await pair.put(bucket, 'k', 'v');
     assert.equal((await readObject(swiftS3, bucket, 'k'))?.body.toString(), 'v');
   });
 
   it('delivers a burst of small objects, each with its content', async () => {
-    const bucket = await newBucket();
-    await replicate(site, swift.account, bucket);
+    const bucket = await pair.newBucket();
+    await replicate(pair.site, swift.account, bucket);
     const keys = Array.from({ length: 300 }, (_, index) => `burst/${index}`);
-    await forEachAtOnce(keys, (key) => put(bucket, key, `content of ${key}`));
-    await drained(site, bucket, BURST_TIMEOUT_MS);
-    assert.equal(await keysAtSwift(bucket), keys.length);
+    await forEachAtOnce(keys, (key) => pair.put(bucket, key, `content of ${key}`));
+    await drained(pair.site, bucket, BURST_TIMEOUT_MS);
+    assert.equal(await pair.keysAtSwift(bucket), keys.length);
     await forEachAtOnce(keys, async (key) => {
       assert.equal((await readObject(swiftS3, bucket, key))?.body.toString(), `content of ${key}`);
     });
@@ -241,19 +163,25 @@ describe('resync to Swift', () => {
     ['by the rule', true],
   ] as const) {
     it(`copies what exists already when asked ${asked}`, async () => {
-      const bucket = await newBucket();
+      const bucket = await pair.newBucket();
       const keys = ['one', 'two', 'other/three'];
-      for (const key of keys) await put(bucket, key, `existing ${key}`);
-      const { ruleId } = await replicate(site, swift.account, bucket, {}, { replicateExisting });
+      for (const key of keys) await pair.put(bucket, key, `existing ${key}`);
+      const { ruleId } = await replicate(
+        pair.site,
+        swift.account,
+        bucket,
+        {},
+        { replicateExisting },
+      );
       const path = `${bucket}/replication/rules/${ruleId}/resync`;
       if (!replicateExisting) {
-        const started = await admin(site, 'POST', path);
+        const started = await admin(pair.site, 'POST', path);
         assert.equal(started.status, 202, started.text);
       }
-      for (const key of keys) await arrives(bucket, key, `existing ${key}`);
+      for (const key of keys) await pair.arrives(bucket, key, `existing ${key}`);
       const job = await until(
         async () => {
-          const { json } = await admin(site, 'GET', path);
+          const { json } = await admin(pair.site, 'GET', path);
           return json.state === 'completed' && json;
         },
         'the resync to complete',
@@ -276,24 +204,24 @@ describe('Swift refusing', () => {
   ];
   for (const [fault, wrong, sentence] of faults) {
     it(`${fault} is named, nothing is delivered, and the correction heals the queue`, async () => {
-      const bucket = await newBucket();
-      const { targetId } = await replicate(site, swift.account, bucket, wrong);
-      for (const key of ['one', 'two', 'three']) await put(bucket, key, `queued ${key}`);
-      await failureShows(site, bucket, sentence, DELIVERY_TIMEOUT_MS);
+      const bucket = await pair.newBucket();
+      const { targetId } = await replicate(pair.site, swift.account, bucket, wrong);
+      for (const key of ['one', 'two', 'three']) await pair.put(bucket, key, `queued ${key}`);
+      await failureShows(pair.site, bucket, sentence, DELIVERY_TIMEOUT_MS);
       // One more request than the first is refused just so.
-      await admin(site, 'POST', `${bucket}/replication/tasks/retry?state=pending`);
+      await admin(pair.site, 'POST', `${bucket}/replication/tasks/retry?state=pending`);
       await until(
-        async () => (await tasks(bucket)).some(({ attempts }) => attempts > 0),
+        async () => (await pair.pendingTasks(bucket)).some(({ attempts }) => attempts > 0),
         'a task to be tried again',
         DELIVERY_TIMEOUT_MS,
       );
-      const failing = await failureShows(site, bucket, sentence, DELIVERY_TIMEOUT_MS);
+      const failing = await failureShows(pair.site, bucket, sentence, DELIVERY_TIMEOUT_MS);
       assert.deepEqual([failing.queued, failing.failed], [3, 0]);
-      assert.equal(await keysAtSwift(bucket), 0);
-      await putTarget(site, bucket, { ...targetAt(swift.account, bucket), id: targetId });
-      for (const key of ['one', 'two', 'three']) await arrives(bucket, key, `queued ${key}`);
-      await drained(site, bucket, DELIVERY_TIMEOUT_MS);
-      assert.equal((await targetStatus(site, bucket)).lastError, null);
+      assert.equal(await pair.keysAtSwift(bucket), 0);
+      await putTarget(pair.site, bucket, { ...targetAt(swift.account, bucket), id: targetId });
+      for (const key of ['one', 'two', 'three']) await pair.arrives(bucket, key, `queued ${key}`);
+      await drained(pair.site, bucket, DELIVERY_TIMEOUT_MS);
+      assert.equal((await targetStatus(pair.site, bucket)).lastError, null);
     });
   }
 
@@ -302,29 +230,29 @@ describe('Swift refusing', () => {
     ['at once when asked for', true],
   ] as const) {
     it(`a missing bucket is named, and found ${how} once it exists`, async () => {
-      const bucket = await newSourceBucket();
-      await replicate(site, swift.account, bucket);
-      await put(bucket, 'early', 'bird');
+      const bucket = await pair.newSourceBucket();
+      await replicate(pair.site, swift.account, bucket);
+      await pair.put(bucket, 'early', 'bird');
       const sentence = /destination bucket does not exist/;
-      const failing = await failureShows(site, bucket, sentence, DELIVERY_TIMEOUT_MS);
+      const failing = await failureShows(pair.site, bucket, sentence, DELIVERY_TIMEOUT_MS);
       assert.ok(['open', 'probing'].includes(failing.state), failing.state);
-      await swiftS3.send(new CreateBucketCommand({ Bucket: bucket }));
+      await pair.createAtSwift(bucket);
       if (asksForRetry) {
         const path = `${bucket}/replication/tasks/retry?state=pending`;
-        assert.equal((await admin(site, 'POST', path)).status, 200);
+        assert.equal((await admin(pair.site, 'POST', path)).status, 200);
       }
-      await arrives(bucket, 'early', 'bird');
+      await pair.arrives(bucket, 'early', 'bird');
     });
   }
 
   it('shows the task that waits, with all its fields', async () => {
-    const bucket = await newBucket();
-    const { targetId, ruleId } = await replicate(site, swift.account, bucket, {
+    const bucket = await pair.newBucket();
+    const { targetId, ruleId } = await replicate(pair.site, swift.account, bucket, {
       secretAccessKey: 'wrong',
     });
-    await put(bucket, 'a key/ü', 'v');
+    await pair.put(bucket, 'a key/ü', 'v');
     const task = await until(
-      async () => (await tasks(bucket)).find(({ attempts }) => attempts > 0),
+      async () => (await pair.pendingTasks(bucket)).find(({ attempts }) => attempts > 0),
       'the task to have been tried',
       DELIVERY_TIMEOUT_MS,
     );
@@ -344,29 +272,31 @@ describe('Swift refusing', () => {
 
 describe('a kill between the source and Swift', () => {
   it('loses nothing that was acknowledged', async () => {
-    const bucket = await newBucket();
-    await replicate(site, swift.account, bucket);
+    const bucket = await pair.newBucket();
+    await replicate(pair.site, swift.account, bucket);
     const keys = Array.from({ length: 50 }, (_, index) => `object-${index}`);
     const acknowledged: string[] = [];
     let killed: Promise<unknown> | undefined;
     await forEachAtOnce(keys, async (key) => {
       // Each put ends with the server at the latest.
-      await put(bucket, key, `content of ${key}`).then(
+      await pair.put(bucket, key, `content of ${key}`).then(
         () => acknowledged.push(key),
         (error: unknown) => assert.ok(killed !== undefined, String(error)),
       );
-      if (acknowledged.length >= 20) killed ??= site.process.kill();
+      if (acknowledged.length >= 20) killed ??= pair.site.process.kill();
     });
     await killed;
     assert.ok(acknowledged.length >= 20 && acknowledged.length < keys.length);
-    siteS3.destroy();
-    await start();
-    for (const key of acknowledged) await arrives(bucket, key, `content of ${key}`);
+    await pair.start();
+    for (const key of acknowledged) await pair.arrives(bucket, key, `content of ${key}`);
     // What was committed without an answer arrives too; what was not is at neither.
     for (const key of keys) {
-      const here = await readObject(siteS3, bucket, key);
+      const here = await readObject(pair.siteS3, bucket, key);
       if (here === null) assert.equal(await readObject(swiftS3, bucket, key), null);
-      else await arrives(bucket, key, here.body);
+      else await pair.arrives(bucket, key, here.body);
     }
+    // No chain waits for a delivery that died with the first process.
+    await forEachAtOnce(keys, (key) => pair.put(bucket, key, `newer ${key}`));
+    for (const key of keys) await pair.arrives(bucket, key, `newer ${key}`);
   });
 });

@@ -39,8 +39,6 @@ import { MemoryLease } from './memory-lease.ts';
 import { MemoryRows } from './memory-rows.ts';
 import { stateOf, statusOf, totalsOf } from './memory-view.ts';
 
-const INTENTS_MAX = 256;
-
 export interface MemoryOutboxOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -160,7 +158,7 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     this.#fence(epoch);
     return [...this.#intents]
       .filter(([, { instance }]) => this.#dead.has(instance))
-      .slice(0, INTENTS_MAX)
+      .slice(0, 256)
       .map(([id, { writes }]) => ({ id, writes }));
   }
 
