@@ -64,8 +64,10 @@ export class WritePath {
     if (writes.some(({ operation }) => operation === 'put') && diskState() !== 'ok') {
       throw replicationError('InsufficientStorage');
     }
-    const replicates = await Promise.all(all.map((write) => this.#replicates(write)));
-    const intent = await outbox.announce(writes);
+    const [intent, replicates] = await Promise.all([
+      outbox.announce(writes),
+      Promise.all(all.map((write) => this.#replicates(write))),
+    ]);
     return {
       replicates,
       committed: (committed) => this.#commit(intent, committed),

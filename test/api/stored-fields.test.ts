@@ -48,6 +48,7 @@ describe('stored fields', () => {
     const full = await readStoredRecords(host.dataDirectory);
     assert.deepEqual([...full.hints], [['photos', true]]);
     assert.deepEqual([...full.meta.entries()].sort(), [
+      ['changes', 2],
       ['format', 1],
       ['revision', 2],
     ]);

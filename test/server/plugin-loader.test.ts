@@ -27,7 +27,8 @@ const SCHEMA = {
   },
 };
 const MEMBERS = `middleware() {}, async bucketReplication() {},
-  async health() { return { healthy: true }; }, async close() { globalThis.sampleClosed = true; }`;
+  async health() { return { healthy: true }; }, async metrics() { return ''; },
+  async close() { globalThis.sampleClosed = true; }`;
 const ENTRY = `export async function activate(host, options) {
   return { ${MEMBERS}, async bucketDeleted() {}, async announce() {} };
 }`;

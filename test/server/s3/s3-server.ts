@@ -53,7 +53,9 @@ export interface S3Server {
 }
 
 export async function startS3Server(options: { bodyIdleMs?: number } = {}): Promise<S3Server> {
-  const directory = mkdtempSync(join(tmpdir(), 's3-test-'));
+  // One level down, so that a test can look for what left it without looking at everybody's files.
+  const root = mkdtempSync(join(tmpdir(), 's3-test-'));
+  const directory = join(root, 'data');
   const clock = (): number => Date.now();
   const failures: object[] = [];
   const logger = newLogger(failures);
@@ -119,7 +121,7 @@ export async function startS3Server(options: { bodyIdleMs?: number } = {}): Prom
       server.closeAllConnections();
       await once(server, 'close');
       await database.root.close();
-      rmSync(directory, { recursive: true, force: true });
+      rmSync(root, { recursive: true, force: true });
     },
   };
 }
