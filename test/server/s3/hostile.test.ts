@@ -48,14 +48,6 @@ function openBodies(): number {
   return links.filter((link) => link.startsWith(join(server.directory, 'objects'))).length;
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5_000;
-  while (!condition()) {
-    assert.ok(performance.now() < deadline, 'the condition never held');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
 /** The server still works, and nothing of the refused request is left. */
 async function assertUnharmed(): Promise<void> {
   const s3 = server.client();
@@ -321,7 +313,7 @@ describe('downloads', () => {
     socket.write(head);
     await once(socket, 'data');
     socket.destroy();
-    await until(() => openBodies() === 0);
+    await until(() => openBodies() === 0, 'all bodies to be closed');
   });
 
   it('know nothing of another secret', async () => {
