@@ -3,10 +3,10 @@ import type { TargetClient } from '../egress/target-client.ts';
 import type { Host } from '../host.ts';
 import type { ConfigurationStore, Outbox, TargetAccess } from '../model/ports.ts';
 import type { LastError } from '../model/row.ts';
+import type { DiskState } from '../store/disk-space.ts';
 import type { EngineClock } from './clock.ts';
 
-/** `low`: replicated puts are refused; `critical`: the store drops events and sets gaps. */
-export type DiskState = 'ok' | 'low' | 'critical';
+export type { DiskState };
 
 export type UsableTarget = Extract<TargetAccess, { kind: 'usable' }>;
 

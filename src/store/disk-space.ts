@@ -7,6 +7,7 @@ import { statfsSync } from 'node:fs';
 const LOW_BYTES = 256 * 1024 * 1024;
 const CHECK_INTERVAL_MS = 1_000;
 
+/** `low`: replicated puts are refused; `critical`: the outbox drops events and sets gaps. */
 export type DiskState = 'ok' | 'low' | 'critical';
 
 /**

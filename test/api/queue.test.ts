@@ -171,6 +171,47 @@ describe('GET /status', () => {
   });
 });
 
+describe('what the host is told', () => {
+  it('the replication status of a version follows its task', async (t) => {
+    const { host, put } = await startQueue(t);
+    await put('a');
+    const version = { bucket: host.buckets.get('photos')!, key: 'a', versionId: 'version-1' };
+    assert.equal(await host.plugin.replicationStatus!(version), 'PENDING');
+    const others = [
+      { ...version, versionId: 'version-0' },
+      { ...version, key: 'b' },
+    ];
+    for (const other of others) {
+      assert.equal(await host.plugin.replicationStatus!(other), 'COMPLETED');
+    }
+    await host.putRules([]);
+    assert.equal(await host.plugin.replicationStatus!(version), 'COMPLETED');
+  });
+
+  it('an announcement says which writes a rule covers', async (t) => {
+    const { host } = await startQueue(t, { prefix: 'in/' });
+    const bucket = host.buckets.get('photos')!;
+    const writes = ['in/a', 'out/b'].map(
+      (key) => ({ bucket, key, operation: 'put', before: null }) as const,
+    );
+    const announcement = await host.plugin.announce!(writes);
+    assert.deepEqual(announcement.replicates, [true, false]);
+    await announcement.abandoned();
+  });
+
+  it('metrics count the queue and name nothing of their owners', async (t) => {
+    const { host, put } = await startQueue(t);
+    await put('secret-key', 'b');
+    const metrics = await host.plugin.metrics();
+    assert.match(metrics, /^alarik_replication_pending_tasks 2$/m);
+    assert.match(metrics, /^alarik_replication_failed_tasks 0$/m);
+    assert.match(metrics, /^alarik_replication_store_bytes [1-9]\d*$/m);
+    for (const name of ['photos', 'secret-key', TARGET, '192.0.2.10', 'owner']) {
+      assert.equal(metrics.includes(name), false, name);
+    }
+  });
+});
+
 describe('resync', () => {
   const PATH = `${BASE}/rules/${RULE}/resync`;
 
