@@ -12,7 +12,7 @@
 import { mergeRulesets, judgeRuleset } from '../model/match.ts';
 import { ORDER_LAST } from '../model/row.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
-import { ownerOf } from './lanes.ts';
+import type { LaneNumbers } from './lanes.ts';
 import {
   chainEntryKey,
   chainKey,
@@ -26,7 +26,7 @@ import {
   rulesetKey,
   trailingSequence,
 } from './outbox-keys.ts';
-import { QueueRows, type Entry } from './queue-rows.ts';
+import type { Entry, QueueRows } from './queue-rows.ts';
 import type { Tables } from './tables.ts';
 
 const HOUR_MS = 3_600_000;
@@ -42,15 +42,25 @@ export interface ChainRef {
   readonly hash: Buffer;
 }
 
+export interface ChainsOptions {
+  readonly tables: Tables;
+  readonly rows: QueueRows;
+  readonly lanes: LaneNumbers;
+  readonly configurations: ConfigurationCache;
+  readonly now: () => number;
+}
+
 export class Chains {
   readonly rows: QueueRows;
   readonly #tables: Tables;
+  readonly #lanes: LaneNumbers;
   readonly #configurations: ConfigurationCache;
   readonly #now: () => number;
 
-  constructor(tables: Tables, configurations: ConfigurationCache, now: () => number) {
-    this.rows = new QueueRows(tables);
+  constructor({ tables, rows, lanes, configurations, now }: ChainsOptions) {
+    this.rows = rows;
     this.#tables = tables;
+    this.#lanes = lanes;
     this.#configurations = configurations;
     this.#now = now;
   }
@@ -162,7 +172,7 @@ export class Chains {
 
   /** One row in place of two that deliver whatever is current; the first one's history stays. */
   absorb(row: Entry['row'], other: Entry['row'], nextAttemptAt: number): Entry['row'] {
-    const configuration = this.#configurations.ofOwner(ownerOf(this.#tables, row.lane));
+    const configuration = this.#configurations.ofOwner(this.#lanes.ownerOf(row.lane));
     const verifyAt =
       row.verifyAt === null || other.verifyAt === null
         ? (row.verifyAt ?? other.verifyAt)
@@ -233,7 +243,7 @@ export class Chains {
   }
 
   #isActive(lane: number, ruleset: readonly number[]): boolean {
-    const owner = ownerOf(this.#tables, lane);
+    const owner = this.#lanes.ownerOf(lane);
     const configuration = this.#configurations.ofOwner(owner);
     return judgeRuleset(configuration, owner.targetId, ruleset) === 'active';
   }

@@ -8,22 +8,21 @@ import { ORDER_LAST, type Claim, type LaneRef, type UploadState } from '../model
 import { chainOf, type ChainRef, type Chains } from './chains.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
 import type { Enqueuer } from './enqueue.ts';
-import { findLane } from './lanes.ts';
+import type { LaneNumbers } from './lanes.ts';
 import {
   chainEntryKey,
   chainKey,
   dueTimeOf,
   endOf,
   FAILED,
-  laneKey,
   orderOf,
   PENDING,
-  readCounts,
   rulesetOf,
   trailingSequence,
   type StateByte,
 } from './outbox-keys.ts';
 import { answerRow, type Entry } from './queue-rows.ts';
+import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
 
 /** Rows that one transaction removes at most. */
@@ -32,6 +31,8 @@ export const BATCH_MAX = 256;
 export interface ClaimsOptions {
   readonly tables: Tables;
   readonly chains: Chains;
+  readonly lanes: LaneNumbers;
+  readonly counts: RowCounts;
   readonly configurations: ConfigurationCache;
   readonly enqueuer: Enqueuer;
   readonly now: () => number;
@@ -42,14 +43,19 @@ export interface ClaimsOptions {
 export class Claims {
   readonly #tables: Tables;
   readonly #chains: Chains;
+  readonly #lanes: LaneNumbers;
+  readonly #counts: RowCounts;
   readonly #configurations: ConfigurationCache;
   readonly #enqueuer: Enqueuer;
   readonly #now: () => number;
   readonly #boot: number;
 
-  constructor({ tables, chains, configurations, enqueuer, now, boot }: ClaimsOptions) {
+  constructor(options: ClaimsOptions) {
+    const { tables, chains, lanes, counts, configurations, enqueuer, now, boot } = options;
     this.#tables = tables;
     this.#chains = chains;
+    this.#lanes = lanes;
+    this.#counts = counts;
     this.#configurations = configurations;
     this.#enqueuer = enqueuer;
     this.#now = now;
@@ -175,17 +181,17 @@ export class Claims {
 
   /** Prefixes in `due` of the rulesets that may deliver now. */
   #dueRulesets(lane: LaneRef): Buffer[] {
-    const number = findLane(this.#tables, lane);
+    const number = this.#lanes.find(lane);
     const configuration = this.#configurations.of(lane.bucket);
     const target = configuration.targets.find(({ id }) => id === lane.targetId);
     if (number === undefined || target?.enabled !== true) return [];
-    const start = laneKey(number);
-    const prefixes: Buffer[] = [];
-    for (const { key, value } of this.#tables.counts.getRange({ start, end: endOf(start) })) {
-      if (readCounts(value).pending === 0) continue;
-      if (judgeRuleset(configuration, target.id, rulesetOf(key)) === 'active') prefixes.push(key);
-    }
-    return prefixes;
+    return this.#counts
+      .of(number)
+      .filter(
+        ({ key, pending }) =>
+          pending > 0 && judgeRuleset(configuration, target.id, rulesetOf(key)) === 'active',
+      )
+      .map(({ key }) => key);
   }
 
   #laterVersionWaits({ row, hash }: Entry): boolean {

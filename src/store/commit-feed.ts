@@ -2,8 +2,6 @@
  * Tells of commits that may have made work: at once of those of this process, and of others by looking
  * at the environment's counters now and then, which costs three lookups.
  */
-import { countChanges } from './configuration-cache.ts';
-import { countWork, lastSequence } from './counters.ts';
 import type { Tables } from './tables.ts';
 
 export class CommitFeed {
@@ -44,7 +42,7 @@ export class CommitFeed {
   }
 
   #read(): string {
-    const tables = this.#tables;
-    return `${lastSequence(tables)} ${countWork(tables)} ${countChanges(tables)}`;
+    const { counters } = this.#tables;
+    return `${counters.lastSequence()} ${counters.work()} ${counters.changes()}`;
   }
 }

@@ -24,7 +24,6 @@ import type { RuleDraft } from '../model/rule.ts';
 import type { TargetDraft } from '../model/target.ts';
 import type { Keyring } from '../sealing/keyring.ts';
 import type { CommitFeed } from './commit-feed.ts';
-import { noteChange } from './configuration-cache.ts';
 import { applyConsequences } from './consequences.ts';
 import type { Tables } from './tables.ts';
 
@@ -201,7 +200,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
         }
       });
       this.#put(bucket.name, { ...stored, targets });
-      noteChange(this.#tables);
+      this.#tables.counters.noteChange();
     });
   }
 

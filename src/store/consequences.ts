@@ -2,7 +2,6 @@
 import { consequencesOf } from '../model/consequences.ts';
 import type { StoredConfiguration } from '../model/generated/stored-configuration.ts';
 import type { Rule } from '../model/rule.ts';
-import { noteChange } from './configuration-cache.ts';
 import { noteGap } from './gaps.ts';
 import { beginResync, removeResync } from './resyncs.ts';
 import type { Tables } from './tables.ts';
@@ -20,7 +19,7 @@ export function applyConsequences(
   after: StoredConfiguration | undefined,
   now: number,
 ): void {
-  noteChange(tables);
+  tables.counters.noteChange();
   const isSame = before?.bucketId === after?.bucketId;
   if (before !== undefined && !isSame) {
     forget(tables, before.bucketId, before.rules);

@@ -1,37 +1,94 @@
-/** Numbers of the environment that only grow, so that none is ever used twice. */
-import type { Tables } from './tables.ts';
+/**
+ * Numbers of the environment that only grow, so that none is ever used twice. Inside one of the
+ * outbox's transactions each is read once and written once, however often it is counted up.
+ */
+import type { Database } from 'lmdb';
 
 /** Sequences order rows, intents, dropped events and runs of resyncs among each other. */
 const SEQUENCE = 'sequence';
 const LANE = 'lane';
 /** Counts transactions that may have made work without taking a sequence. */
 const WORK = 'work';
+/** Counts changes of what {@link Memo} keeps: configurations, and lanes that are forgotten. */
+const CHANGES = 'changes';
 
-type Meta = Pick<Tables, 'meta'>;
+export class Counters {
+  readonly #meta: Database<number, string>;
+  /** What the running transaction has read or counted; null outside of one. */
+  #values: Map<string, number> | null = null;
+  readonly #counted = new Set<string>();
+  #aborts = 0;
 
-export function nextSequence(tables: Meta): number {
-  return increment(tables, SEQUENCE);
-}
+  constructor(meta: Database<number, string>) {
+    this.#meta = meta;
+  }
 
-export function lastSequence({ meta }: Meta): number {
-  return meta.get(SEQUENCE) ?? 0;
-}
+  nextSequence(): number {
+    return this.#increment(SEQUENCE);
+  }
 
-export function nextLane(tables: Meta): number {
-  return increment(tables, LANE);
-}
+  lastSequence(): number {
+    return this.#read(SEQUENCE);
+  }
 
-/** For transactions that make rows due but enqueue none: other processes look at the counters. */
-export function noteWork(tables: Meta): void {
-  increment(tables, WORK);
-}
+  nextLane(): number {
+    return this.#increment(LANE);
+  }
 
-export function countWork({ meta }: Meta): number {
-  return meta.get(WORK) ?? 0;
-}
+  /** For transactions that make rows due but enqueue none: other processes look at the counters. */
+  noteWork(): void {
+    this.#increment(WORK);
+  }
 
-function increment({ meta }: Meta, name: string): number {
-  const next = (meta.get(name) ?? 0) + 1;
-  meta.putSync(name, next);
-  return next;
+  work(): number {
+    return this.#read(WORK);
+  }
+
+  /** In the transaction of each write to `configurations`, and of each removal of a lane. */
+  noteChange(): void {
+    this.#increment(CHANGES);
+  }
+
+  changes(): number {
+    return this.#read(CHANGES);
+  }
+
+  begin(): void {
+    this.#values = new Map();
+    this.#counted.clear();
+  }
+
+  end(): void {
+    for (const name of this.#counted) this.#meta.putSync(name, this.#read(name));
+    this.#values = null;
+  }
+
+  abort(): void {
+    this.#values = null;
+    this.#aborts += 1;
+  }
+
+  /** How many transactions were rolled back: what was read in one of them may never have been. */
+  get aborts(): number {
+    return this.#aborts;
+  }
+
+  #increment(name: string): number {
+    const next = this.#read(name) + 1;
+    if (this.#values === null) {
+      this.#meta.putSync(name, next);
+    } else {
+      this.#values.set(name, next);
+      this.#counted.add(name);
+    }
+    return next;
+  }
+
+  #read(name: string): number {
+    const known = this.#values?.get(name);
+    if (known !== undefined) return known;
+    const value = this.#meta.get(name) ?? 0;
+    this.#values?.set(name, value);
+    return value;
+  }
 }

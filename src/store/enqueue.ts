@@ -4,11 +4,11 @@ import { droppedBy, matchEvent, type MatchedEvent } from '../model/match.ts';
 import { ORDER_LAST, type LaneRef, type Row } from '../model/row.ts';
 import { chainOf, type Chains } from './chains.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
-import { nextSequence } from './counters.ts';
 import { noteGap } from './gaps.ts';
-import { findOrAddLane, lanesOf } from './lanes.ts';
-import { endOf, hashOf, laneKey, readCounts } from './outbox-keys.ts';
+import type { LaneNumbers } from './lanes.ts';
+import { hashOf } from './outbox-keys.ts';
 import { answerRow, type Entry } from './queue-rows.ts';
+import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
 
 /**
@@ -22,6 +22,8 @@ const BUCKETS_MAX = 10_000;
 export interface EnqueueOptions {
   readonly tables: Tables;
   readonly chains: Chains;
+  readonly lanes: LaneNumbers;
+  readonly counts: RowCounts;
   readonly configurations: ConfigurationCache;
   readonly now: () => number;
   readonly isDiskLow: () => boolean;
@@ -71,7 +73,7 @@ export class Enqueuer {
 
   /** Null where a limit drops the event; its rules have a gap then. */
   enqueue(lane: LaneRef, ruleset: readonly number[], delivery: Delivery): Entry | null {
-    const number = findOrAddLane(this.#tables, lane);
+    const number = this.#options.lanes.findOrAdd(lane);
     if (this.#options.isDiskLow() || !this.#hasRoom(number, lane, delivery)) {
       const match = { targetId: lane.targetId, ruleset };
       for (const drop of droppedBy(match, delivery.operation)) {
@@ -115,7 +117,7 @@ export class Enqueuer {
     };
     const other = version === null ? this.#chains.findResolve({ lane, hash }, -1) : undefined;
     if (other === undefined) {
-      return this.#chains.insert({ sequence: nextSequence(this.#tables), hash, row });
+      return this.#chains.insert({ sequence: this.#tables.counters.nextSequence(), hash, row });
     }
     const earliest = Math.min(other.row.nextAttemptAt, row.nextAttemptAt);
     return this.#chains.update(other, this.#chains.absorb(other.row, row, earliest));
@@ -148,13 +150,10 @@ export class Enqueuer {
   }
 
   #countRows(bucket: LaneRef['bucket']): number {
+    const { lanes, counts } = this.#options;
     let rows = 0;
-    for (const { lane } of lanesOf(this.#tables, bucket)) {
-      const start = laneKey(lane);
-      for (const { value } of this.#tables.counts.getRange({ start, end: endOf(start) })) {
-        const { pending, failed } = readCounts(value);
-        rows += pending + failed;
-      }
+    for (const { lane } of lanes.of(bucket)) {
+      for (const { pending, failed } of counts.of(lane)) rows += pending + failed;
     }
     return rows;
   }

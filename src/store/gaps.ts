@@ -3,7 +3,6 @@ import type { BucketRef } from '../host.ts';
 import type { DroppedEvent } from '../model/match.ts';
 import type { RuleGap } from '../model/ports.ts';
 import type { Rule } from '../model/rule.ts';
-import { nextSequence } from './counters.ts';
 import type { Tables } from './tables.ts';
 
 /** Inside the transaction that drops the event. */
@@ -18,7 +17,7 @@ export function noteGap(
   tables.gaps.putSync(key, {
     since: known?.since ?? now,
     deleteLost: deleteLost || (known?.deleteLost ?? false),
-    last: nextSequence(tables),
+    last: tables.counters.nextSequence(),
   });
 }
 

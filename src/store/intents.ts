@@ -2,7 +2,6 @@
 import type { AnnouncedWrite } from '../host.ts';
 import type { StoredIntent } from '../model/generated/stored-intent.ts';
 import type { IntentId, LeftIntent } from '../model/ports.ts';
-import { nextSequence } from './counters.ts';
 import { sequenceKey, trailingSequence } from './outbox-keys.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Tables } from './tables.ts';
@@ -14,7 +13,7 @@ export function addIntent(
   writes: readonly AnnouncedWrite[],
   process: ProcessIdentity,
 ): IntentId {
-  const id = nextSequence(tables);
+  const id = tables.counters.nextSequence();
   tables.intents.putSync(sequenceKey(id), { writes: writes.map(storedWrite), process });
   return id;
 }

@@ -4,48 +4,64 @@
  */
 import type { BucketRef } from '../host.ts';
 import type { LaneRef } from '../model/row.ts';
-import { nextLane } from './counters.ts';
+import { Memo } from './memo.ts';
 import type { LaneOwner, Tables } from './tables.ts';
 
-export function findLane({ lanes }: Tables, lane: LaneRef): number | undefined {
-  return lanes.get([lane.bucket.id, lane.targetId]);
-}
+export class LaneNumbers {
+  readonly #tables: Tables;
+  readonly #owners: Memo<number, LaneOwner>;
+  /** By bucket id and target id. */
+  readonly #numbers: Memo<string, number>;
 
-/** Inside a write transaction. */
-export function findOrAddLane(tables: Tables, { bucket, targetId }: LaneRef): number {
-  const known = tables.lanes.get([bucket.id, targetId]);
-  if (known !== undefined) return known;
-  const lane = nextLane(tables);
-  tables.lanes.putSync([bucket.id, targetId], lane);
-  tables.laneOwners.putSync(lane, { bucketId: bucket.id, bucketName: bucket.name, targetId });
-  return lane;
-}
-
-/** Numbers and target ids of the bucket's lanes; those of removed targets too, until they are swept. */
-export function lanesOf(
-  { lanes }: Tables,
-  bucket: BucketRef,
-): { lane: number; targetId: string }[] {
-  const found: { lane: number; targetId: string }[] = [];
-  const start = [bucket.id] as unknown as [string, string];
-  for (const { key, value } of lanes.getRange({ start })) {
-    if (key[0] !== bucket.id) break;
-    found.push({ lane: value, targetId: key[1] });
+  constructor(tables: Tables) {
+    this.#tables = tables;
+    this.#owners = new Memo(tables.counters);
+    this.#numbers = new Memo(tables.counters);
   }
-  return found;
-}
 
-export function ownerOf({ laneOwners }: Tables, lane: number): LaneOwner {
-  const owner = laneOwners.get(lane);
-  if (owner === undefined) throw new Error(`Lane ${lane} has rows but no owner.`);
-  return owner;
+  find({ bucket, targetId }: LaneRef): number | undefined {
+    return this.#numbers.get(`${bucket.id}\n${targetId}`, () =>
+      this.#tables.lanes.get([bucket.id, targetId]),
+    );
+  }
+
+  /** Inside a write transaction. */
+  findOrAdd(ref: LaneRef): number {
+    const known = this.find(ref);
+    if (known !== undefined) return known;
+    const { bucket, targetId } = ref;
+    const lane = this.#tables.counters.nextLane();
+    this.#tables.lanes.putSync([bucket.id, targetId], lane);
+    const owner = { bucketId: bucket.id, bucketName: bucket.name, targetId };
+    this.#tables.laneOwners.putSync(lane, owner);
+    return lane;
+  }
+
+  /** Numbers and target ids of the bucket's lanes; those of removed targets too, until they are swept. */
+  of(bucket: BucketRef): { lane: number; targetId: string }[] {
+    const found: { lane: number; targetId: string }[] = [];
+    const start = [bucket.id] as unknown as [string, string];
+    for (const { key, value } of this.#tables.lanes.getRange({ start })) {
+      if (key[0] !== bucket.id) break;
+      found.push({ lane: value, targetId: key[1] });
+    }
+    return found;
+  }
+
+  /** @throws Error where a row names a lane that is not there */
+  ownerOf(lane: number): LaneOwner {
+    const owner = this.#owners.get(lane, () => this.#tables.laneOwners.get(lane));
+    if (owner === undefined) throw new Error(`Lane ${lane} has rows but no owner.`);
+    return owner;
+  }
+
+  remove(lane: number, owner: LaneOwner): void {
+    this.#tables.lanes.removeSync([owner.bucketId, owner.targetId]);
+    this.#tables.laneOwners.removeSync(lane);
+    this.#tables.counters.noteChange();
+  }
 }
 
 export function laneRefOf({ bucketId, bucketName, targetId }: LaneOwner): LaneRef {
   return { bucket: { id: bucketId, name: bucketName }, targetId };
-}
-
-export function removeLane(tables: Tables, lane: number, owner: LaneOwner): void {
-  tables.lanes.removeSync([owner.bucketId, owner.targetId]);
-  tables.laneOwners.removeSync(lane);
 }

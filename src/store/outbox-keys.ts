@@ -3,7 +3,7 @@
  * of bytes is the order of the numbers, and every key has a known greatest length (53 bytes).
  * ARCHITECTURE.md has the table. No S3 key is ever part of a key: LMDB refuses long ones.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** Width of sequences, orders, incarnations and times: what a double holds exactly. */
 const NUMBER_BYTES = 6;
@@ -22,7 +22,7 @@ export const NO_VALUE = Buffer.alloc(0);
 
 /** Stands for an S3 key; two keys of one lane with one hash are as unlikely as an MD5 collision by chance. */
 export function hashOf(key: string): Buffer {
-  return createHash('sha256').update(key, 'utf8').digest().subarray(0, HASH_BYTES);
+  return hash('sha256', key, 'buffer').subarray(0, HASH_BYTES);
 }
 
 export function sequenceKey(sequence: number): Buffer {
@@ -77,12 +77,7 @@ export function orderOf(chainEntry: Buffer): number {
 
 /** n, n × incarnation: what says which rules a row is for. */
 export function rulesetBytes(ruleset: readonly number[]): Buffer {
-  const bytes = Buffer.allocUnsafe(1 + ruleset.length * NUMBER_BYTES);
-  bytes.writeUInt8(ruleset.length, 0);
-  ruleset.forEach((incarnation, index) =>
-    bytes.writeUIntBE(incarnation, 1 + index * NUMBER_BYTES, NUMBER_BYTES),
-  );
-  return bytes;
+  return writeRuleset(Buffer.allocUnsafe(1 + ruleset.length * NUMBER_BYTES), ruleset, 0);
 }
 
 /** Reads what {@link rulesetBytes} wrote at `offset`. */
@@ -94,7 +89,17 @@ export function readRuleset(bytes: Buffer, offset: number): number[] {
 
 /** lane, ruleset: the key in `counts`, and the prefix in `due` and `queue`. */
 export function rulesetKey(lane: number, ruleset: readonly number[]): Buffer {
-  return Buffer.concat([laneKey(lane), rulesetBytes(ruleset)]);
+  const key = Buffer.allocUnsafe(LANE_BYTES + 1 + ruleset.length * NUMBER_BYTES);
+  key.writeUInt32BE(lane, 0);
+  return writeRuleset(key, ruleset, LANE_BYTES);
+}
+
+function writeRuleset(bytes: Buffer, ruleset: readonly number[], offset: number): Buffer {
+  bytes.writeUInt8(ruleset.length, offset);
+  for (const [index, incarnation] of ruleset.entries()) {
+    bytes.writeUIntBE(incarnation, offset + 1 + index * NUMBER_BYTES, NUMBER_BYTES);
+  }
+  return bytes;
 }
 
 export function rulesetOf(key: Buffer): number[] {

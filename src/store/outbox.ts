@@ -22,7 +22,6 @@ import { Chains } from './chains.ts';
 import { BATCH_MAX, Claims } from './claims.ts';
 import type { CommitFeed } from './commit-feed.ts';
 import { ConfigurationCache } from './configuration-cache.ts';
-import { lastSequence, noteWork } from './counters.ts';
 import { Enqueuer } from './enqueue.ts';
 import { addIntent, findLeftIntents, removeIntent } from './intents.ts';
 import { assertLease, extendLease, giveLeaseBack, takeLease } from './leases.ts';
@@ -34,10 +33,13 @@ import {
   type ProcessIdentity,
 } from './process-identity.ts';
 import { FAILED, PENDING, type StateByte } from './outbox-keys.ts';
+import { LaneNumbers } from './lanes.ts';
+import { QueueRows } from './queue-rows.ts';
 import { QueueView } from './queue-view.ts';
 import { ResyncProgress } from './resync-progress.ts';
 import { findResync, runningResyncs } from './resyncs.ts';
 import { Retries, type RetryProgress } from './retries.ts';
+import { RowCounts } from './row-counts.ts';
 import { ScheduleClamp } from './schedule-clamp.ts';
 import { Sweep } from './sweep.ts';
 import type { Tables } from './tables.ts';
@@ -75,7 +77,6 @@ export class LmdbOutbox implements Outbox {
   readonly #uptimeMs: () => number;
   readonly #leaseMs: number;
   readonly #transactions: Transactions;
-  readonly #configurations: ConfigurationCache;
   readonly #chains: Chains;
   readonly #enqueuer: Enqueuer;
   readonly #claims: Claims;
@@ -99,27 +100,22 @@ export class LmdbOutbox implements Outbox {
     this.#mayBeAlive = options.mayBeAlive ?? mayBeAlive;
     const boot = numberOf(this.#identity.bootId);
     const backlogMax = options.backlogMax ?? BACKLOG_MAX;
-    this.#transactions = new Transactions(tables);
-    this.#configurations = new ConfigurationCache(tables);
-    const configurations = this.#configurations;
-    this.#chains = new Chains(tables, configurations, now);
-    const chains = this.#chains;
-    this.#enqueuer = new Enqueuer({
-      tables,
-      chains,
-      configurations,
-      now,
-      isDiskLow,
-      backlogMax,
-      boot,
-    });
-    const enqueuer = this.#enqueuer;
-    this.#claims = new Claims({ tables, chains, configurations, enqueuer, now, boot });
-    this.#view = new QueueView(tables, chains.rows, configurations);
+    const counts = new RowCounts(tables);
+    this.#transactions = new Transactions(tables, [counts]);
+    const rows = new QueueRows(tables, counts);
+    const lanes = new LaneNumbers(tables);
+    const configurations = new ConfigurationCache(tables);
+    const shared = { tables, rows, lanes, counts, configurations, now };
+    const chains = new Chains(shared);
+    const enqueuer = new Enqueuer({ ...shared, chains, isDiskLow, backlogMax, boot });
+    this.#chains = chains;
+    this.#enqueuer = enqueuer;
+    this.#claims = new Claims({ ...shared, chains, enqueuer, boot });
+    this.#view = new QueueView(shared);
     this.#retries = new Retries(tables, chains, enqueuer);
     this.#resyncs = new ResyncProgress(tables, configurations, enqueuer);
-    this.#clamp = new ScheduleClamp(tables, chains);
-    this.#sweep = new Sweep(tables, chains, configurations);
+    this.#clamp = new ScheduleClamp(tables, chains, counts);
+    this.#sweep = new Sweep({ ...shared, chains });
   }
 
   announce(writes: readonly AnnouncedWrite[]): Promise<IntentId> {
@@ -237,7 +233,8 @@ export class LmdbOutbox implements Outbox {
   async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
     const row = await this.#transactions.writeDurably(() => {
       if (this.#view.find(bucket, sequence) === null) return null;
-      if (this.#retries.retry(this.#chains.rows.expect(sequence), now)) noteWork(this.#tables);
+      if (this.#retries.retry(this.#chains.rows.expect(sequence), now))
+        this.#tables.counters.noteWork();
       return this.#view.find(bucket, sequence);
     });
     if (row !== null) this.#feed.tell();
@@ -247,7 +244,7 @@ export class LmdbOutbox implements Outbox {
   async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
     const { rulesets, last } = this.#transactions.read(() => ({
       rulesets: this.#view.visible(bucket, filter),
-      last: lastSequence(this.#tables),
+      last: this.#tables.counters.lastSequence(),
     }));
     let retried = 0;
     // Failed rows become pending: after the pending ones, so that none is met twice.
@@ -352,7 +349,7 @@ export class LmdbOutbox implements Outbox {
     now: number,
   ): Promise<RetryProgress> {
     return this.#transactions.write(() => {
-      noteWork(this.#tables);
+      this.#tables.counters.noteWork();
       return this.#retries.retryBatch(key, state, { ...part, limit: BATCH_MAX }, now);
     });
   }

@@ -1,25 +1,24 @@
 /**
- * Rows and the indexes that are a plain function of them: `rows`, `chains`, `queue`, `counts` and
- * `expiries`. Which row of a chain is due is not, and is kept by chains.ts. Everything here runs
+ * Rows and the indexes that are a plain function of them: `rows`, `chains`, `queue`, `expiries` and,
+ * through row-counts.ts, `counts`. Which row of a chain is due is not, and is kept by chains.ts. Everything here runs
  * inside a write transaction of the caller.
  */
 import type { StoredRow } from '../model/generated/stored-row.ts';
 import type { LaneRef, Row } from '../model/row.ts';
 import {
   chainEntryKey,
-  countsValue,
   expiryKey,
   FAILED,
   hashOf,
   NO_VALUE,
   PENDING,
   queueKey,
-  readCounts,
   rulesetBytes,
   rulesetKey,
   sequenceKey,
   type StateByte,
 } from './outbox-keys.ts';
+import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
 
 /** A row as the store handles it. */
@@ -32,9 +31,11 @@ export interface Entry {
 
 export class QueueRows {
   readonly #tables: Tables;
+  readonly #counts: RowCounts;
 
-  constructor(tables: Tables) {
+  constructor(tables: Tables, counts: RowCounts) {
     this.#tables = tables;
+    this.#counts = counts;
   }
 
   read(sequence: number): Entry | undefined {
@@ -57,7 +58,7 @@ export class QueueRows {
     const ruleset = rulesetKey(row.lane, row.ruleset);
     queue.putSync(queueKey(ruleset, stateOf(row), sequence), NO_VALUE);
     if (row.failedAt !== null) expiries.putSync(expiryKey(row.failedAt, sequence), NO_VALUE);
-    this.#count(ruleset, row.state, 1);
+    this.#counts.change(ruleset, stateOf(row), 1);
   }
 
   remove(entry: Entry): void {
@@ -68,7 +69,7 @@ export class QueueRows {
     const ruleset = rulesetKey(row.lane, row.ruleset);
     queue.removeSync(queueKey(ruleset, stateOf(row), sequence));
     if (row.failedAt !== null) expiries.removeSync(expiryKey(row.failedAt, sequence));
-    this.#count(ruleset, row.state, -1);
+    this.#counts.change(ruleset, stateOf(row), -1);
   }
 
   /** The same row with other contents. */
@@ -80,18 +81,6 @@ export class QueueRows {
     this.remove(old);
     this.add(next);
   }
-
-  #count(ruleset: Buffer, state: StoredRow['state'], change: 1 | -1): void {
-    const { counts } = this.#tables;
-    const value = counts.get(ruleset);
-    const { pending, failed } = value === undefined ? { pending: 0, failed: 0 } : readCounts(value);
-    const next =
-      state === 'pending'
-        ? ([pending + change, failed] as const)
-        : ([pending, failed + change] as const);
-    if (next[0] === 0 && next[1] === 0) counts.removeSync(ruleset);
-    else counts.putSync(ruleset, countsValue(...next));
-  }
 }
 
 export function stateOf({ state }: Pick<StoredRow, 'state'>): StateByte {
@@ -99,8 +88,23 @@ export function stateOf({ state }: Pick<StoredRow, 'state'>): StateByte {
 }
 
 export function answerRow({ sequence, row }: Entry, lane: LaneRef): Row {
-  const { lane: _number, boot, verifyAt, ...rest } = row;
-  return { sequence, ...rest, lane };
+  return {
+    sequence,
+    lane,
+    ruleset: row.ruleset,
+    key: row.key,
+    operation: row.operation,
+    versionId: row.versionId,
+    order: row.order,
+    state: row.state,
+    attempts: row.attempts,
+    nextAttemptAt: row.nextAttemptAt,
+    lastError: row.lastError,
+    createdAt: row.createdAt,
+    failedAt: row.failedAt,
+    compareFirst: row.compareFirst,
+    upload: row.upload,
+  };
 }
 
 function chainKeyOf({ sequence, hash, row }: Entry): Buffer {

@@ -5,25 +5,24 @@ import type { QueueStatus, QueueTotals, RowFilter } from '../model/ports.ts';
 import type { LaneRef, Row, RowCount } from '../model/row.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
 import { gapsOf } from './gaps.ts';
-import { laneRefOf, lanesOf, ownerOf } from './lanes.ts';
+import { laneRefOf, type LaneNumbers } from './lanes.ts';
 import {
   chainEntryKey,
   chainKey,
   endOf,
   FAILED,
   hashOf,
-  laneKey,
   laneOf,
   PENDING,
   queueKey,
   queuePrefix,
-  readCounts,
   rulesetOf,
   sequenceKey,
   trailingSequence,
   type StateByte,
 } from './outbox-keys.ts';
 import { answerRow, type QueueRows } from './queue-rows.ts';
+import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
 
 /** Rows of one lane and ruleset, as far as the bucket's configuration lets them be seen. */
@@ -35,14 +34,26 @@ export interface VisibleRuleset {
   readonly states: readonly StateByte[];
 }
 
+export interface QueueViewOptions {
+  readonly tables: Tables;
+  readonly rows: QueueRows;
+  readonly lanes: LaneNumbers;
+  readonly counts: RowCounts;
+  readonly configurations: ConfigurationCache;
+}
+
 export class QueueView {
   readonly #tables: Tables;
   readonly #rows: QueueRows;
+  readonly #lanes: LaneNumbers;
+  readonly #counts: RowCounts;
   readonly #configurations: ConfigurationCache;
 
-  constructor(tables: Tables, rows: QueueRows, configurations: ConfigurationCache) {
+  constructor({ tables, rows, lanes, counts, configurations }: QueueViewOptions) {
     this.#tables = tables;
     this.#rows = rows;
+    this.#lanes = lanes;
+    this.#counts = counts;
     this.#configurations = configurations;
   }
 
@@ -60,7 +71,7 @@ export class QueueView {
   find(bucket: BucketRef, sequence: number): Row | null {
     const row = this.#tables.rows.get(sequenceKey(sequence));
     if (row === undefined) return null;
-    const owner = ownerOf(this.#tables, row.lane);
+    const owner = this.#lanes.ownerOf(row.lane);
     if (owner.bucketId !== bucket.id) return null;
     const state = judgeRuleset(this.#configurations.of(bucket), owner.targetId, row.ruleset);
     return state === 'dead' ? null : this.#answer(sequence);
@@ -88,7 +99,7 @@ export class QueueView {
     const configuration = this.#configurations.of(bucket);
     const hash = hashOf(key);
     let state: Row['state'] | null = null;
-    for (const { lane, targetId } of lanesOf(this.#tables, bucket)) {
+    for (const { lane, targetId } of this.#lanes.of(bucket)) {
       const start = chainEntryKey(lane, hash, PENDING, 0, 0);
       for (const entry of this.#tables.chains.getKeys({
         start,
@@ -109,11 +120,10 @@ export class QueueView {
     let pending = 0;
     let failed = 0;
     let oldest = Infinity;
-    for (const { key, value } of this.#tables.counts.getRange()) {
-      const counts = readCounts(value);
-      pending += counts.pending;
-      failed += counts.failed;
-      if (counts.pending > 0) oldest = Math.min(oldest, this.#oldestPending(key) ?? Infinity);
+    for (const count of this.#counts.all()) {
+      pending += count.pending;
+      failed += count.failed;
+      if (count.pending > 0) oldest = Math.min(oldest, this.#oldestPending(count.key) ?? Infinity);
     }
     const oldestPendingAt = oldest === Infinity ? null : this.#rows.expect(oldest).row.createdAt;
     return { pending, failed, oldestPendingAt };
@@ -128,10 +138,10 @@ export class QueueView {
   /** Lanes with pending rows that some rule is left for. */
   lanes(): LaneRef[] {
     const lanes = new Map<number, LaneRef>();
-    for (const { key, value } of this.#tables.counts.getRange()) {
+    for (const { key, pending } of this.#counts.all()) {
       const lane = laneOf(key);
-      if (lanes.has(lane) || readCounts(value).pending === 0) continue;
-      const owner = ownerOf(this.#tables, lane);
+      if (lanes.has(lane) || pending === 0) continue;
+      const owner = this.#lanes.ownerOf(lane);
       const configuration = this.#configurations.ofOwner(owner);
       if (judgeRuleset(configuration, owner.targetId, rulesetOf(key)) === 'dead') continue;
       lanes.set(lane, laneRefOf(owner));
@@ -141,18 +151,20 @@ export class QueueView {
 
   visible(bucket: BucketRef, { state, ruleIncarnation }: RowFilter): VisibleRuleset[] {
     const configuration = this.#configurations.of(bucket);
-    return lanesOf(this.#tables, bucket).flatMap(({ lane, targetId }) => {
-      const start = laneKey(lane);
+    return this.#lanes.of(bucket).flatMap(({ lane, targetId }) => {
       const hasTarget = configuration.targets.some(({ id }) => id === targetId);
-      return Array.from(this.#tables.counts.getRange({ start, end: endOf(start) }), (entry) => ({
-        key: entry.key,
-        count: { targetId, ruleset: rulesetOf(entry.key), ...readCounts(entry.value) },
-        states: statesOf(state, hasTarget),
-      })).filter(
-        ({ count: { ruleset } }) =>
-          judgeRuleset(configuration, targetId, ruleset) !== 'dead' &&
-          (ruleIncarnation === undefined || ruleset.includes(ruleIncarnation)),
-      );
+      return this.#counts
+        .of(lane)
+        .map(({ key, pending, failed }) => ({
+          key,
+          count: { targetId, ruleset: rulesetOf(key), pending, failed },
+          states: statesOf(state, hasTarget),
+        }))
+        .filter(
+          ({ count: { ruleset } }) =>
+            judgeRuleset(configuration, targetId, ruleset) !== 'dead' &&
+            (ruleIncarnation === undefined || ruleset.includes(ruleIncarnation)),
+        );
     });
   }
 
@@ -170,7 +182,7 @@ export class QueueView {
 
   #answer(sequence: number): Row {
     const entry = this.#rows.expect(sequence);
-    return answerRow(entry, laneRefOf(ownerOf(this.#tables, entry.row.lane)));
+    return answerRow(entry, laneRefOf(this.#lanes.ownerOf(entry.row.lane)));
   }
 }
 

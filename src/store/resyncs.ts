@@ -3,7 +3,6 @@ import type { BucketRef } from '../host.ts';
 import type { StoredResync } from '../model/generated/stored-resync.ts';
 import type { ResyncJob } from '../model/ports.ts';
 import type { Rule } from '../model/rule.ts';
-import { nextSequence } from './counters.ts';
 import type { Tables } from './tables.ts';
 
 /** Inside a write transaction; replaces a run of the rule's earlier incarnation. */
@@ -14,7 +13,7 @@ export function beginResync(
   now: number,
 ): ResyncJob {
   return putResync(tables, {
-    run: nextSequence(tables),
+    run: tables.counters.nextSequence(),
     bucket: { id: bucket.id, name: bucket.name },
     ruleId: rule.id,
     incarnation: rule.incarnation,

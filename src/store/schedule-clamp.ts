@@ -5,6 +5,7 @@
 import type { Chains } from './chains.ts';
 import { BATCH_MAX } from './claims.ts';
 import { dueKey, endOf, trailingSequence } from './outbox-keys.ts';
+import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
 
 const HOUR_MS = 3_600_000;
@@ -12,14 +13,16 @@ const HOUR_MS = 3_600_000;
 export class ScheduleClamp {
   readonly #tables: Tables;
   readonly #chains: Chains;
+  readonly #counts: RowCounts;
 
-  constructor(tables: Tables, chains: Chains) {
+  constructor(tables: Tables, chains: Chains, counts: RowCounts) {
     this.#tables = tables;
     this.#chains = chains;
+    this.#counts = counts;
   }
 
   rulesets(): Buffer[] {
-    return Array.from(this.#tables.counts.getKeys());
+    return this.#counts.all().map(({ key }) => key);
   }
 
   /** One batch, inside a write transaction; true where more may be left. */

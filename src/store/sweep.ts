@@ -8,25 +8,20 @@
  */
 import { judgeRuleset } from '../model/match.ts';
 import { chainOf, type Chains } from './chains.ts';
-import {
-  countChanges,
-  type ConfigurationCache,
-  type LiveConfiguration,
-} from './configuration-cache.ts';
+import type { ConfigurationCache, LiveConfiguration } from './configuration-cache.ts';
 import { noteGap } from './gaps.ts';
-import { removeLane } from './lanes.ts';
+import type { LaneNumbers } from './lanes.ts';
 import {
   endOf,
   FAILED,
-  laneKey,
   PENDING,
   queuePrefix,
-  readCounts,
   rulesetOf,
   dueTimeOf,
   trailingSequence,
 } from './outbox-keys.ts';
 import type { Entry } from './queue-rows.ts';
+import type { RowCounts } from './row-counts.ts';
 import type { LaneOwner, Tables } from './tables.ts';
 
 /**
@@ -43,9 +38,19 @@ interface LaneState {
   readonly configuration: LiveConfiguration;
 }
 
+export interface SweepOptions {
+  readonly tables: Tables;
+  readonly chains: Chains;
+  readonly lanes: LaneNumbers;
+  readonly counts: RowCounts;
+  readonly configurations: ConfigurationCache;
+}
+
 export class Sweep {
   readonly #tables: Tables;
   readonly #chains: Chains;
+  readonly #lanes: LaneNumbers;
+  readonly #counts: RowCounts;
   readonly #configurations: ConfigurationCache;
   /** The lane that is next; 0 at the beginning. */
   #lane = 0;
@@ -54,9 +59,11 @@ export class Sweep {
   /** Count of configuration changes at which a lane's parked heads were last looked at. */
   readonly #parkedSeen = new Map<number, number>();
 
-  constructor(tables: Tables, chains: Chains, configurations: ConfigurationCache) {
+  constructor({ tables, chains, lanes, counts, configurations }: SweepOptions) {
     this.#tables = tables;
     this.#chains = chains;
+    this.#lanes = lanes;
+    this.#counts = counts;
     this.#configurations = configurations;
   }
 
@@ -88,7 +95,7 @@ export class Sweep {
   /** How many rows were removed: as many as `budget` where there may be more. */
   #sweepDead({ lane, owner, configuration }: LaneState, budget: number): number {
     let removed = 0;
-    for (const [ruleset] of this.#rulesets(lane)) {
+    for (const { key: ruleset } of this.#counts.of(lane)) {
       if (judgeRuleset(configuration, owner.targetId, rulesetOf(ruleset)) !== 'dead') continue;
       for (const state of [PENDING, FAILED] as const) {
         const entries = this.#unclaimed(queuePrefix(ruleset, state), budget - removed);
@@ -113,11 +120,11 @@ export class Sweep {
 
   /** Only after a change of a configuration, and only where the lane has rows under enabled rules too. */
   #passParked({ lane, owner, configuration }: LaneState, budget: number): number {
-    const changes = countChanges(this.#tables);
+    const changes = this.#tables.counters.changes();
     if (budget <= 0 || this.#parkedSeen.get(lane) === changes) return 0;
-    const rulesets = this.#rulesets(lane).filter(([, pending]) => pending > 0);
+    const rulesets = this.#counts.of(lane).filter(({ pending }) => pending > 0);
     const states = new Map(
-      rulesets.map(([key]) => [key, judgeRuleset(configuration, owner.targetId, rulesetOf(key))]),
+      rulesets.map(({ key }) => [key, judgeRuleset(configuration, owner.targetId, rulesetOf(key))]),
     );
     let looked = 0;
     if ([...states.values()].includes('active')) {
@@ -149,8 +156,8 @@ export class Sweep {
     const { targets, rules } = configuration;
     if (targets.some(({ id }) => id === owner.targetId)) return;
     if (rules.some(({ targetId }) => targetId === owner.targetId)) return;
-    if (this.#rulesets(lane).length > 0) return;
-    removeLane(this.#tables, lane, owner);
+    if (this.#counts.of(lane).length > 0) return;
+    this.#lanes.remove(lane, owner);
     this.#parkedSeen.delete(lane);
   }
 
@@ -174,14 +181,5 @@ export class Sweep {
       const drop = { incarnation: rule.incarnation, deleteLost };
       noteGap(this.#tables, { id: owner.bucketId }, drop, now);
     }
-  }
-
-  /** Keys and pending rows of the lane's rulesets. */
-  #rulesets(lane: number): [key: Buffer, pending: number][] {
-    const start = laneKey(lane);
-    return Array.from(
-      this.#tables.counts.getRange({ start, end: endOf(start) }),
-      ({ key, value }) => [key, readCounts(value).pending],
-    );
   }
 }

@@ -14,6 +14,7 @@ import type { StoredIntent } from '../model/generated/stored-intent.ts';
 import type { StoredResync } from '../model/generated/stored-resync.ts';
 import type { StoredRow } from '../model/generated/stored-row.ts';
 import type { StoredProcess } from '../model/generated/stored-intent.ts';
+import { Counters } from './counters.ts';
 
 /** Raised when an older program would misread what this one writes. */
 export const STORE_FORMAT = 1;
@@ -49,6 +50,8 @@ export interface StoredLease {
 export interface Tables {
   readonly root: RootDatabase;
   readonly meta: Database<number, string>;
+  /** The numbers in `meta` that transactions count up. */
+  readonly counters: Counters;
   readonly configurations: Database<StoredConfiguration, string>;
   readonly hints: Database<true, string>;
   readonly lanes: Database<number, [bucketId: string, targetId: string]>;
@@ -113,6 +116,7 @@ export async function openTables(
   return {
     root,
     meta,
+    counters: new Counters(meta),
     configurations: root.openDB<StoredConfiguration, string>({ name: 'configurations' }),
     hints: root.openDB<true, string>({ name: 'hints' }),
     lanes: root.openDB({ name: 'lanes' }),

@@ -12,49 +12,54 @@
 import { replicationError } from '../model/errors.ts';
 import type { Tables } from './tables.ts';
 
+/** Keeps something in memory for the length of a transaction. */
+export interface TransactionMemory {
+  begin(): void;
+  /** Writes what it kept, still inside the transaction. */
+  end(): void;
+  /** The transaction is rolled back. */
+  abort(): void;
+}
+
 /** A write that waits for the end of the event loop's turn. */
 interface Waiting {
   readonly run: () => void;
+  readonly isDurable: boolean;
   readonly done: () => void;
-  readonly alone: () => void;
+  readonly failed: (error: unknown) => void;
 }
 
 export class Transactions {
   readonly #tables: Tables;
+  readonly #memories: readonly TransactionMemory[];
   #waiting: Waiting[] = [];
   #running = 0;
   #idle: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(tables: Tables) {
+  constructor(tables: Tables, memories: readonly TransactionMemory[]) {
     this.#tables = tables;
+    this.#memories = [tables.counters, ...memories];
   }
 
   /** Committed when it resolves, durable with the next flush. */
   async write<T>(work: () => T): Promise<T> {
     this.#begin();
     try {
-      return await this.#tables.root.childTransaction(work);
+      return await this.#tables.root.childTransaction(() => this.#remembering(work));
     } finally {
       this.#end();
     }
   }
 
   /** As {@link write}, together with others; `work` may run twice and keeps nothing outside the tables. */
-  async writeTogether<T>(work: () => T): Promise<T> {
-    this.#begin();
-    try {
-      return await this.#enqueue(work);
-    } finally {
-      this.#end();
-    }
+  writeTogether<T>(work: () => T): Promise<T> {
+    return this.#enqueue(work, false);
   }
 
-  /** Durable when it resolves. */
-  async writeDurably<T>(work: () => T): Promise<T> {
-    const result = await this.writeTogether(work);
-    await this.#tables.root.flushed;
-    return result;
+  /** As {@link writeTogether}, durable when it resolves. */
+  writeDurably<T>(work: () => T): Promise<T> {
+    return this.#enqueue(work, true);
   }
 
   /** Waits until what is committed now is durable. */
@@ -66,7 +71,7 @@ export class Transactions {
   read<T>(work: () => T): T {
     this.#assertOpen();
     this.#tables.root.resetReadTxn();
-    return work();
+    return this.#remembering(work);
   }
 
   /** Resolves when what runs has ended. Idempotent. */
@@ -78,16 +83,21 @@ export class Transactions {
     return this.#closed;
   }
 
-  #enqueue<T>(work: () => T): Promise<T> {
+  #enqueue<T>(work: () => T, isDurable: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
+      this.#assertOpen();
       let result: T;
-      if (this.#waiting.length === 0) setImmediate(() => void this.#runTogether());
+      if (this.#waiting.length === 0) {
+        this.#begin();
+        setImmediate(() => void this.#runTogether().finally(() => this.#end()));
+      }
       this.#waiting.push({
         run: () => {
           result = work();
         },
+        isDurable,
         done: () => resolve(result),
-        alone: () => void this.#tables.root.childTransaction(work).then(resolve, reject),
+        failed: reject,
       });
     });
   }
@@ -96,15 +106,57 @@ export class Transactions {
     const together = this.#waiting;
     this.#waiting = [];
     try {
-      await this.#tables.root.childTransaction(() => {
-        for (const { run } of together) run();
-      });
+      await this.#commit(together);
+      await this.#settle(together);
     } catch {
       // Whose fault it was is found by running each alone; that one's caller gets the error.
-      for (const { alone } of together) alone();
+      await Promise.all(together.map((waiting) => this.#runAlone(waiting)));
+    }
+  }
+
+  async #runAlone(waiting: Waiting): Promise<void> {
+    try {
+      await this.#commit([waiting]);
+    } catch (error) {
+      waiting.failed(error);
       return;
     }
-    for (const { done } of together) done();
+    await this.#settle([waiting]);
+  }
+
+  /** @throws what one of them throws; all are rolled back then */
+  async #commit(together: readonly Waiting[]): Promise<void> {
+    await this.#tables.root.childTransaction(() =>
+      this.#remembering(() => {
+        for (const { run } of together) run();
+      }),
+    );
+  }
+
+  /** They are committed; those that asked for it wait for the flush. Never rejects. */
+  async #settle(committed: readonly Waiting[]): Promise<void> {
+    for (const { isDurable, done } of committed) if (!isDurable) done();
+    const durable = committed.filter(({ isDurable }) => isDurable);
+    if (durable.length === 0) return;
+    try {
+      await this.flush();
+    } catch (error) {
+      for (const { failed } of durable) failed(error);
+      return;
+    }
+    for (const { done } of durable) done();
+  }
+
+  #remembering<T>(work: () => T): T {
+    for (const memory of this.#memories) memory.begin();
+    try {
+      const result = work();
+      for (const memory of this.#memories) memory.end();
+      return result;
+    } catch (error) {
+      for (const memory of this.#memories) memory.abort();
+      throw error;
+    }
   }
 
   #begin(): void {

@@ -22,7 +22,7 @@ import { until } from '../support/until.ts';
 describe('transactions that are run together', () => {
   it('one that throws undoes itself alone', async (t) => {
     const { tables } = await openLmdbOutbox(t);
-    const transactions = new Transactions(tables);
+    const transactions = new Transactions(tables, []);
     const put = (name: string, fails: boolean): Promise<string> =>
       transactions.writeTogether(() => {
         tables.meta.putSync(name, 1);
