@@ -60,7 +60,6 @@ export class Engine {
     });
     this.#synchronous = new SynchronousWrites({
       outbox,
-      configurations,
       clock,
       isLeading: () => this.leading,
       isPrompt: (lane, key) => this.#term?.lanes.find(lane)?.isPrompt(key) ?? true,

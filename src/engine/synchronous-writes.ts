@@ -8,8 +8,7 @@
  * Where another process delivers, the row is looked at from time to time. Such a process cannot see
  * the leader's breakers: after a wait in vain it waits for that target no more for a minute.
  */
-import type { ConfigurationStore, ClaimOutcome, Outbox } from '../model/ports.ts';
-import type { Configuration } from '../model/configuration.ts';
+import type { ClaimOutcome, Outbox, QueuedRow } from '../model/ports.ts';
 import type { LaneRef, Row } from '../model/row.ts';
 import { pause, type EngineClock } from './clock.ts';
 
@@ -20,7 +19,6 @@ const IN_VAIN_MS = 60_000;
 
 export interface SynchronousWritesOptions {
   readonly outbox: Pick<Outbox, 'findRow'>;
-  readonly configurations: Pick<ConfigurationStore, 'read'>;
   readonly clock: EngineClock;
   /** Whether this process delivers. */
   readonly isLeading: () => boolean;
@@ -46,12 +44,9 @@ export class SynchronousWrites {
   }
 
   /** Resolves when nothing is left to wait for; never rejects for a failed delivery. */
-  async wait(rows: readonly Row[]): Promise<void> {
-    const [first] = rows;
-    if (first === undefined) return;
-    const configuration = await this.#options.configurations.read(first.lane.bucket);
-    const waited = rows.filter((row) => this.#isWaitedFor(row, configuration));
-    await Promise.all(waited.map((row) => this.#waitFor(row)));
+  async wait(rows: readonly QueuedRow[]): Promise<void> {
+    const waited = rows.filter((row) => this.#isWaitedFor(row));
+    if (waited.length > 0) await Promise.all(waited.map((row) => this.#waitFor(row)));
   }
 
   /** The leader committed an outcome. A retry will take a while: nobody waits for it. */
@@ -71,13 +66,8 @@ export class SynchronousWrites {
     }
   }
 
-  #isWaitedFor({ lane, ruleset, key }: Row, { rules, targets }: Configuration): boolean {
-    const isSynchronous = rules.some(
-      (rule) => rule.synchronous && rule.enabled && ruleset.includes(rule.incarnation),
-    );
-    if (!isSynchronous || this.#isClosed) return false;
-    const target = targets.find(({ id }) => id === lane.targetId);
-    if (target?.enabled !== true || !this.#options.isPrompt(lane, key)) return false;
+  #isWaitedFor({ isSynchronous, lane, key }: QueuedRow): boolean {
+    if (!isSynchronous || this.#isClosed || !this.#options.isPrompt(lane, key)) return false;
     const until = this.#inVainUntil.get(nameOf(lane)) ?? 0;
     return until <= this.#options.clock.monotonicMs();
   }

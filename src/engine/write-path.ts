@@ -7,9 +7,7 @@
  */
 import type { AnnouncedWrite, Announcement, CommittedWrite, Logger } from '../host.ts';
 import { replicationError } from '../model/errors.ts';
-import { matchEvent } from '../model/match.ts';
-import type { ConfigurationStore, IntentId, Outbox } from '../model/ports.ts';
-import type { Row } from '../model/row.ts';
+import type { ConfigurationStore, IntentId, Outbox, QueuedRow } from '../model/ports.ts';
 import { pause, type EngineClock } from './clock.ts';
 import type { DiskState } from './engine-types.ts';
 
@@ -17,14 +15,14 @@ const STORE_RETRY_MS = 5_000;
 
 export interface WritePathOptions {
   readonly outbox: Pick<Outbox, 'announce' | 'commit' | 'abandon'>;
-  readonly configurations: Pick<ConfigurationStore, 'mayReplicate' | 'read'>;
+  readonly configurations: Pick<ConfigurationStore, 'mayReplicate'>;
   readonly diskState: () => DiskState;
   readonly clock: EngineClock;
   readonly logger: Logger;
   /** Rows of this process were committed. */
-  readonly onEnqueued: (rows: readonly Row[]) => void;
+  readonly onEnqueued: (rows: readonly QueuedRow[]) => void;
   /** Waits for the rows of synchronous rules. */
-  readonly waitFor: (rows: readonly Row[]) => Promise<void>;
+  readonly waitFor: (rows: readonly QueuedRow[]) => Promise<void>;
 }
 
 export class WritePath {
@@ -47,9 +45,8 @@ export class WritePath {
    * @throws ApiError InsufficientStorage or ServiceUnavailable, as a rejection
    */
   announce(writes: readonly AnnouncedWrite[]): Promise<Announcement> {
-    return writes.some((write) => this.#mayReplicate(write))
-      ? this.#announce(writes)
-      : this.#unreplicated;
+    const mayReplicate = writes.map((write) => this.#mayReplicate(write));
+    return mayReplicate.includes(true) ? this.#announce(writes, mayReplicate) : this.#unreplicated;
   }
 
   /** Refuses new announcements; those that are open may still be finished. */
@@ -57,19 +54,20 @@ export class WritePath {
     this.#stop.abort();
   }
 
-  async #announce(all: readonly AnnouncedWrite[]): Promise<Announcement> {
+  async #announce(
+    all: readonly AnnouncedWrite[],
+    mayReplicate: readonly boolean[],
+  ): Promise<Announcement> {
     const { outbox, diskState } = this.#options;
-    const writes = all.filter((write) => this.#mayReplicate(write));
+    const writes = all.filter((_, index) => mayReplicate[index]);
     if (this.#stop.signal.aborted) throw replicationError('ServiceUnavailable');
     if (writes.some(({ operation }) => operation === 'put') && diskState() !== 'ok') {
       throw replicationError('InsufficientStorage');
     }
-    const [intent, replicates] = await Promise.all([
-      outbox.announce(writes),
-      Promise.all(all.map((write) => this.#replicates(write))),
-    ]);
+    const { intent, replicates } = await outbox.announce(writes);
+    let announced = 0;
     return {
-      replicates,
+      replicates: mayReplicate.map((may) => may && replicates[announced++] === true),
       committed: (committed) => this.#commit(intent, committed),
       abandoned: () => this.#abandon(intent),
     };
@@ -91,7 +89,7 @@ export class WritePath {
   async #announceLate(writes: readonly CommittedWrite[]): Promise<void> {
     const { outbox, logger } = this.#options;
     try {
-      const intent = await outbox.announce(writes.map(unknownBefore));
+      const { intent } = await outbox.announce(writes.map(unknownBefore));
       await this.#commit(intent, writes);
     } catch (error) {
       // The host has the object: there is nothing left to refuse.
@@ -106,7 +104,7 @@ export class WritePath {
   async #commitDurably(
     intent: IntentId,
     writes: readonly CommittedWrite[],
-  ): Promise<readonly Row[]> {
+  ): Promise<readonly QueuedRow[]> {
     const { outbox, logger } = this.#options;
     try {
       return await outbox.commit(intent, writes);
@@ -138,13 +136,6 @@ export class WritePath {
       // An intent that stays is settled after a restart, and found to have changed nothing.
       this.#options.logger.warn({ err: error }, 'an abandoned write could not be forgotten');
     }
-  }
-
-  /** Whether a rule covers the write as the rules are now; those of the commit may differ. */
-  async #replicates(write: AnnouncedWrite): Promise<boolean> {
-    if (!this.#mayReplicate(write)) return false;
-    const configuration = await this.#options.configurations.read(write.bucket);
-    return matchEvent(configuration, { ...write, replica: false }).enqueue.length > 0;
   }
 
   #mayReplicate({ bucket }: Pick<AnnouncedWrite, 'bucket'>): boolean {

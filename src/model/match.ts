@@ -64,6 +64,22 @@ export function matchEvent({ rules }: Rules, event: MatchedEvent): Match {
   return { enqueue, dropped };
 }
 
+/** Whether a row would be queued for the event. */
+export function isCovered({ rules }: Rules, event: MatchedEvent): boolean {
+  return !event.replica && rules.some((rule) => rule.enabled && matches(rule, event));
+}
+
+/** Whether a write that queued such a row waits for its delivery: not where the target is paused. */
+export function isSynchronous(
+  { rules, targets }: Pick<Configuration, 'rules' | 'targets'>,
+  { targetId, ruleset }: MatchedTarget,
+): boolean {
+  return (
+    rules.some((rule) => rule.synchronous && rule.enabled && ruleset.includes(rule.incarnation)) &&
+    targets.some(({ id, enabled }) => enabled && id === targetId)
+  );
+}
+
 /** What the rules of a match lose where its row cannot be queued. */
 export function droppedBy(
   match: MatchedTarget,

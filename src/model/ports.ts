@@ -77,6 +77,18 @@ export type TargetAccess =
 /** Names an announcement in the store. */
 export type IntentId = number;
 
+export interface AnnouncedIntent {
+  readonly intent: IntentId;
+  /** For each write, whether a rule covers it as the rules are now; those of the commit may differ. */
+  readonly replicates: readonly boolean[];
+}
+
+/** A row as it was queued. */
+export interface QueuedRow extends Row {
+  /** Whether an enabled synchronous rule wants it, and its target is enabled. */
+  readonly isSynchronous: boolean;
+}
+
 /** An announcement that a dead process left behind. */
 export interface LeftIntent {
   readonly id: IntentId;
@@ -164,14 +176,14 @@ export interface QueueTotals {
  */
 export interface Outbox {
   /** Durable when it resolves. */
-  announce(writes: readonly AnnouncedWrite[]): Promise<IntentId>;
+  announce(writes: readonly AnnouncedWrite[]): Promise<AnnouncedIntent>;
   /**
    * Forgets the intent and enqueues a row for each target whose rules match, in one transaction.
    * Committed when it resolves, durable with the next flush.
    *
    * @returns the rows, so that a synchronous rule can be waited for
    */
-  commit(intent: IntentId, writes: readonly CommittedWrite[]): Promise<readonly Row[]>;
+  commit(intent: IntentId, writes: readonly CommittedWrite[]): Promise<readonly QueuedRow[]>;
   abandon(intent: IntentId): Promise<void>;
 
   /** Takes the lease where nobody alive holds it; null where somebody does. A new epoch each time. */

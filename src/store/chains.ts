@@ -36,10 +36,10 @@ const HOUR_MS = 3_600_000;
  */
 const LOOK_MAX = 1_024;
 
-/** One chain, by lane and hash of the key. */
+/** One chain, by lane and what its key is called in tables. */
 export interface ChainRef {
   readonly lane: number;
-  readonly hash: Buffer;
+  readonly keyName: Buffer;
 }
 
 export interface ChainsOptions {
@@ -65,8 +65,8 @@ export class Chains {
     this.#now = now;
   }
 
-  headOf({ lane, hash }: ChainRef): { isClaimed: boolean; sequence: number } | undefined {
-    const value = this.#tables.chains.get(chainKey(lane, hash));
+  headOf({ lane, keyName }: ChainRef): { isClaimed: boolean; sequence: number } | undefined {
+    const value = this.#tables.chains.get(chainKey(lane, keyName));
     return value === undefined ? undefined : readHead(value);
   }
 
@@ -105,7 +105,7 @@ export class Chains {
       const chain = chainOf(entry);
       if (this.headOf(chain)?.sequence === entry.sequence) {
         this.#dropHead(entry);
-        headless.set(chainKey(chain.lane, chain.hash).toString('hex'), chain);
+        headless.set(chainKey(chain.lane, chain.keyName).toString('hex'), chain);
       }
       this.rows.remove(entry);
     }
@@ -113,15 +113,15 @@ export class Chains {
   }
 
   claimHead(entry: Entry, epoch: number): void {
-    const key = chainKey(entry.row.lane, entry.hash);
+    const key = chainKey(entry.row.lane, entry.keyName);
     this.#dropHead(entry);
     this.#tables.chains.putSync(key, headValue(true, entry.sequence));
     this.#tables.claims.putSync(key, { sequence: entry.sequence, epoch });
   }
 
   /** The chain has no head until {@link chooseHead}. */
-  endClaim({ lane, hash }: ChainRef): void {
-    const key = chainKey(lane, hash);
+  endClaim({ lane, keyName }: ChainRef): void {
+    const key = chainKey(lane, keyName);
     this.#tables.chains.removeSync(key);
     this.#tables.claims.removeSync(key);
   }
@@ -153,8 +153,8 @@ export class Chains {
 
   /** The row of the chain that delivers whatever is current, unless it is in flight or `except`. */
   findResolve(chain: ChainRef, except: number): Entry | undefined {
-    const { lane, hash } = chain;
-    const start = chainEntryKey(lane, hash, PENDING, ORDER_LAST, 0);
+    const { lane, keyName } = chain;
+    const start = chainEntryKey(lane, keyName, PENDING, ORDER_LAST, 0);
     const found = Array.from(
       this.#tables.chains.getKeys({ start, end: endOf(start.subarray(0, -12)), limit: 3 }),
       trailingSequence,
@@ -210,25 +210,25 @@ export class Chains {
    * were queued.
    */
   #setHead(entry: Entry): Entry {
-    const { row, sequence, hash } = entry;
+    const { row, sequence, keyName } = entry;
     const isUntried = row.attempts === 0 && row.verifyAt === null;
     const latest = this.#now() + (isUntried ? 0 : HOUR_MS);
     const head = row.nextAttemptAt <= latest ? entry : withTime(entry, latest);
     if (head !== entry) this.rows.replace(entry, head);
     const key = dueKeyOf(head);
     this.#tables.due.putSync(key, NO_VALUE);
-    this.#tables.chains.putSync(chainKey(row.lane, hash), headValue(false, sequence));
+    this.#tables.chains.putSync(chainKey(row.lane, keyName), headValue(false, sequence));
     return head;
   }
 
   #dropHead(entry: Entry): void {
     this.#tables.due.removeSync(dueKeyOf(entry));
-    this.#tables.chains.removeSync(chainKey(entry.row.lane, entry.hash));
+    this.#tables.chains.removeSync(chainKey(entry.row.lane, entry.keyName));
   }
 
   /** The first pending row, and the first under an enabled rule. */
-  #look({ lane, hash }: ChainRef): { first: number | undefined; active: number | undefined } {
-    const start = chainEntryKey(lane, hash, PENDING, 0, 0);
+  #look({ lane, keyName }: ChainRef): { first: number | undefined; active: number | undefined } {
+    const start = chainEntryKey(lane, keyName, PENDING, 0, 0);
     const end = endOf(start.subarray(0, -12));
     let first: number | undefined;
     let parked: Buffer | undefined;
@@ -249,8 +249,8 @@ export class Chains {
   }
 }
 
-export function chainOf({ row, hash }: Entry): ChainRef {
-  return { lane: row.lane, hash };
+export function chainOf({ row, keyName }: Entry): ChainRef {
+  return { lane: row.lane, keyName };
 }
 
 function withTime(entry: Entry, nextAttemptAt: number): Entry {

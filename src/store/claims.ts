@@ -98,7 +98,7 @@ export class Claims {
   find(epoch: number, claim: Claim): Entry | undefined {
     const entry = this.#chains.rows.read(claim.row.sequence);
     if (entry === undefined) return undefined;
-    const held = this.#tables.claims.get(chainKey(entry.row.lane, entry.hash));
+    const held = this.#tables.claims.get(chainKey(entry.row.lane, entry.keyName));
     return held?.sequence === entry.sequence && held.epoch === epoch ? entry : undefined;
   }
 
@@ -194,10 +194,10 @@ export class Claims {
       .map(({ key }) => key);
   }
 
-  #laterVersionWaits({ row, hash }: Entry): boolean {
+  #laterVersionWaits({ row, keyName }: Entry): boolean {
     if (row.order >= ORDER_LAST - 1) return false;
-    const start = chainEntryKey(row.lane, hash, PENDING, row.order + 1, 0);
-    const end = chainEntryKey(row.lane, hash, PENDING, ORDER_LAST, 0);
+    const start = chainEntryKey(row.lane, keyName, PENDING, row.order + 1, 0);
+    const end = chainEntryKey(row.lane, keyName, PENDING, ORDER_LAST, 0);
     return Array.from(this.#tables.chains.getKeys({ start, end, limit: 1 })).length > 0;
   }
 
@@ -205,10 +205,10 @@ export class Claims {
    * Rows up to that order, at most two batches and a little more. Pending `resolve` rows stay: they may
    * be for changes after what was delivered. Failed ones are from before it and go.
    */
-  #superseded({ lane, hash }: ChainRef, upTo: number): number[] {
+  #superseded({ lane, keyName }: ChainRef, upTo: number): number[] {
     const last = Math.min(upTo, ORDER_LAST - 1);
     const find = (state: StateByte): Buffer[] => {
-      const start = chainEntryKey(lane, hash, state, 0, 0);
+      const start = chainEntryKey(lane, keyName, state, 0, 0);
       const end = endOf(start.subarray(0, -12));
       return Array.from(this.#tables.chains.getKeys({ start, end, limit: BATCH_MAX + 2 }));
     };

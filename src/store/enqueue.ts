@@ -1,12 +1,19 @@
 /** From an event to rows: matching, the limits that drop events, and the new rows themselves. */
-import type { CommittedWrite } from '../host.ts';
-import { droppedBy, matchEvent, type MatchedEvent } from '../model/match.ts';
-import { ORDER_LAST, type LaneRef, type Row } from '../model/row.ts';
+import type { AnnouncedWrite, CommittedWrite } from '../host.ts';
+import {
+  droppedBy,
+  isCovered,
+  isSynchronous,
+  matchEvent,
+  type MatchedEvent,
+} from '../model/match.ts';
+import type { QueuedRow } from '../model/ports.ts';
+import { ORDER_LAST, type LaneRef } from '../model/row.ts';
 import { chainOf, type Chains } from './chains.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
 import { noteGap } from './gaps.ts';
 import type { LaneNumbers } from './lanes.ts';
-import { hashOf } from './outbox-keys.ts';
+import { keyNameOf } from './outbox-keys.ts';
 import { answerRow, type Entry } from './queue-rows.ts';
 import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
@@ -55,20 +62,29 @@ export class Enqueuer {
     this.#options = options;
   }
 
+  isCovered(write: AnnouncedWrite): boolean {
+    return isCovered(this.#configurations.of(write.bucket), { ...write, replica: false });
+  }
+
   /** One row for each target whose rules match; rules that miss the event get a gap. */
   enqueueMatching(
-    { bucket, ...event }: MatchedEvent & Pick<CommittedWrite, 'bucket'>,
+    event: MatchedEvent & Pick<CommittedWrite, 'bucket'>,
     version: Delivery['version'],
-  ): Row[] {
-    const { enqueue, dropped } = matchEvent(this.#configurations.of(bucket), event);
+  ): QueuedRow[] {
+    const { bucket, key, operation } = event;
+    const configuration = this.#configurations.of(bucket);
+    const { enqueue, dropped } = matchEvent(configuration, event);
     const now = this.#options.now();
     for (const drop of dropped) noteGap(this.#tables, bucket, drop, now);
-    const { key, operation } = event;
-    return enqueue.flatMap(({ targetId, ruleset }) => {
-      const lane = { bucket: { id: bucket.id, name: bucket.name }, targetId };
-      const entry = this.enqueue(lane, ruleset, { key, operation, version });
-      return entry === null ? [] : [answerRow(entry, lane)];
-    });
+    const queued: QueuedRow[] = [];
+    for (const match of enqueue) {
+      const lane = { bucket: { id: bucket.id, name: bucket.name }, targetId: match.targetId };
+      const entry = this.enqueue(lane, match.ruleset, { key, operation, version });
+      if (entry === null) continue;
+      const row = answerRow(entry, lane);
+      queued.push({ ...row, isSynchronous: isSynchronous(configuration, match) });
+    }
+    return queued;
   }
 
   /** Null where a limit drops the event; its rules have a gap then. */
@@ -96,7 +112,7 @@ export class Enqueuer {
     verifyAt: number | null,
   ): Entry {
     const now = this.#options.now();
-    const hash = hashOf(key);
+    const keyName = keyNameOf(key);
     const row: Entry['row'] = {
       lane,
       ruleset: [...ruleset],
@@ -115,9 +131,9 @@ export class Enqueuer {
       boot: this.#options.boot,
       verifyAt,
     };
-    const other = version === null ? this.#chains.findResolve({ lane, hash }, -1) : undefined;
+    const other = version === null ? this.#chains.findResolve({ lane, keyName }, -1) : undefined;
     if (other === undefined) {
-      return this.#chains.insert({ sequence: this.#tables.counters.nextSequence(), hash, row });
+      return this.#chains.insert({ sequence: this.#tables.counters.nextSequence(), keyName, row });
     }
     const earliest = Math.min(other.row.nextAttemptAt, row.nextAttemptAt);
     return this.#chains.update(other, this.#chains.absorb(other.row, row, earliest));
@@ -146,7 +162,7 @@ export class Enqueuer {
       return true;
     }
     if (version !== null) return false;
-    return this.#chains.findResolve({ lane, hash: hashOf(key) }, -1) !== undefined;
+    return this.#chains.findResolve({ lane, keyName: keyNameOf(key) }, -1) !== undefined;
   }
 
   #countRows(bucket: LaneRef['bucket']): number {

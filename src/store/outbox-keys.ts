@@ -1,15 +1,17 @@
 /**
  * Keys of the outbox's tables, as bytes: fixed widths and big-endian numbers, so that LMDB's order
- * of bytes is the order of the numbers, and every key has a known greatest length (53 bytes).
- * ARCHITECTURE.md has the table. No S3 key is ever part of a key: LMDB refuses long ones.
+ * of bytes is the order of the numbers, and every key has a known greatest length (65 bytes).
+ * ARCHITECTURE.md has the table. No whole S3 key is part of a key: LMDB refuses long ones.
  */
 import { hash } from 'node:crypto';
 
 /** Width of sequences, orders, incarnations and times: what a double holds exactly. */
 const NUMBER_BYTES = 6;
 const LANE_BYTES = 4;
+const KEY_NAME_MAX = 48;
 const HASH_BYTES = 16;
-const CHAIN_BYTES = LANE_BYTES + HASH_BYTES;
+/** In the place of a length: the name ends with a hash. */
+const HASHED = 0xff;
 /** Longer than whatever follows a prefix. */
 const BEYOND = Buffer.alloc(2 * NUMBER_BYTES + 2, 0xff);
 
@@ -20,9 +22,25 @@ export type StateByte = typeof PENDING | typeof FAILED;
 /** Value of entries that say everything in their key. */
 export const NO_VALUE = Buffer.alloc(0);
 
-/** Stands for an S3 key; two keys of one lane with one hash are as unlikely as an MD5 collision by chance. */
-export function hashOf(key: string): Buffer {
-  return hash('sha256', key, 'buffer').subarray(0, HASH_BYTES);
+/**
+ * Stands for an S3 key: a short key by its length and itself, a long one by its first bytes and a hash
+ * of the whole; two keys with one hash are as unlikely as an MD5 collision by chance. No name is the
+ * beginning of another. Keys that are written one after the other are mostly neighbours in the order
+ * of bytes: their chains share pages then, and a commit writes few of them.
+ */
+export function keyNameOf(key: string): Buffer {
+  const bytes = Buffer.byteLength(key);
+  if (bytes < KEY_NAME_MAX) {
+    const name = Buffer.allocUnsafe(1 + bytes);
+    name.writeUInt8(bytes, 0);
+    name.write(key, 1);
+    return name;
+  }
+  const name = Buffer.allocUnsafe(KEY_NAME_MAX);
+  name.writeUInt8(HASHED, 0);
+  Buffer.from(key).copy(name, 1, 0, KEY_NAME_MAX - HASH_BYTES - 1);
+  hash('sha256', key, 'buffer').copy(name, KEY_NAME_MAX - HASH_BYTES, 0, HASH_BYTES);
+  return name;
 }
 
 export function sequenceKey(sequence: number): Buffer {
@@ -46,33 +64,34 @@ export function laneOf(key: Buffer): number {
   return key.readUInt32BE(0);
 }
 
-/** lane, hash */
-export function chainKey(lane: number, hash: Buffer): Buffer {
-  const key = Buffer.allocUnsafe(CHAIN_BYTES);
+/** lane, key name */
+export function chainKey(lane: number, keyName: Buffer): Buffer {
+  const key = Buffer.allocUnsafe(LANE_BYTES + keyName.length);
   key.writeUInt32BE(lane, 0);
-  hash.copy(key, LANE_BYTES);
+  keyName.copy(key, LANE_BYTES);
   return key;
 }
 
-/** lane, hash, state, order, sequence */
+/** lane, key name, state, order, sequence */
 export function chainEntryKey(
   lane: number,
-  hash: Buffer,
+  keyName: Buffer,
   state: StateByte,
   order: number,
   sequence: number,
 ): Buffer {
-  const key = Buffer.allocUnsafe(CHAIN_BYTES + 1 + 2 * NUMBER_BYTES);
+  const chainBytes = LANE_BYTES + keyName.length;
+  const key = Buffer.allocUnsafe(chainBytes + 1 + 2 * NUMBER_BYTES);
   key.writeUInt32BE(lane, 0);
-  hash.copy(key, LANE_BYTES);
-  key.writeUInt8(state, CHAIN_BYTES);
-  key.writeUIntBE(order, CHAIN_BYTES + 1, NUMBER_BYTES);
-  key.writeUIntBE(sequence, CHAIN_BYTES + 1 + NUMBER_BYTES, NUMBER_BYTES);
+  keyName.copy(key, LANE_BYTES);
+  key.writeUInt8(state, chainBytes);
+  key.writeUIntBE(order, chainBytes + 1, NUMBER_BYTES);
+  key.writeUIntBE(sequence, chainBytes + 1 + NUMBER_BYTES, NUMBER_BYTES);
   return key;
 }
 
 export function orderOf(chainEntry: Buffer): number {
-  return chainEntry.readUIntBE(CHAIN_BYTES + 1, NUMBER_BYTES);
+  return chainEntry.readUIntBE(chainEntry.length - 2 * NUMBER_BYTES, NUMBER_BYTES);
 }
 
 /** n, n × incarnation: what says which rules a row is for. */

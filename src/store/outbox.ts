@@ -6,10 +6,12 @@ import { createHash } from 'node:crypto';
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
 import { LEASE_MS, LeaseLostError } from '../model/lease.ts';
 import type {
+  AnnouncedIntent,
   ClaimOutcome,
   IntentId,
   LeftIntent,
   Outbox,
+  QueuedRow,
   QueueStatus,
   QueueTotals,
   ResyncJob,
@@ -118,11 +120,14 @@ export class LmdbOutbox implements Outbox {
     this.#sweep = new Sweep({ ...shared, chains });
   }
 
-  announce(writes: readonly AnnouncedWrite[]): Promise<IntentId> {
-    return this.#transactions.writeDurably(() => addIntent(this.#tables, writes, this.#identity));
+  announce(writes: readonly AnnouncedWrite[]): Promise<AnnouncedIntent> {
+    return this.#transactions.writeDurably(() => ({
+      intent: addIntent(this.#tables, writes, this.#identity),
+      replicates: writes.map((write) => this.#enqueuer.isCovered(write)),
+    }));
   }
 
-  async commit(intent: IntentId, writes: readonly CommittedWrite[]): Promise<readonly Row[]> {
+  async commit(intent: IntentId, writes: readonly CommittedWrite[]): Promise<readonly QueuedRow[]> {
     const rows = await this.#transactions.writeTogether(() => {
       removeIntent(this.#tables, intent);
       return writes.flatMap((write) => this.#enqueuer.enqueueMatching(write, write));

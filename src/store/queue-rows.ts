@@ -9,7 +9,7 @@ import {
   chainEntryKey,
   expiryKey,
   FAILED,
-  hashOf,
+  keyNameOf,
   NO_VALUE,
   PENDING,
   queueKey,
@@ -24,8 +24,8 @@ import type { Tables } from './tables.ts';
 /** A row as the store handles it. */
 export interface Entry {
   readonly sequence: number;
-  /** Of the row's key. */
-  readonly hash: Buffer;
+  /** What the row's key is called in tables. */
+  readonly keyName: Buffer;
   readonly row: Readonly<StoredRow>;
 }
 
@@ -40,7 +40,7 @@ export class QueueRows {
 
   read(sequence: number): Entry | undefined {
     const row = this.#tables.rows.get(sequenceKey(sequence));
-    return row === undefined ? undefined : { sequence, hash: hashOf(row.key), row };
+    return row === undefined ? undefined : { sequence, keyName: keyNameOf(row.key), row };
   }
 
   /** @throws Error where an index names a row that is not there */
@@ -107,8 +107,8 @@ export function answerRow({ sequence, row }: Entry, lane: LaneRef): Row {
   };
 }
 
-function chainKeyOf({ sequence, hash, row }: Entry): Buffer {
-  return chainEntryKey(row.lane, hash, stateOf(row), row.order, sequence);
+function chainKeyOf({ sequence, keyName, row }: Entry): Buffer {
+  return chainEntryKey(row.lane, keyName, stateOf(row), row.order, sequence);
 }
 
 function isIndexedAlike(a: StoredRow, b: StoredRow): boolean {

@@ -11,7 +11,7 @@ import {
   chainKey,
   endOf,
   FAILED,
-  hashOf,
+  keyNameOf,
   laneOf,
   PENDING,
   queueKey,
@@ -97,13 +97,13 @@ export class QueueView {
 
   versionState({ bucket, key, versionId }: ObjectRef): Row['state'] | null {
     const configuration = this.#configurations.of(bucket);
-    const hash = hashOf(key);
+    const keyName = keyNameOf(key);
     let state: Row['state'] | null = null;
     for (const { lane, targetId } of this.#lanes.of(bucket)) {
-      const start = chainEntryKey(lane, hash, PENDING, 0, 0);
+      const start = chainEntryKey(lane, keyName, PENDING, 0, 0);
       for (const entry of this.#tables.chains.getKeys({
         start,
-        end: endOf(chainKey(lane, hash)),
+        end: endOf(chainKey(lane, keyName)),
       })) {
         const { row } = this.#rows.expect(trailingSequence(entry));
         const isDead = judgeRuleset(configuration, targetId, row.ruleset) === 'dead';

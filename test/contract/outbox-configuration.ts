@@ -1,7 +1,7 @@
 /** The outbox contract: what configurations mean for the queue, and what is dropped when. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import type { BucketRef } from '../../src/host.ts';
+import type { AnnouncedWrite, BucketRef } from '../../src/host.ts';
 import type { OpenOutbox } from '../support/outbox-fixture.ts';
 import {
   BUCKET,
@@ -23,6 +23,40 @@ export function rulesAndTargets(open: OpenOutbox): void {
     assert.equal(await d.outbox.nextDueAt(d.lane()), null);
     await d.targets([{ n: 1 }]);
     assert.equal((await d.claim())?.row.key, 'a');
+  });
+
+  it('an announcement says which writes the rules cover now', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.rules([
+      { n: RULE, prefix: 'a/' },
+      { n: 7, prefix: 'b/', enabled: false },
+      { n: 8, prefix: 'c/', replicateDeletes: true },
+    ]);
+    const write = (key: string, operation: 'put' | 'delete'): AnnouncedWrite => ({
+      bucket: BUCKET,
+      key,
+      operation,
+      before: null,
+    });
+    const { replicates } = await d.outbox.announce([
+      write('a/1', 'put'),
+      write('a/1', 'delete'),
+      write('b/1', 'put'),
+      write('c/1', 'delete'),
+      { ...write('a/1', 'put'), bucket: RECREATED },
+    ]);
+    assert.deepEqual(replicates, [true, false, false, true, false]);
+  });
+
+  it('a row says whether its write waits: under a synchronous rule whose target is enabled', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.rules([{ n: RULE }, { n: 7, prefix: 'b', synchronous: true }]);
+    const waits = async (key: string): Promise<boolean[]> =>
+      (await d.put(key, 1)).map(({ isSynchronous }) => isSynchronous);
+    assert.deepEqual(await waits('a'), [false]);
+    assert.deepEqual(await waits('b'), [true]);
+    await d.targets([{ n: 1, enabled: false }]);
+    assert.deepEqual(await waits('b2'), [false]);
   });
 
   it('rows of a disabled rule wait, and those of a removed rule are gone for good', async (t) => {

@@ -97,8 +97,8 @@ export function intents(open: OpenOutbox): void {
     const before = { versionId: 'v1', order: 1 };
     const other = d.fixture.asProcess('other');
     await d.outbox.announce(announced);
-    const id = await other.announce([{ ...announced[0], before }]);
-    const finished = await other.announce(announced);
+    const { intent: id } = await other.announce([{ ...announced[0], before }]);
+    const { intent: finished } = await other.announce(announced);
     await other.abandon(finished);
     assert.deepEqual(await d.outbox.leftIntents(d.epoch), []);
     d.fixture.kill('other');

@@ -5,7 +5,7 @@ import type { DiskState } from '../../src/engine/engine.ts';
 import type { AnnouncedWrite, CommittedWrite } from '../../src/host.ts';
 import type { Row } from '../../src/model/row.ts';
 import { VirtualClock } from '../simulation/virtual-clock.ts';
-import { BUCKET, row, rule } from './fixtures.ts';
+import { BUCKET, row } from './fixtures.ts';
 
 const OTHER = { id: 'bucket-2', name: 'plain' };
 
@@ -35,19 +35,19 @@ function setUp(disk: DiskState = 'ok') {
     outbox: {
       announce: async (writes) => {
         log.push(`announce ${writes.length}`);
-        return 7;
+        const replicates = writes.map(({ key }) => key.startsWith('key'));
+        return { intent: 7, replicates };
       },
       commit: async (intent, writes) => {
         const failure = failures.shift();
         if (failure !== undefined) throw failure;
         log.push(`commit ${intent} ${writes.length}`);
-        return [row()];
+        return [{ ...row(), isSynchronous: false }];
       },
       abandon: async (intent) => void log.push(`abandon ${intent}`),
     },
     configurations: {
       mayReplicate: (name) => replicating.has(name),
-      read: async () => ({ revision: 1, targets: [], rules: [rule({ prefix: 'key' })] }),
     },
     diskState: () => disk,
     clock,
@@ -79,8 +79,8 @@ describe('write path', () => {
 
   it('says of each write whether a rule covers it', async () => {
     const { path } = setUp();
-    const writes = [announced(), announced({ key: 'other' }), announced({ bucket: OTHER })];
-    assert.deepEqual((await path.announce(writes)).replicates, [true, false, false]);
+    const writes = [announced({ bucket: OTHER }), announced({ key: 'other' }), announced()];
+    assert.deepEqual((await path.announce(writes)).replicates, [false, false, true]);
   });
 
   it('forgets what did not happen', async () => {

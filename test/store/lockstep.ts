@@ -147,7 +147,8 @@ export class Lockstep {
       case 'announce': {
         const writes = [this.#announced(operation.write)];
         const by = `process-${operation.by}`;
-        this.#intents.push(await this.#both((f) => f.asProcess(by).announce(writes)));
+        const { intent } = await this.#both((f) => f.asProcess(by).announce(writes));
+        this.#intents.push(intent);
         return;
       }
       case 'abandon': {
@@ -246,7 +247,7 @@ export class Lockstep {
   async #write({ write: first, also }: Of<'write'>): Promise<void> {
     const writes = also === null ? [first] : [first, also];
     const announced = writes.map((one) => this.#announced(one));
-    const intent = await this.#both((f) => f.outbox.announce(announced));
+    const { intent } = await this.#both((f) => f.outbox.announce(announced));
     const committed = writes.map(({ bucket: of, key, operation: what, replica, late }) => {
       const name = `${of} ${key}`;
       const newest = (this.#orders.get(name) ?? 100) + 10;

@@ -16,9 +16,11 @@ import {
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
 import { LeaseLostError } from '../../src/model/lease.ts';
 import type {
+  AnnouncedIntent,
   ClaimOutcome,
   LeftIntent,
   Outbox,
+  QueuedRow,
   QueueStatus,
   QueueTotals,
   ResyncJob,
@@ -113,18 +115,22 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     });
   }
 
-  async announce(writes: readonly AnnouncedWrite[]): Promise<number> {
+  async announce(writes: readonly AnnouncedWrite[]): Promise<AnnouncedIntent> {
     const id = this.#rows.next();
     this.#intents.set(id, { writes, instance: this.#instance });
+    const replicates = writes.map((write) => this.#rows.isCovered(write));
     await this.flushed();
-    return id;
+    return { intent: id, replicates };
   }
 
-  async commit(intent: number, writes: readonly CommittedWrite[]): Promise<readonly Row[]> {
+  async commit(intent: number, writes: readonly CommittedWrite[]): Promise<readonly QueuedRow[]> {
     this.#intents.delete(intent);
     const rows = writes.flatMap((write) => this.#rows.enqueueMatching(write, write));
     this.#tell();
-    return rows.map((row) => this.#answer(this.#rows.queue.rows.get(row.sequence) ?? row));
+    return rows.map((row) => ({
+      ...this.#answer(this.#rows.queue.rows.get(row.sequence) ?? row),
+      isSynchronous: this.#rows.isSynchronous(row),
+    }));
   }
 
   async abandon(intent: number): Promise<void> {

@@ -2,7 +2,7 @@
  * What happens to rows inside one transaction of the in-memory outbox: from events to rows, and from
  * outcomes to what becomes of them.
  */
-import type { BucketRef, CommittedWrite } from '../../src/host.ts';
+import type { AnnouncedWrite, BucketRef, CommittedWrite } from '../../src/host.ts';
 import type { Configuration } from '../../src/model/configuration.ts';
 import { droppedBy, judgeRuleset, matchEvent, mergeRulesets } from '../../src/model/match.ts';
 import type { ClaimOutcome, ResyncJob, RowFilter } from '../../src/model/ports.ts';
@@ -67,6 +67,18 @@ export class MemoryRows {
       const row = this.enqueue(lane, ruleset, event.key, event.operation, version);
       return row === null ? [] : [row];
     });
+  }
+
+  isCovered(write: AnnouncedWrite): boolean {
+    const event = { ...write, replica: false };
+    return matchEvent(this.#options.configuration(write.bucket), event).enqueue.length > 0;
+  }
+
+  isSynchronous({ lane, ruleset }: MemoryRow): boolean {
+    const { rules, targets } = this.#options.configuration(lane.bucket);
+    const target = targets.find(({ id }) => id === lane.targetId);
+    const wanted = rules.filter(({ incarnation }) => ruleset.includes(incarnation));
+    return target?.enabled === true && wanted.some((rule) => rule.enabled && rule.synchronous);
   }
 
   /** Null where the event is dropped. Without a version: whatever is current. */

@@ -29,7 +29,7 @@ async function write(writer: number): Promise<void> {
   for (let n = 0; ; n++) {
     const key = `${run}/${writer}/${n}`;
     const announced = { bucket: BUCKET, key, operation: 'put', before: null } as const;
-    const intent = await outbox.announce([announced]);
+    const { intent } = await outbox.announce([announced]);
     tell('announced', key);
     await outbox.commit(intent, [
       { bucket: BUCKET, key, operation: 'put', versionId: 'v1', order: 1, replica: false },

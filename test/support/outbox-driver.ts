@@ -1,6 +1,6 @@
 /** Drives one outbox in tests: a bucket with one target and one rule, and the lease held. */
 import type { BucketRef, CommittedWrite } from '../../src/host.ts';
-import type { ClaimOutcome, ConfigurationStore, Outbox } from '../../src/model/ports.ts';
+import type { ClaimOutcome, ConfigurationStore, Outbox, QueuedRow } from '../../src/model/ports.ts';
 import type { Claim, LaneRef, Row } from '../../src/model/row.ts';
 import type { RuleDraft } from '../../src/model/rule.ts';
 import type { TargetDraft } from '../../src/model/target.ts';
@@ -104,15 +104,15 @@ export class OutboxDriver {
     return { bucket: BUCKET, key, operation: 'put', versionId: `v${order}`, order, replica: false };
   }
 
-  async put(key: string, order: number): Promise<readonly Row[]> {
-    const intent = await this.outbox.announce([
+  async put(key: string, order: number): Promise<readonly QueuedRow[]> {
+    const { intent } = await this.outbox.announce([
       { bucket: BUCKET, key, operation: 'put', before: null },
     ]);
     return this.outbox.commit(intent, [this.write(key, order)]);
   }
 
   async remove(key: string, order: number): Promise<readonly Row[]> {
-    const intent = await this.outbox.announce([
+    const { intent } = await this.outbox.announce([
       { bucket: BUCKET, key, operation: 'delete', before: null },
     ]);
     const write = { ...this.write(key, order), operation: 'delete', versionId: null } as const;
@@ -122,7 +122,7 @@ export class OutboxDriver {
   /** Queues a row that delivers whatever is current. */
   async settleIntent(key: string): Promise<void> {
     const writes = [{ bucket: BUCKET, key, operation: 'put', before: null }] as const;
-    const intent = await this.outbox.announce(writes);
+    const { intent } = await this.outbox.announce(writes);
     await this.outbox.settle(this.#epoch, intent, writes);
   }
 

@@ -17,7 +17,7 @@ const outbox = new LmdbOutbox({
   isDiskLow: () => false,
 });
 const announced = { bucket: BUCKET, operation: 'put', before: null } as const;
-const intent = await outbox.announce([{ ...announced, key: 'committed' }]);
+const { intent } = await outbox.announce([{ ...announced, key: 'committed' }]);
 await outbox.commit(intent, [
   { bucket: BUCKET, operation: 'put', key: 'committed', versionId: 'v1', order: 1, replica: false },
 ]);

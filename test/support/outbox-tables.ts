@@ -14,12 +14,10 @@ const fits = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(
   JSON.parse(readFileSync(schemaUrl, 'utf8')) as object,
 );
 
-/** A chain's own key, in hexadecimal: lane and hash. */
-const CHAIN_CHARACTERS = 2 * (4 + 16);
-
 interface RawRow {
   readonly sequence: number;
   readonly row: StoredRow;
+  /** The chain's own key, in hexadecimal. */
   readonly chain: string;
 }
 
@@ -27,10 +25,10 @@ interface RawRow {
 export function assertTablesAgree(tables: Tables): void {
   const rows = Array.from(tables.rows.getRange(), ({ key, value }): RawRow => {
     assert(fits(value), `row ${key.toString('hex')}: ${JSON.stringify(fits.errors)}`);
-    const chain = number(value.lane, 4) + hashOf(value.key);
+    const chain = number(value.lane, 4) + keyNameOf(value.key);
     return { sequence: key.readUIntBE(0, 6), row: value, chain };
   });
-  const entries = keysOf(tables.chains).filter((key) => key.length > CHAIN_CHARACTERS);
+  const entries = keysOf(tables.chains).filter((key) => key.length > chainCharacters(key));
   assert.deepEqual(entries, sorted(rows.map(chainKey)), 'chains');
   assert.deepEqual(keysOf(tables.queue), sorted(rows.map(queueKey)), 'queue');
   assert.deepEqual(keysOf(tables.expiries), sorted(rows.flatMap(expiryKey)), 'expiries');
@@ -51,8 +49,8 @@ function assertHeads(tables: Tables, rows: readonly RawRow[]): void {
   const due: string[] = [];
   const claimed: string[] = [];
   for (const { key, value } of tables.chains.getRange()) {
-    if (key.length !== CHAIN_CHARACTERS / 2) continue;
     const chain = key.toString('hex');
+    if (chain.length > chainCharacters(chain)) continue;
     const raw = bySequence.get(value.readUIntBE(1, 6));
     assert(raw !== undefined, `head of ${chain} is no row`);
     assert.equal(raw.chain, chain, 'a head is a row of its chain');
@@ -126,8 +124,17 @@ function number(value: number, bytes: number): string {
   return value.toString(16).padStart(bytes * 2, '0');
 }
 
-function hashOf(key: string): string {
-  return createHash('sha256').update(key).digest('hex').slice(0, 32);
+/** How much of a key of `chains`, in hexadecimal, is the chain's own: lane and key name. */
+function chainCharacters(key: string): number {
+  const length = Number.parseInt(key.slice(8, 10), 16);
+  return 2 * (4 + (length === 0xff ? 48 : 1 + length));
+}
+
+function keyNameOf(key: string): string {
+  const bytes = Buffer.from(key);
+  if (bytes.length < 48) return number(bytes.length, 1) + bytes.toString('hex');
+  const hash = createHash('sha256').update(key).digest('hex').slice(0, 32);
+  return 'ff' + bytes.subarray(0, 31).toString('hex') + hash;
 }
 
 function keysOf(table: { getKeys(): Iterable<Buffer> }): string[] {
