@@ -9,6 +9,8 @@ import type { UsableTarget } from './engine-types.ts';
 export class LaneConnection {
   readonly client: TargetClient;
   readonly #fingerprint: string;
+  /** The last one that fitted. */
+  #access: UsableTarget;
   readonly #logger: Logger;
   #users = 0;
   #isRetired = false;
@@ -16,11 +18,15 @@ export class LaneConnection {
   constructor(client: TargetClient, access: UsableTarget, logger: Logger) {
     this.client = client;
     this.#fingerprint = fingerprintOf(access);
+    this.#access = access;
     this.#logger = logger;
   }
 
   fits(access: UsableTarget): boolean {
-    return this.#fingerprint === fingerprintOf(access);
+    if (access === this.#access) return true;
+    if (this.#fingerprint !== fingerprintOf(access)) return false;
+    this.#access = access;
+    return true;
   }
 
   /** Returns the way to say that the use is over. */

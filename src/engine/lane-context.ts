@@ -7,7 +7,7 @@ import type { EngineOptions } from './engine-types.ts';
 
 export interface LaneContext extends Pick<
   EngineOptions,
-  'outbox' | 'configurations' | 'connectTarget' | 'clock' | 'random' | 'host'
+  'outbox' | 'connectTarget' | 'clock' | 'random' | 'host'
 > {
   readonly epoch: number;
   /** Monotonic milliseconds: when this process took the lease. */

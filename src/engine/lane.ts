@@ -7,13 +7,19 @@
  *      any ──(breaker, model/breaker.ts)──▶ open ──▶ probing ──▶ delivering or open
  *      any ──stop──▶ stopping (nothing is claimed, what runs ends) ──▶ stopped
  *
- * Invariants: what is claimed is in `#running` until its outcome is committed or the lease is lost;
- * a claim uses the target as it was read at most one step before; only one pass claims at a time.
+ * Nothing waits for the store where it need not: rows are claimed ahead, some rounds of requests in
+ * one transaction, and what became of a row is stored while the next one is on its way.
+ *
+ * Invariants: what is claimed is in `#ahead`, or in `#running` until its outcome is committed or the
+ * lease is lost; a delivery begins with target and rules as they were read in the same step; only one
+ * step runs and only one claim is asked for at a time; nothing is held ahead while the breaker is open.
  */
 import { setMaxListeners } from 'node:events';
 import { CLOSED, nextBreaker, type Breaker } from '../model/breaker.ts';
 import { newConcurrency, type Concurrency } from '../model/concurrency.ts';
+import type { ClaimOutcome } from '../model/ports.ts';
 import type { Claim, LaneRef, LastError } from '../model/row.ts';
+import type { Rule } from '../model/rule.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { ChainWaits } from './chain-waits.ts';
 import { outcomeOf } from './claim-outcome.ts';
@@ -32,10 +38,17 @@ const BODY_BYTES_MAX = 32 * 1024 * 1024;
 const TIMER_MAX_MS = 60_000;
 const TIMER_MIN_MS = 10;
 const STORE_RETRY_MS = 5_000;
+/** How much is claimed ahead, in rounds of as many requests as may be in flight. */
+const ROUNDS_AHEAD = 2;
+
+/** The target and its rules as they are now. */
+interface Current {
+  readonly connection: LaneConnection;
+  readonly rules: readonly Rule[];
+}
 
 /** What a claim was begun with. */
-interface Begun {
-  readonly connection: LaneConnection;
+interface Begun extends Current {
   readonly isProbe: boolean;
   readonly cutsAtStart: number;
 }
@@ -44,6 +57,8 @@ export class Lane {
   readonly ref: LaneRef;
   readonly #context: LaneContext;
   readonly #memory = new ByteBudget(BODY_BYTES_MAX);
+  /** Claimed, and not begun yet. */
+  readonly #ahead: Claim[] = [];
   readonly #running = new Set<Promise<void>>();
   readonly #interrupt = new AbortController();
   readonly #waits = new ChainWaits();
@@ -53,9 +68,15 @@ export class Lane {
   #slots: LaneSlots | null = null;
   #isPaused = false;
   #isStopped = false;
-  /** The pass that claims; null while none runs. */
+  /** Null while none runs. */
+  #stepping: Promise<void> | null = null;
+  #stepAgain = false;
+  /** Null while nothing is asked for. */
   #claiming: Promise<void> | null = null;
-  #claimAgain = false;
+  /** Whether rows may be due that were not when the queue was last looked at. */
+  #mayHaveMore = false;
+  /** Requests in flight. */
+  #sending = 0;
   #cancelTimer: (() => void) | null = null;
   #lastError: LastError | null = null;
   #refusesTags = false;
@@ -72,8 +93,8 @@ export class Lane {
 
   /** There may be something to do: a row, or another configuration. */
   notify(): void {
-    this.#claimAgain = true;
-    if (this.#claiming === null && !this.#isStopped) this.#claiming = this.#claimWhileAsked();
+    this.#mayHaveMore = true;
+    this.#step();
   }
 
   /** Somebody wants it tried again now. */
@@ -111,7 +132,9 @@ export class Lane {
 
   /** Milliseconds for which there was nothing to do, 0 while there is. */
   idleMs(): number {
-    const isIdle = this.#running.size === 0 && this.#claiming === null && !this.isBroken;
+    const isBusy = this.#running.size > 0 || this.#ahead.length > 0 || this.#claiming !== null;
+    // Why a lane is held up must stay to be seen.
+    const isIdle = !isBusy && !this.isBroken && !this.#isPaused;
     return isIdle ? this.#context.clock.monotonicMs() - this.#idleSince : 0;
   }
 
@@ -119,7 +142,9 @@ export class Lane {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancelTimer?.();
+    await this.#stepping;
     await this.#claiming;
+    this.#giveBackAhead();
     while (this.#running.size > 0) await Promise.all(this.#running);
     await this.#connection?.retire();
   }
@@ -135,57 +160,88 @@ export class Lane {
     return this.#running.size > 0 ? 'delivering' : 'idle';
   }
 
-  async #claimWhileAsked(): Promise<void> {
+  #step(): void {
+    this.#stepAgain = true;
+    if (this.#stepping === null && !this.#isStopped) this.#stepping = this.#stepWhileAsked();
+  }
+
+  async #stepWhileAsked(): Promise<void> {
     try {
-      while (this.#claimAgain && !this.#isStopped) {
-        this.#claimAgain = false;
-        await this.#claimDue();
+      while (this.#stepAgain && !this.#isStopped) {
+        this.#stepAgain = false;
+        const current = await this.#connect();
+        if (current === null) this.#giveBackAhead();
+        else this.#beginAhead(current);
       }
     } catch (error) {
-      if (isLeaseLost(error)) this.#context.onLeaseLost();
-      else this.#complain(error, 'the queue of a target could not be read; it is tried again');
-      this.#notifyAfter(STORE_RETRY_MS);
+      this.#storeFailed(error);
     } finally {
-      // No await lies between the loop's last look at #claimAgain and this line.
-      this.#claiming = null;
+      // No await lies between the loop's last look at #stepAgain and this line.
+      this.#stepping = null;
     }
   }
 
-  async #claimDue(): Promise<void> {
+  /** Begins as many as may be in flight now, and sees to it that there are more. */
+  #beginAhead(current: Current): void {
+    while (this.#ahead.length > 0 && this.#roomLeft() > 0 && this.#slots?.take(1) === 1) {
+      this.#begin(this.#ahead.shift()!, current);
+    }
+    if (this.#breaker.state !== 'closed') this.#giveBackAhead();
+    if (this.#claiming !== null || !this.#mayHaveMore) return;
+    const wanted = this.#wantedAhead();
+    if (wanted > 0) this.#claiming = this.#claimDue(wanted);
+  }
+
+  /** How many to claim now: a batch, or one for a probe. */
+  #wantedAhead(): number {
+    if (this.#breaker.state !== 'closed') return this.#roomLeft();
+    const { allowed } = this.#concurrency;
+    if (this.#ahead.length >= allowed) return 0;
+    return allowed * (1 + ROUNDS_AHEAD) - this.#running.size - this.#ahead.length;
+  }
+
+  async #claimDue(wanted: number): Promise<void> {
     const { outbox, epoch, clock } = this.#context;
-    const connection = await this.#connect();
-    if (connection === null || this.#slots === null) return;
-    for (;;) {
-      const wanted = this.#roomLeft();
-      if (wanted <= 0 || this.#isStopped) return;
-      const granted = this.#slots.take(wanted);
-      if (granted === 0) return;
-      let claims: readonly Claim[] = [];
-      try {
-        claims = await outbox.claim(epoch, this.ref, granted, clock.nowMs());
-      } finally {
-        this.#slots.release(granted - claims.length);
+    this.#mayHaveMore = false;
+    try {
+      const dueAt = await outbox.nextDueAt(this.ref);
+      const waitMs = dueAt === null ? null : dueAt - clock.nowMs();
+      if (waitMs === null) this.#idleSince = clock.monotonicMs();
+      else if (waitMs > 0) this.#notifyAfter(Math.max(TIMER_MIN_MS, waitMs));
+      else {
+        this.#ahead.push(...(await outbox.claim(epoch, this.ref, wanted, clock.nowMs())));
+        this.#mayHaveMore = true;
       }
-      for (const claim of claims) this.#begin(claim, connection);
-      if (claims.length < granted) return this.#awaitNextDue();
+    } catch (error) {
+      this.#storeFailed(error);
+    } finally {
+      this.#claiming = null;
+      if (this.#mayHaveMore) this.#step();
     }
   }
 
-  /** How many more claims the lane may have now. */
+  #storeFailed(error: unknown): void {
+    if (isLeaseLost(error)) this.#context.onLeaseLost();
+    else this.#complain(error, 'the queue of a target could not be read; it is tried again');
+    this.#notifyAfter(STORE_RETRY_MS);
+  }
+
+  #giveBackAhead(): void {
+    for (const claim of this.#ahead.splice(0)) {
+      const { compareFirst } = claim.row;
+      this.#track(this.#store(claim, { kind: 'release', compareFirst }));
+    }
+  }
+
+  /** How many more requests may be in flight now. */
   #roomLeft(): number {
     const breaker = this.#breaker;
-    if (breaker.state === 'closed') return this.#concurrency.allowed - this.#running.size;
+    if (breaker.state === 'closed') return this.#concurrency.allowed - this.#sending;
     if (breaker.state === 'probing') return 0;
     const waitMs = breaker.until - this.#context.clock.monotonicMs();
     if (waitMs <= 0) return 1;
     this.#notifyAfter(waitMs);
     return 0;
-  }
-
-  async #awaitNextDue(): Promise<void> {
-    const dueAt = await this.#context.outbox.nextDueAt(this.ref);
-    if (dueAt === null) this.#idleSince = this.#context.clock.monotonicMs();
-    else this.#notifyAfter(Math.max(TIMER_MIN_MS, dueAt - this.#context.clock.nowMs()));
   }
 
   #notifyAfter(delayMs: number): void {
@@ -198,13 +254,14 @@ export class Lane {
   }
 
   /** The target as it is configured now, or null where it cannot be used. A change closes the breaker. */
-  async #connect(): Promise<LaneConnection | null> {
+  async #connect(): Promise<Current | null> {
     const { outbox, connectTarget, logger } = this.#context;
     const access = await outbox.accessTarget(this.ref);
     if (access.kind === 'sealed') {
       this.#lastError = { reason: 'No configured key opens the secret of this target.' };
     }
-    this.#isPaused = access.kind !== 'usable' || !access.target.enabled;
+    this.#isPaused =
+      access.kind === 'sealed' || (access.kind === 'usable' && !access.target.enabled);
     if (access.kind !== 'usable' || !access.target.enabled) {
       await this.#connection?.retire();
       this.#connection = null;
@@ -217,73 +274,73 @@ export class Lane {
       this.#lastError = null;
       this.#refusesTags = false;
     }
-    this.#slots ??= await this.#context.joinSlots(this.ref, () => this.notify());
-    return this.#connection;
+    this.#slots ??= await this.#context.joinSlots(this.ref, () => this.#step());
+    if (this.#slots === null) return null;
+    return { connection: this.#connection, rules: access.rules };
   }
 
-  #begin(claim: Claim, connection: LaneConnection): void {
+  #begin(claim: Claim, { connection, rules }: Current): void {
     const isProbe = this.#breaker.state === 'open';
     if (isProbe) this.#breaker = nextBreaker(this.#breaker, { type: 'probe-begun' });
-    const begun = { connection, isProbe, cutsAtStart: this.#concurrency.cuts };
-    const endUse = connection.use();
-    const running = this.#carryOut(claim, begun).finally(async () => {
-      this.#running.delete(running);
-      this.#slots?.release(1);
-      this.notify();
-      await endUse();
-    });
+    this.#sending += 1;
+    const begun = { connection, rules, isProbe, cutsAtStart: this.#concurrency.cuts };
+    this.#track(this.#carryOut(claim, begun));
+  }
+
+  #track(work: Promise<void>): void {
+    const running = work.finally(() => this.#running.delete(running));
     this.#running.add(running);
   }
 
   /** Never rejects. */
   async #carryOut(claim: Claim, begun: Begun): Promise<void> {
-    const { clock, random, outbox, epoch, leadingSince } = this.#context;
-    const delivery = await this.#tryOnce(claim, begun.connection);
-    if (delivery === null) return;
-    const interrupted = this.#interrupt.signal.aborted;
+    const endUse = begun.connection.use();
+    const delivery = await this.#tryOnce(claim, begun);
+    this.#sending -= 1;
     // What a replaced client met says nothing about the target as it is configured now.
-    if (begun.connection === this.#connection && !interrupted) this.#react(claim, delivery, begun);
+    const isCurrent = begun.connection === this.#connection;
+    if (delivery !== null && isCurrent && !this.#interrupt.signal.aborted)
+      this.#react(claim, delivery, begun);
+    this.#slots?.release(1);
+    this.#step();
+    const useEnded = endUse();
+    if (delivery !== null) await this.#store(claim, this.#outcomeOf(claim, delivery), delivery);
+    await useEnded;
+  }
+
+  #outcomeOf(claim: Claim, delivery: Delivery): ClaimOutcome {
+    const { clock, random, leadingSince } = this.#context;
     const now = clock.nowMs();
     const outcome = outcomeOf(claim, delivery, {
       now,
       random: random(),
       pacedByBreaker: this.#breaker.state === 'open' && this.#breaker.openings > 1,
-      interrupted,
+      interrupted: this.#interrupt.signal.aborted,
       leadingForMs: clock.monotonicMs() - leadingSince,
     });
     const { key } = claim.row;
     if (outcome.kind !== 'retry') this.#waits.clear(key);
     else this.#waits.set(key, clock.monotonicMs() + outcome.nextAttemptAt - now);
-    const isStored = await this.#commit(() => outbox.settleClaim(epoch, claim, outcome));
-    const bytes = delivery.kind === 'delivered' ? delivery.bytes : 0;
-    if (isStored) this.#context.onOutcome(claim.row, outcome, bytes);
+    return outcome;
   }
 
   /** Null where the lease was lost meanwhile: then nothing may be said about the claim. */
-  async #tryOnce({ row, ...claim }: Claim, connection: LaneConnection): Promise<Delivery | null> {
-    const { configurations, host, outbox, epoch } = this.#context;
+  async #tryOnce(claim: Claim, { connection, rules }: Begun): Promise<Delivery | null> {
+    const { host, outbox, epoch } = this.#context;
     try {
       if (this.#isStopped) return { kind: 'unwanted' };
-      const { rules } = await configurations.read(this.ref.bucket);
-      const isLive = (rule: (typeof rules)[number]): boolean =>
-        rule.enabled &&
-        rule.targetId === this.ref.targetId &&
-        row.ruleset.includes(rule.incarnation);
-      return await deliver(
-        { row, ...claim },
-        {
-          host,
-          client: connection.client,
-          rules: rules.filter(isLive),
-          storeUpload: (upload) => outbox.storeUpload(epoch, { row, ...claim }, upload),
-          memory: this.#memory,
-          extraConnections: {
-            tryTake: () => this.#slots?.take(1) === 1,
-            release: () => this.#slots?.release(1),
-          },
-          signal: this.#interrupt.signal,
+      return await deliver(claim, {
+        host,
+        client: connection.client,
+        rules: rules.filter(({ incarnation }) => claim.row.ruleset.includes(incarnation)),
+        storeUpload: (upload) => outbox.storeUpload(epoch, claim, upload),
+        memory: this.#memory,
+        extraConnections: {
+          tryTake: () => this.#slots?.take(1) === 1,
+          release: () => this.#slots?.release(1),
         },
-      );
+        signal: this.#interrupt.signal,
+      });
     } catch (error) {
       if (isLeaseLost(error)) {
         this.#context.onLeaseLost();
@@ -309,20 +366,25 @@ export class Lane {
     if (delivery.kind === 'delivered' && delivery.tagsRefused) this.#refusesTags = true;
   }
 
-  /** Repeats what the store could not do: the outcome must not be forgotten. False where it is in vain. */
-  async #commit(write: () => Promise<unknown>): Promise<boolean> {
+  /** Repeats what the store could not do: the outcome must not be forgotten. Never rejects. */
+  async #store(claim: Claim, outcome: ClaimOutcome, delivery?: Delivery): Promise<void> {
+    const { outbox, epoch, clock } = this.#context;
     for (;;) {
       try {
-        await write();
-        return true;
+        await outbox.settleClaim(epoch, claim, outcome);
+        const bytes = delivery?.kind === 'delivered' ? delivery.bytes : 0;
+        this.#context.onOutcome(claim.row, outcome, bytes);
+        // Another row of its chain may be due now.
+        this.notify();
+        return;
       } catch (error) {
         if (isLeaseLost(error)) {
           this.#context.onLeaseLost();
-          return false;
+          return;
         }
         this.#complain(error, 'the outcome of a delivery could not be stored');
-        if (this.#isStopped) return false;
-        await pause(this.#context.clock, STORE_RETRY_MS, this.#interrupt.signal);
+        if (this.#isStopped) return;
+        await pause(clock, STORE_RETRY_MS, this.#interrupt.signal);
       }
     }
   }

@@ -8,7 +8,7 @@ import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../ho
 import type { Configuration } from './configuration.ts';
 import type { Precondition } from './etag.ts';
 import type { Claim, LaneRef, LastError, Row, RowCount, UploadState } from './row.ts';
-import type { RuleDraft } from './rule.ts';
+import type { Rule, RuleDraft } from './rule.ts';
 import type { Target, TargetDraft } from './target.ts';
 
 /** What a replacement did, for the answer and the audit log. */
@@ -67,9 +67,14 @@ export interface ConfigurationStore {
   close(): Promise<void>;
 }
 
-/** A target and its opened secret, as they are now. */
+/** A target, its opened secret and the enabled rules that name it, as they are now. */
 export type TargetAccess =
-  | { readonly kind: 'usable'; readonly target: Target; readonly secretAccessKey: string }
+  | {
+      readonly kind: 'usable';
+      readonly target: Target;
+      readonly secretAccessKey: string;
+      readonly rules: readonly Rule[];
+    }
   /** No configured key opens the secret. */
   | { readonly kind: 'sealed'; readonly target: Target }
   | { readonly kind: 'absent' };

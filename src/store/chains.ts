@@ -16,6 +16,7 @@ import type { LaneNumbers } from './lanes.ts';
 import {
   chainEntryKey,
   chainKey,
+  claimValue,
   dueKey,
   endOf,
   headValue,
@@ -75,6 +76,13 @@ export class Chains {
     return head !== undefined && head.isClaimed && head.sequence === entry.sequence;
   }
 
+  /** Whether the chain has no other row, failed ones included. */
+  isAlone({ row, keyName }: Entry): boolean {
+    const start = chainEntryKey(row.lane, keyName, PENDING, 0, 0);
+    const end = endOf(chainKey(row.lane, keyName));
+    return Array.from(this.#tables.chains.getKeys({ start, end, limit: 2 })).length === 1;
+  }
+
   /** Adds a row, failed ones too; a pending one may become the head. */
   insert(entry: Entry): Entry {
     this.rows.add(entry);
@@ -116,7 +124,7 @@ export class Chains {
     const key = chainKey(entry.row.lane, entry.keyName);
     this.#dropHead(entry);
     this.#tables.chains.putSync(key, headValue(true, entry.sequence));
-    this.#tables.claims.putSync(key, { sequence: entry.sequence, epoch });
+    this.#tables.claims.putSync(key, claimValue(entry.sequence, epoch));
   }
 
   /** The chain has no head until {@link chooseHead}. */

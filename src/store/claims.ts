@@ -17,6 +17,7 @@ import {
   FAILED,
   orderOf,
   PENDING,
+  readClaim,
   rulesetOf,
   trailingSequence,
   type StateByte,
@@ -99,45 +100,28 @@ export class Claims {
     const entry = this.#chains.rows.read(claim.row.sequence);
     if (entry === undefined) return undefined;
     const held = this.#tables.claims.get(chainKey(entry.row.lane, entry.keyName));
-    return held?.sequence === entry.sequence && held.epoch === epoch ? entry : undefined;
+    if (held === undefined) return undefined;
+    const { sequence, epoch: heldEpoch } = readClaim(held);
+    return sequence === entry.sequence && heldEpoch === epoch ? entry : undefined;
   }
 
   storeUpload(entry: Entry, upload: UploadState | null): void {
     this.#chains.rows.replace(entry, { ...entry, row: { ...entry.row, upload } });
   }
 
-  /**
-   * Removes up to 256 rows that the claimed one supersedes.
-   *
-   * @returns whether more are left
-   */
-  supersede(claimed: Entry, upTo: number): boolean {
-    const entries = this.#superseded(chainOf(claimed), upTo)
-      .filter((sequence) => sequence !== claimed.sequence)
-      .map((sequence) => this.#chains.rows.expect(sequence));
-    this.#chains.remove(entries.slice(0, BATCH_MAX));
-    return entries.length > BATCH_MAX;
-  }
-
-  settle(claimed: Entry, outcome: ClaimOutcome): void {
+  /** False where hundreds of rows are superseded: then a batch of them went, and it is to be called again. */
+  settle(claimed: Entry, outcome: ClaimOutcome): boolean {
     const chain = chainOf(claimed);
+    if (outcome.kind === 'complete') return this.#complete(claimed, outcome);
     this.#chains.endClaim(chain);
     const row = { ...claimed.row, boot: this.#boot };
     const attempts = row.attempts + 1;
     switch (outcome.kind) {
-      case 'complete': {
-        this.#chains.rows.remove(claimed);
-        this.#chains.chooseHead(chain);
-        if (outcome.verifyAt === null) return;
-        const delivery = { key: row.key, operation: 'put', version: null } as const;
-        this.#enqueuer.add(row.lane, row.ruleset, delivery, outcome.verifyAt);
-        return;
-      }
       case 'retry': {
         const { nextAttemptAt, lastError, compareFirst, upload, asResolve } = outcome;
         const tried = { ...row, attempts, nextAttemptAt, lastError, compareFirst, upload };
         this.#giveBack(claimed, asResolve ? toResolve(tried) : tried);
-        return;
+        return true;
       }
       case 'fail': {
         const { lastError } = outcome;
@@ -150,10 +134,11 @@ export class Claims {
         } as const;
         this.#chains.rows.replace(claimed, { ...claimed, row: failed });
         this.#chains.chooseHead(chain);
-        return;
+        return true;
       }
       case 'release':
         this.#giveBack(claimed, { ...row, compareFirst: outcome.compareFirst });
+        return true;
     }
   }
 
@@ -167,12 +152,40 @@ export class Claims {
     const start = after === null ? {} : { start: after, exclusiveStart: true };
     const claims = Array.from(this.#tables.claims.getRange({ ...start, limit: BATCH_MAX }));
     for (const { value } of claims) {
-      if (value.epoch === epoch) continue;
-      const entry = this.#chains.rows.expect(value.sequence);
+      const claim = readClaim(value);
+      if (claim.epoch === epoch) continue;
+      const entry = this.#chains.rows.expect(claim.sequence);
       this.#chains.endClaim(chainOf(entry));
       this.#giveBack(entry, { ...entry.row, compareFirst: true });
     }
     return claims.length < BATCH_MAX ? null : (claims.at(-1)?.key ?? null);
+  }
+
+  #complete(
+    claimed: Entry,
+    { upTo, verifyAt }: Extract<ClaimOutcome, { kind: 'complete' }>,
+  ): boolean {
+    const chain = chainOf(claimed);
+    // Most chains have one row: what else would have to be looked for is known not to be there.
+    const isAlone = this.#chains.isAlone(claimed);
+    if (!isAlone && !this.#supersede(claimed, upTo)) return false;
+    this.#chains.endClaim(chain);
+    this.#chains.rows.remove(claimed);
+    if (!isAlone) this.#chains.chooseHead(chain);
+    if (verifyAt === null) return true;
+    const { key, lane, ruleset } = claimed.row;
+    const delivery = { key, operation: 'put', version: null } as const;
+    this.#enqueuer.add(lane, ruleset, delivery, verifyAt);
+    return true;
+  }
+
+  /** Removes up to 256 rows that the claimed one supersedes; false where more are left. */
+  #supersede(claimed: Entry, upTo: number): boolean {
+    const entries = this.#superseded(chainOf(claimed), upTo)
+      .filter((sequence) => sequence !== claimed.sequence)
+      .map((sequence) => this.#chains.rows.expect(sequence));
+    this.#chains.remove(entries.slice(0, BATCH_MAX));
+    return entries.length <= BATCH_MAX;
   }
 
   #giveBack(claimed: Entry, row: Entry['row']): void {

@@ -154,7 +154,7 @@ export function queueKey(rulesetPrefix: Buffer, state: StateByte, sequence: numb
 
 /** time of the failure, sequence */
 export function expiryKey(failedAt: number, sequence: number): Buffer {
-  return dueKey(NO_VALUE, failedAt, sequence);
+  return twoNumbers(failedAt, sequence);
 }
 
 /** Where the range of keys with that prefix ends. */
@@ -164,9 +164,13 @@ export function endOf(prefix: Buffer): Buffer {
 
 /** Two counters as one value. */
 export function countsValue(pending: number, failed: number): Buffer {
+  return twoNumbers(pending, failed);
+}
+
+function twoNumbers(first: number, second: number): Buffer {
   const value = Buffer.allocUnsafe(2 * NUMBER_BYTES);
-  value.writeUIntBE(pending, 0, NUMBER_BYTES);
-  value.writeUIntBE(failed, NUMBER_BYTES, NUMBER_BYTES);
+  value.writeUIntBE(first, 0, NUMBER_BYTES);
+  value.writeUIntBE(second, NUMBER_BYTES, NUMBER_BYTES);
   return value;
 }
 
@@ -174,6 +178,18 @@ export function readCounts(value: Buffer): { pending: number; failed: number } {
   return {
     pending: value.readUIntBE(0, NUMBER_BYTES),
     failed: value.readUIntBE(NUMBER_BYTES, NUMBER_BYTES),
+  };
+}
+
+/** The claimed row of a chain, and the epoch of who claimed it. */
+export function claimValue(sequence: number, epoch: number): Buffer {
+  return twoNumbers(sequence, epoch);
+}
+
+export function readClaim(value: Buffer): { sequence: number; epoch: number } {
+  return {
+    sequence: value.readUIntBE(0, NUMBER_BYTES),
+    epoch: value.readUIntBE(NUMBER_BYTES, NUMBER_BYTES),
   };
 }
 

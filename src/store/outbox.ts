@@ -26,8 +26,8 @@ import type { CommitFeed } from './commit-feed.ts';
 import { ConfigurationCache } from './configuration-cache.ts';
 import { Enqueuer } from './enqueue.ts';
 import { addIntent, findLeftIntents, removeIntent } from './intents.ts';
-import { assertLease, extendLease, giveLeaseBack, takeLease } from './leases.ts';
-import { accessTarget } from './target-access.ts';
+import { Lease } from './lease.ts';
+import { TargetAccesses } from './target-access.ts';
 import {
   createIdentity,
   mayBeAlive,
@@ -71,17 +71,18 @@ export interface LmdbOutboxOptions {
 
 export class LmdbOutbox implements Outbox {
   readonly #tables: Tables;
-  readonly #keyring: Keyring;
   readonly #feed: CommitFeed;
   readonly #identity: ProcessIdentity;
   readonly #mayBeAlive: (process: ProcessIdentity) => boolean;
   readonly #now: () => number;
   readonly #uptimeMs: () => number;
   readonly #leaseMs: number;
+  readonly #lease: Lease;
   readonly #transactions: Transactions;
   readonly #chains: Chains;
   readonly #enqueuer: Enqueuer;
   readonly #claims: Claims;
+  readonly #accesses: TargetAccesses;
   readonly #view: QueueView;
   readonly #retries: Retries;
   readonly #resyncs: ResyncProgress;
@@ -93,7 +94,6 @@ export class LmdbOutbox implements Outbox {
     const started = performance.now();
     const now = options.now ?? Date.now;
     this.#tables = tables;
-    this.#keyring = keyring;
     this.#feed = feed;
     this.#now = now;
     this.#uptimeMs = options.uptimeMs ?? (() => performance.now() - started);
@@ -103,7 +103,8 @@ export class LmdbOutbox implements Outbox {
     const boot = numberOf(this.#identity.bootId);
     const backlogMax = options.backlogMax ?? BACKLOG_MAX;
     const counts = new RowCounts(tables);
-    this.#transactions = new Transactions(tables, [counts]);
+    this.#lease = new Lease(tables);
+    this.#transactions = new Transactions(tables, [counts, this.#lease]);
     const rows = new QueueRows(tables, counts);
     const lanes = new LaneNumbers(tables);
     const configurations = new ConfigurationCache(tables);
@@ -113,6 +114,7 @@ export class LmdbOutbox implements Outbox {
     this.#chains = chains;
     this.#enqueuer = enqueuer;
     this.#claims = new Claims({ ...shared, chains, enqueuer, boot });
+    this.#accesses = new TargetAccesses(tables, configurations, keyring);
     this.#view = new QueueView(shared);
     this.#retries = new Retries(tables, chains, enqueuer);
     this.#resyncs = new ResyncProgress(tables, configurations, enqueuer);
@@ -143,18 +145,16 @@ export class LmdbOutbox implements Outbox {
   acquireLease(): Promise<number | null> {
     const self = this.#identity;
     return this.#transactions.write(() =>
-      takeLease(this.#tables, self, this.#mayBeAlive, this.#now(), this.#leaseMs),
+      this.#lease.take(self, this.#mayBeAlive, this.#now(), this.#leaseMs),
     );
   }
 
   renewLease(epoch: number): Promise<boolean> {
-    return this.#transactions.write(() =>
-      extendLease(this.#tables, epoch, this.#now(), this.#leaseMs),
-    );
+    return this.#transactions.write(() => this.#lease.extend(epoch, this.#now(), this.#leaseMs));
   }
 
   releaseLease(epoch: number): Promise<void> {
-    return this.#transactions.write(() => giveLeaseBack(this.#tables, epoch));
+    return this.#transactions.write(() => this.#lease.giveBack(epoch));
   }
 
   async recoverClaims(epoch: number): Promise<void> {
@@ -189,20 +189,19 @@ export class LmdbOutbox implements Outbox {
   }
 
   claim(epoch: number, lane: LaneRef, limit: number, now: number): Promise<readonly Claim[]> {
-    return this.#fenced(epoch, () => this.#claims.claim(epoch, lane, limit, now));
+    return this.#transactions.writeTogether(() => {
+      this.#lease.assertHeld(epoch);
+      return this.#claims.claim(epoch, lane, limit, now);
+    });
   }
 
   async settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
     for (;;) {
       const settled = await this.#transactions.writeTogether(() => {
-        assertLease(this.#tables, epoch);
+        this.#lease.assertHeld(epoch);
         const entry = this.#claims.find(epoch, claim);
         if (entry === undefined) return false;
-        if (outcome.kind === 'complete' && this.#claims.supersede(entry, outcome.upTo)) {
-          return 'more';
-        }
-        this.#claims.settle(entry, outcome);
-        return true;
+        return this.#claims.settle(entry, outcome) || 'more';
       });
       if (settled === 'more') continue;
       this.#feed.tell();
@@ -219,7 +218,7 @@ export class LmdbOutbox implements Outbox {
   }
 
   async accessTarget(lane: LaneRef): Promise<TargetAccess> {
-    return this.#transactions.read(() => accessTarget(this.#tables, this.#keyring, lane));
+    return this.#transactions.read(() => this.#accesses.of(lane));
   }
 
   async pageRows(
@@ -361,7 +360,7 @@ export class LmdbOutbox implements Outbox {
 
   #fenced<T>(epoch: number, work: () => T): Promise<T> {
     return this.#transactions.write(() => {
-      assertLease(this.#tables, epoch);
+      this.#lease.assertHeld(epoch);
       return work();
     });
   }

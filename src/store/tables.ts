@@ -26,11 +26,6 @@ export interface LaneOwner {
   readonly targetId: string;
 }
 
-export interface StoredClaim {
-  readonly sequence: number;
-  readonly epoch: number;
-}
-
 export interface StoredGap {
   /** Milliseconds since the epoch. */
   readonly since: number;
@@ -62,7 +57,7 @@ export interface Tables {
   readonly queue: Database<Buffer, Buffer>;
   readonly counts: Database<Buffer, Buffer>;
   readonly expiries: Database<Buffer, Buffer>;
-  readonly claims: Database<StoredClaim, Buffer>;
+  readonly claims: Database<Buffer, Buffer>;
   readonly intents: Database<StoredIntent, Buffer>;
   readonly gaps: Database<StoredGap, [bucketId: string, incarnation: number]>;
   readonly resyncs: Database<StoredResync, [bucketId: string, ruleId: string]>;
@@ -123,7 +118,6 @@ export async function openTables(
     laneOwners: root.openDB({ name: 'lane-owners' }),
     rows: root.openDB({ name: 'rows', keyEncoding: 'binary', ...structured(ROW_STRUCTURES) }),
     ...openIndexes(root),
-    claims: root.openDB({ name: 'claims', keyEncoding: 'binary' }),
     intents: root.openDB({
       name: 'intents',
       keyEncoding: 'binary',
@@ -136,7 +130,7 @@ export async function openTables(
   };
 }
 
-type Indexes = Pick<Tables, 'chains' | 'due' | 'queue' | 'counts' | 'expiries'>;
+type Indexes = Pick<Tables, 'chains' | 'due' | 'queue' | 'counts' | 'expiries' | 'claims'>;
 
 function openIndexes(root: RootDatabase): Indexes {
   const openIndex = (name: string): Database<Buffer, Buffer> =>
@@ -147,6 +141,7 @@ function openIndexes(root: RootDatabase): Indexes {
     queue: openIndex('queue'),
     counts: openIndex('counts'),
     expiries: openIndex('expiries'),
+    claims: openIndex('claims'),
   };
 }
 

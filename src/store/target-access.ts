@@ -1,23 +1,51 @@
-/** A target as it is now, with its secret in clear for the one connection that needs it. */
+/**
+ * Targets as they are now, with the secret in clear for the one connection that needs it. A secret is
+ * opened once per change, since every delivery asks.
+ */
 import type { TargetAccess } from '../model/ports.ts';
 import type { LaneRef } from '../model/row.ts';
 import type { Keyring } from '../sealing/keyring.ts';
+import type { ConfigurationCache } from './configuration-cache.ts';
+import { Memo } from './memo.ts';
 import type { Tables } from './tables.ts';
 
-export function accessTarget(
-  { configurations }: Tables,
-  keyring: Keyring,
-  { bucket, targetId }: LaneRef,
-): TargetAccess {
-  const stored = configurations.get(bucket.name);
-  if (stored?.bucketId !== bucket.id) return { kind: 'absent' };
-  const found = stored.targets.find(({ id }) => id === targetId);
-  if (found === undefined) return { kind: 'absent' };
-  const { secret, ...target } = found;
-  try {
-    const secretAccessKey = keyring.open(secret, [bucket.id, targetId]);
-    return { kind: 'usable', target, secretAccessKey };
-  } catch {
-    return { kind: 'sealed', target };
+const ABSENT = { kind: 'absent' } as const;
+
+export class TargetAccesses {
+  readonly #configurations: ConfigurationCache;
+  readonly #keyring: Keyring;
+  /** By bucket id and target id. */
+  readonly #known: Memo<string, TargetAccess>;
+
+  constructor(
+    { counters }: Pick<Tables, 'counters'>,
+    configurations: ConfigurationCache,
+    keyring: Keyring,
+  ) {
+    this.#configurations = configurations;
+    this.#keyring = keyring;
+    this.#known = new Memo(counters);
+  }
+
+  of(lane: LaneRef): TargetAccess {
+    const { bucket, targetId } = lane;
+    return this.#known.get(`${bucket.id}\n${targetId}`, () => this.#read(lane)) ?? ABSENT;
+  }
+
+  #read({ bucket, targetId }: LaneRef): TargetAccess | undefined {
+    const { targets, rules } = this.#configurations.of(bucket);
+    const found = targets.find(({ id }) => id === targetId);
+    if (found === undefined) return undefined;
+    const { secret, ...target } = found;
+    try {
+      return {
+        kind: 'usable',
+        target,
+        secretAccessKey: this.#keyring.open(secret, [bucket.id, targetId]),
+        rules: rules.filter((rule) => rule.enabled && rule.targetId === targetId),
+      };
+    } catch {
+      return { kind: 'sealed', target };
+    }
   }
 }

@@ -3,12 +3,13 @@
  * throws (lmdb's plain ones are not), share one commit with all that are asked for meanwhile, and
  * one flush with all that wait for it.
  *
- * The small writes of the write path and of deliveries go together, as many as are asked for in one
- * turn of the event loop, into one child transaction: beginning one costs about as much as the
- * work inside. Where one of them throws, all are rolled back and each is run again by itself.
+ * The small writes of the write path and of deliveries go together, as many as are asked for while
+ * the one before is committed, into one child transaction: a commit costs more than the work inside.
+ * Where one of them throws, all are rolled back and each is run again by itself.
  *
  * States: open → closing (new work is refused, running work ends) → closed.
  */
+import { setImmediate } from 'node:timers/promises';
 import { replicationError } from '../model/errors.ts';
 import type { Tables } from './tables.ts';
 
@@ -26,13 +27,14 @@ interface Waiting {
   readonly run: () => void;
   readonly isDurable: boolean;
   readonly done: () => void;
-  readonly failed: (error: unknown) => void;
+  readonly failed: (error: Error) => void;
 }
 
 export class Transactions {
   readonly #tables: Tables;
   readonly #memories: readonly TransactionMemory[];
   #waiting: Waiting[] = [];
+  #isCommitting = false;
   #running = 0;
   #idle: (() => void) | undefined;
   #closed: Promise<void> | undefined;
@@ -85,43 +87,48 @@ export class Transactions {
 
   #enqueue<T>(work: () => T, isDurable: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#assertOpen();
+      this.#begin();
       let result: T;
-      if (this.#waiting.length === 0) {
-        this.#begin();
-        setImmediate(() => void this.#runTogether().finally(() => this.#end()));
-      }
+      if (!this.#isCommitting) void this.#commitWhileAsked();
       this.#waiting.push({
         run: () => {
           result = work();
         },
         isDurable,
-        done: () => resolve(result),
-        failed: reject,
+        done: () => {
+          this.#end();
+          resolve(result);
+        },
+        failed: (error) => {
+          this.#end();
+          reject(error);
+        },
       });
     });
   }
 
-  async #runTogether(): Promise<void> {
-    const together = this.#waiting;
-    this.#waiting = [];
-    try {
-      await this.#commit(together);
-      await this.#settle(together);
-    } catch {
-      // Whose fault it was is found by running each alone; that one's caller gets the error.
-      await Promise.all(together.map((waiting) => this.#runAlone(waiting)));
-    }
+  /** One transaction after the other: what is asked for while one is committed goes into the next. */
+  async #commitWhileAsked(): Promise<void> {
+    this.#isCommitting = true;
+    do {
+      await setImmediate();
+      const together = this.#waiting;
+      this.#waiting = [];
+      await this.#runTogether(together);
+    } while (this.#waiting.length > 0);
+    this.#isCommitting = false;
   }
 
-  async #runAlone(waiting: Waiting): Promise<void> {
+  async #runTogether(together: readonly Waiting[]): Promise<void> {
     try {
-      await this.#commit([waiting]);
+      await this.#commit(together);
     } catch (error) {
-      waiting.failed(error);
+      if (together.length === 1) return together[0]?.failed(error as Error);
+      // Whose fault it was is found by running each alone; that one's caller gets the error.
+      await Promise.all(together.map((waiting) => this.#runTogether([waiting])));
       return;
     }
-    await this.#settle([waiting]);
+    void this.#settle(together);
   }
 
   /** @throws what one of them throws; all are rolled back then */
@@ -140,11 +147,10 @@ export class Transactions {
     if (durable.length === 0) return;
     try {
       await this.flush();
+      for (const { done } of durable) done();
     } catch (error) {
-      for (const { failed } of durable) failed(error);
-      return;
+      for (const { failed } of durable) failed(error as Error);
     }
-    for (const { done } of durable) done();
   }
 
   #remembering<T>(work: () => T): T {

@@ -231,14 +231,18 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
   }
 
   async accessTarget(lane: LaneRef): Promise<TargetAccess> {
-    const stored = this.#stored(lane.bucket)?.targets.find(({ id }) => id === lane.targetId);
-    if (stored === undefined) return { kind: 'absent' };
+    const configuration = this.#stored(lane.bucket);
+    const stored = configuration?.targets.find(({ id }) => id === lane.targetId);
+    if (configuration === undefined || stored === undefined) return { kind: 'absent' };
     const { secret, ...target } = stored;
     const [bucketId, targetId, secretAccessKey] = JSON.parse(
       Buffer.from(secret.box).toString(),
     ) as [string, string, string];
     if (bucketId !== lane.bucket.id || targetId !== target.id) return { kind: 'sealed', target };
-    return { kind: 'usable', target, secretAccessKey };
+    const rules = configuration.rules.filter(
+      ({ enabled, targetId }) => enabled && targetId === target.id,
+    );
+    return { kind: 'usable', target, secretAccessKey, rules };
   }
 
   async pageRows(
