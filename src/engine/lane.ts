@@ -39,7 +39,7 @@ const TIMER_MAX_MS = 60_000;
 const TIMER_MIN_MS = 10;
 const STORE_RETRY_MS = 5_000;
 /** How much is claimed ahead, in rounds of as many requests as may be in flight. */
-const ROUNDS_AHEAD = 2;
+const ROUNDS_AHEAD = 3;
 
 /** The target and its rules as they are now. */
 interface Current {
@@ -75,6 +75,8 @@ export class Lane {
   #claiming: Promise<void> | null = null;
   /** Whether rows may be due that were not when the queue was last looked at. */
   #mayHaveMore = false;
+  /** Whether the last claim got as many rows as it asked for: there is no need to look for one. */
+  #hasBacklog = false;
   /** Requests in flight. */
   #sending = 0;
   #cancelTimer: (() => void) | null = null;
@@ -204,13 +206,16 @@ export class Lane {
     const { outbox, epoch, clock } = this.#context;
     this.#mayHaveMore = false;
     try {
-      const dueAt = await outbox.nextDueAt(this.ref);
+      const dueAt = this.#hasBacklog ? clock.nowMs() : await outbox.nextDueAt(this.ref);
       const waitMs = dueAt === null ? null : dueAt - clock.nowMs();
       if (waitMs === null) this.#idleSince = clock.monotonicMs();
       else if (waitMs > 0) this.#notifyAfter(Math.max(TIMER_MIN_MS, waitMs));
       else {
-        this.#ahead.push(...(await outbox.claim(epoch, this.ref, wanted, clock.nowMs())));
-        this.#mayHaveMore = true;
+        const claims = await outbox.claim(epoch, this.ref, wanted, clock.nowMs());
+        this.#ahead.push(...claims);
+        this.#hasBacklog = claims.length === wanted;
+        this.#mayHaveMore = claims.length > 0;
+        if (claims.length === 0) this.#notifyAfter(STORE_RETRY_MS);
       }
     } catch (error) {
       this.#storeFailed(error);
@@ -374,8 +379,9 @@ export class Lane {
         await outbox.settleClaim(epoch, claim, outcome);
         const bytes = delivery?.kind === 'delivered' ? delivery.bytes : 0;
         this.#context.onOutcome(claim.row, outcome, bytes);
-        // Another row of its chain may be due now.
-        this.notify();
+        // Another row of its chain may be due now. What is claimed already comes first.
+        this.#mayHaveMore = true;
+        if (this.#ahead.length === 0) this.#step();
         return;
       } catch (error) {
         if (isLeaseLost(error)) {

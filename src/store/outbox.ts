@@ -197,7 +197,7 @@ export class LmdbOutbox implements Outbox {
 
   async settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
     for (;;) {
-      const settled = await this.#transactions.writeTogether(() => {
+      const settled = await this.#transactions.writePatiently(() => {
         this.#lease.assertHeld(epoch);
         const entry = this.#claims.find(epoch, claim);
         if (entry === undefined) return false;

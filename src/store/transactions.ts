@@ -5,11 +5,11 @@
  *
  * The small writes of the write path and of deliveries go together, as many as are asked for while
  * the one before is committed, into one child transaction: a commit costs more than the work inside.
- * Where one of them throws, all are rolled back and each is run again by itself.
+ * Where one of them throws, all are rolled back and each is run again by itself. Patient ones wait a
+ * little for company: nobody waits for them, and each commit writes a dozen pages more.
  *
  * States: open → closing (new work is refused, running work ends) → closed.
  */
-import { setImmediate } from 'node:timers/promises';
 import { replicationError } from '../model/errors.ts';
 import type { Tables } from './tables.ts';
 
@@ -22,10 +22,17 @@ export interface TransactionMemory {
   abort(): void;
 }
 
-/** A write that waits for the end of the event loop's turn. */
+const PATIENCE_MS = 2;
+/** So many writes wait for no more company. */
+const ENOUGH = 32;
+
+/** What a write waits for besides its commit. */
+type Manner = 'together' | 'durably' | 'patiently';
+
+/** A write that waits for its transaction. */
 interface Waiting {
   readonly run: () => void;
-  readonly isDurable: boolean;
+  readonly manner: Manner;
   readonly done: () => void;
   readonly failed: (error: Error) => void;
 }
@@ -35,6 +42,8 @@ export class Transactions {
   readonly #memories: readonly TransactionMemory[];
   #waiting: Waiting[] = [];
   #isCommitting = false;
+  /** Ends the wait for company, where somebody waits. */
+  #hurry: (() => void) | null = null;
   #running = 0;
   #idle: (() => void) | undefined;
   #closed: Promise<void> | undefined;
@@ -56,12 +65,17 @@ export class Transactions {
 
   /** As {@link write}, together with others; `work` may run twice and keeps nothing outside the tables. */
   writeTogether<T>(work: () => T): Promise<T> {
-    return this.#enqueue(work, false);
+    return this.#enqueue(work, 'together');
   }
 
   /** As {@link writeTogether}, durable when it resolves. */
   writeDurably<T>(work: () => T): Promise<T> {
-    return this.#enqueue(work, true);
+    return this.#enqueue(work, 'durably');
+  }
+
+  /** As {@link writeTogether}, a few milliseconds later where nothing else is written. */
+  writePatiently<T>(work: () => T): Promise<T> {
+    return this.#enqueue(work, 'patiently');
   }
 
   /** Waits until what is committed now is durable. */
@@ -85,7 +99,7 @@ export class Transactions {
     return this.#closed;
   }
 
-  #enqueue<T>(work: () => T, isDurable: boolean): Promise<T> {
+  #enqueue<T>(work: () => T, manner: Manner): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#begin();
       let result: T;
@@ -94,7 +108,7 @@ export class Transactions {
         run: () => {
           result = work();
         },
-        isDurable,
+        manner,
         done: () => {
           this.#end();
           resolve(result);
@@ -104,19 +118,37 @@ export class Transactions {
           reject(error);
         },
       });
+      if (this.#isEnough()) this.#hurry?.();
     });
+  }
+
+  #isEnough(): boolean {
+    return this.#waiting.length >= ENOUGH || this.#waiting.at(-1)?.manner !== 'patiently';
   }
 
   /** One transaction after the other: what is asked for while one is committed goes into the next. */
   async #commitWhileAsked(): Promise<void> {
     this.#isCommitting = true;
     do {
-      await setImmediate();
+      await this.#company();
       const together = this.#waiting;
       this.#waiting = [];
       await this.#runTogether(together);
     } while (this.#waiting.length > 0);
     this.#isCommitting = false;
+  }
+
+  /** Resolves after the event loop's turn in which a write came that is not patient, or soon. */
+  #company(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, PATIENCE_MS);
+      this.#hurry = () => {
+        this.#hurry = null;
+        clearTimeout(timer);
+        setImmediate(resolve);
+      };
+      if (!this.#waiting.every(({ manner }) => manner === 'patiently')) this.#hurry();
+    });
   }
 
   async #runTogether(together: readonly Waiting[]): Promise<void> {
@@ -142,8 +174,8 @@ export class Transactions {
 
   /** They are committed; those that asked for it wait for the flush. Never rejects. */
   async #settle(committed: readonly Waiting[]): Promise<void> {
-    for (const { isDurable, done } of committed) if (!isDurable) done();
-    const durable = committed.filter(({ isDurable }) => isDurable);
+    for (const { manner, done } of committed) if (manner !== 'durably') done();
+    const durable = committed.filter(({ manner }) => manner === 'durably');
     if (durable.length === 0) return;
     try {
       await this.flush();
