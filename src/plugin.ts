@@ -37,6 +37,7 @@ export type * from './host.ts';
 
 /** How often the commits of other processes are looked for. */
 const FEED_INTERVAL_MS = 500;
+const OWN_ADDRESSES_KEPT_MS = 1_000;
 /** Connections of one lane; the engine's own limit of concurrency is the same. */
 const LANE_CONNECTIONS = 16;
 
@@ -66,7 +67,7 @@ export async function activate(
 ): Promise<Plugin> {
   const { egress, sealing } = validOptions(options ?? {});
   const lookup = system.lookup ?? createSystemLookup();
-  const addresses = createAddressPolicy({ ...egress, ownAddresses });
+  const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
   const keyring = openKeyring(sealing, host.dataDirectory, system.environment ?? process.env);
   const tables = await openTables(host.dataDirectory);
   const feed = new CommitFeed(tables, FEED_INTERVAL_MS);
@@ -179,10 +180,19 @@ async function startUpkeep(host: Host, store: LmdbConfigurationStore): Promise<v
   }
 }
 
-function ownAddresses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((interfaces) =>
-    (interfaces ?? []).map(({ address }) => address),
-  );
+/** The addresses of this machine, as they were at most a second ago: to ask costs 50 µs. */
+function rememberOwnAddresses(): () => readonly string[] {
+  let addresses: readonly string[] = [];
+  let askedAtMs = -Infinity;
+  return () => {
+    const nowMs = performance.now();
+    if (nowMs - askedAtMs < OWN_ADDRESSES_KEPT_MS) return addresses;
+    askedAtMs = nowMs;
+    addresses = Object.values(networkInterfaces()).flatMap((interfaces) =>
+      (interfaces ?? []).map(({ address }) => address),
+    );
+    return addresses;
+  };
 }
 
 function validOptions(options: unknown): {

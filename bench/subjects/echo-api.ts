@@ -1,13 +1,13 @@
 /** Peer of PUT: the same Koa, router and body parser, with a handler that sends the body back. */
 import Router from '@koa/router';
 import Koa from 'koa';
-import { readJsonBody } from '../../src/json-api/body.ts';
+import { parseJsonBody } from '../../src/json-api/body.ts';
 import { serveSubject } from '../harness/subject.ts';
 import { listen, stopListening } from './bench-host.ts';
 
 await serveSubject(async () => {
   const router = new Router({ sensitive: true });
-  router.put('/api/v1/buckets/:bucketName/replication/targets', readJsonBody, (ctx) => {
+  router.put('/api/v1/buckets/:bucketName/replication/targets', parseJsonBody, (ctx) => {
     ctx.body = ctx.request.body;
   });
   const app = new Koa();

@@ -7,7 +7,7 @@ export function sendConfiguration(ctx: Context, revision: number, body: object):
   ctx.set('ETag', formatETag(revision));
   ctx.set('Cache-Control', 'private, no-cache');
   ctx.status = 200;
-  if (ctx.fresh) {
+  if (ctx.headers['if-none-match'] !== undefined && ctx.fresh) {
     ctx.status = 304;
     return;
   }

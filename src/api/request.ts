@@ -4,7 +4,7 @@
  * A bucket that is missing, whose name no bucket can have, or that is somebody else's gives one and
  * the same answer, and administrators have no special right to other people's buckets.
  */
-import type { Context, Middleware } from 'koa';
+import type { Context } from 'koa';
 import type { Bucket, Host, Principal } from '../host.ts';
 import { replicationError } from '../model/errors.ts';
 
@@ -18,29 +18,25 @@ export interface RequestState {
 const BUCKET_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}$/;
 
 /** @throws ApiError Unauthenticated */
-export function requirePrincipal(host: Pick<Host, 'authenticate'>): Middleware {
-  return async function requirePrincipalMiddleware(ctx, next) {
-    const principal = await host.authenticate(ctx);
-    if (principal === null) {
-      ctx.set('WWW-Authenticate', 'Bearer');
-      throw replicationError('Unauthenticated');
-    }
-    ctx.state.principal = principal;
-    await next();
-  };
+export async function requirePrincipal(
+  ctx: Context,
+  host: Pick<Host, 'authenticate'>,
+): Promise<Principal> {
+  const principal = await host.authenticate(ctx);
+  if (principal !== null) return principal;
+  ctx.set('WWW-Authenticate', 'Bearer');
+  throw replicationError('Unauthenticated');
 }
 
 /** @throws ApiError NoSuchBucket */
-export function requireOwnBucket(host: Pick<Host, 'findBucket'>): Middleware {
-  return async function requireOwnBucketMiddleware(ctx, next) {
-    const { principal } = requestState(ctx);
-    const name = (ctx.params as { bucketName: string }).bucketName;
-    ctx.state.bucket = assertOwned(
-      BUCKET_NAME.test(name) ? await host.findBucket(name) : null,
-      principal,
-    );
-    await next();
-  };
+export async function requireOwnBucket(
+  ctx: Context,
+  host: Pick<Host, 'findBucket'>,
+  principal: Principal,
+): Promise<Bucket> {
+  const { bucketName } = ctx.params as { bucketName: string };
+  const found = BUCKET_NAME.test(bucketName) ? await host.findBucket(bucketName) : null;
+  return assertOwned(found, principal);
 }
 
 /** @throws ApiError NoSuchBucket where the bucket is missing or somebody else's */
@@ -60,11 +56,6 @@ export function assertSame(locked: Bucket | null, bucket: Bucket): Bucket {
   if (locked?.id !== bucket.id) throw replicationError('NoSuchBucket');
   return locked;
 }
-
-/** The route of a path without a bucket's name, which the parameter's route does not match. */
-export const refuseMissingBucketName: Middleware = () => {
-  throw replicationError('MissingBucketName');
-};
 
 export function requestState(ctx: Context): RequestState {
   return ctx.state;

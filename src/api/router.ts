@@ -2,13 +2,14 @@
  * The routes of the admin API, and the checks that each of them passes first.
  */
 import Router from '@koa/router';
-import type { Middleware } from 'koa';
+import type { Context, Middleware } from 'koa';
 import type { Engine } from '../engine/engine.ts';
 import type { Host } from '../host.ts';
-import { answerErrors, methodNotAllowed } from '../json-api/answers.ts';
+import { answerWith, methodNotAllowed } from '../json-api/answers.ts';
 import { readJsonBody } from '../json-api/body.ts';
 import type { ConfigurationStore, Outbox } from '../model/ports.ts';
-import { refuseMissingBucketName, requireOwnBucket, requirePrincipal } from './request.ts';
+import { replicationError } from '../model/errors.ts';
+import { requireOwnBucket, requirePrincipal } from './request.ts';
 import { createResyncHandlers } from './resyncs.ts';
 import { createRuleHandlers } from './rules.ts';
 import { createStatusHandler } from './status.ts';
@@ -30,31 +31,47 @@ export interface AdminApiDependencies {
   readonly now: () => number;
 }
 
+/** Answers one method of one path; the request's state is checked before. */
+export type Handler = (ctx: Context) => Promise<void>;
+
 /** What one path answers, by method. */
-export type Resource = Partial<Record<'GET' | 'PUT' | 'POST' | 'DELETE', Middleware>>;
+export type Resource = Partial<Record<'GET' | 'PUT' | 'POST' | 'DELETE', Handler>>;
 
 const BASE = '/api/v1/buckets';
 
-/** Koa middleware that serves `/api/v1/buckets/:bucketName/replication` and passes other paths on. */
+/**
+ * Koa middleware that serves `/api/v1/buckets/:bucketName/replication` and passes other paths on.
+ *
+ * Each path is one layer of the router, and what is checked before a handler runs is called from
+ * there: a layer for each check and method costs more than the checks.
+ */
 export function createAdminApi(dependencies: AdminApiDependencies): Middleware {
   const { host } = dependencies;
   const router = new Router({ sensitive: true });
-  const errors = answerErrors(host.logger);
-  const principal = requirePrincipal(host);
-  const bucket = requireOwnBucket(host);
 
   const addResource = (name: string, resource: Resource): void => {
-    const path = `${BASE}/:bucketName/replication/${name}`;
+    const handlers = new Map(Object.entries(resource));
+    const get = handlers.get('GET');
+    if (get !== undefined) handlers.set('HEAD', get);
+    const refuseMethod = methodNotAllowed(allowedMethods(resource));
+
+    const serve = async (ctx: Context, isNameless: boolean): Promise<void> => {
+      const handler = handlers.get(ctx.method);
+      if (handler === undefined) return refuseMethod(ctx);
+      const principal = await requirePrincipal(ctx, host);
+      if (isNameless) throw replicationError('MissingBucketName');
+      const bucket = await requireOwnBucket(ctx, host, principal);
+      Object.assign(ctx.state, { principal, bucket });
+      if (ctx.method === 'PUT') await readJsonBody(ctx);
+      await handler(ctx);
+    };
+    router.all(`${BASE}/:bucketName/replication/${name}`, (ctx) =>
+      answerWith(ctx, host.logger, () => serve(ctx, false)),
+    );
     // The router does not match an empty bucket name.
-    const nameless = `${BASE}//replication/${name}`;
-    const methods: string[] = [];
-    for (const [method, handler] of Object.entries(resource)) {
-      methods.push(...(method === 'GET' ? ['GET', 'HEAD'] : [method]));
-      const body = method === 'PUT' ? [readJsonBody] : [];
-      router.register(path, [method], [errors, principal, bucket, ...body, handler]);
-      router.register(nameless, [method], [errors, principal, refuseMissingBucketName]);
-    }
-    router.all([path, nameless], errors, methodNotAllowed(methods));
+    router.all(`${BASE}//replication/${name}`, (ctx) =>
+      answerWith(ctx, host.logger, () => serve(ctx, true)),
+    );
   };
 
   const tasks = createTaskHandlers(dependencies);
@@ -66,4 +83,8 @@ export function createAdminApi(dependencies: AdminApiDependencies): Middleware {
   addResource('rules/:ruleId/resync', createResyncHandlers(dependencies));
   addResource('status', { GET: createStatusHandler(dependencies) });
   return router.routes() as unknown as Middleware;
+}
+
+function allowedMethods(resource: Resource): string[] {
+  return Object.keys(resource).flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
 }

@@ -1,5 +1,5 @@
 /** `GET /status`: per rule and per target, how replication is doing. */
-import type { Middleware } from 'koa';
+
 import type { BucketRef } from '../host.ts';
 import type { Configuration } from '../model/configuration.ts';
 import type { QueueStatus } from '../model/ports.ts';
@@ -8,14 +8,9 @@ import type { Rule } from '../model/rule.ts';
 import type { Target } from '../model/target.ts';
 import { formatTime } from '../model/task.ts';
 import { requestState } from './request.ts';
-import type { AdminApiDependencies, LaneControl } from './router.ts';
+import type { AdminApiDependencies, Handler, LaneControl } from './router.ts';
 
-export function createStatusHandler({
-  store,
-  outbox,
-  lanes,
-  now,
-}: AdminApiDependencies): Middleware {
+export function createStatusHandler({ store, outbox, lanes, now }: AdminApiDependencies): Handler {
   return async function getStatus(ctx) {
     const { bucket } = requestState(ctx);
     const configuration = await store.read(bucket);

@@ -1,12 +1,12 @@
 /** `GET /tasks`, `POST /tasks/:taskId/retry` and `POST /tasks/retry`: the bucket's queue. */
-import type { Middleware } from 'koa';
+
 import { requestId } from '../json-api/answers.ts';
 import { replicationError } from '../model/errors.ts';
 import type { RowFilter } from '../model/ports.ts';
 import { answerTask } from '../model/task.ts';
 import { integerParameter, parseSequence, ruleParameter, stateParameter } from './query.ts';
 import { requestState } from './request.ts';
-import type { AdminApiDependencies } from './router.ts';
+import type { AdminApiDependencies, Handler } from './router.ts';
 
 const PAGE_MAX = 100;
 const SEQUENCE_MAX = 10 ** 15 - 1;
@@ -17,7 +17,7 @@ export function createTaskHandlers({
   outbox,
   lanes,
   now,
-}: AdminApiDependencies): Record<'list' | 'retryOne' | 'retryMany', Middleware> {
+}: AdminApiDependencies): Record<'list' | 'retryOne' | 'retryMany', Handler> {
   return {
     async list(ctx) {
       const { bucket } = requestState(ctx);

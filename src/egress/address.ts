@@ -46,7 +46,7 @@ export interface AddressPolicyOptions {
   readonly allow: readonly string[];
   /** Ranges (CIDR) that nobody reaches; wins over `allow`. */
   readonly deny: readonly string[];
-  /** This machine's interface addresses as of now: they change while it runs. */
+  /** This machine's interface addresses: another array when they have changed. */
   readonly ownAddresses: () => readonly string[];
 }
 
@@ -117,6 +117,7 @@ const KINDS_BY_RANGE: ReadonlyMap<string, NonPublicKind> = new Map([
 export function createAddressPolicy(options: AddressPolicyOptions): AddressPolicy {
   const allow = options.allow.map(parseOperatorRange);
   const deny = options.deny.map(parseOperatorRange);
+  const own = ownAddressTest(options.ownAddresses);
   return {
     classify(text) {
       const [bare = '', zone] = text.split('%', 2);
@@ -129,7 +130,7 @@ export function createAddressPolicy(options: AddressPolicyOptions): AddressPolic
       const kind = allowed ? 'public' : classifyByRange(address);
       if (kind !== 'public') return kind;
       if (zone !== undefined) return 'zoned';
-      return !allowed && isOwn(address, options.ownAddresses()) ? 'ownInterface' : 'public';
+      return !allowed && own(address) ? 'ownInterface' : 'public';
     },
   };
 }
@@ -151,12 +152,24 @@ function classifyByRange(address: Address): 'public' | NonPublicKind {
   return address.kind() === 'ipv4' || isWithin(address, GLOBAL_UNICAST) ? 'public' : 'reserved';
 }
 
-function isOwn(address: Address, ownAddresses: readonly string[]): boolean {
-  const text = address.toNormalizedString();
-  return ownAddresses.some((own) => {
-    const parsed = parseAddress(own.split('%', 1)[0] ?? '');
-    return parsed !== null && judgedForm(parsed).toNormalizedString() === text;
-  });
+/** Parses the list anew only when it is another one. */
+function ownAddressTest(ownAddresses: () => readonly string[]): (address: Address) => boolean {
+  let list: readonly string[] = [];
+  let normalized = new Set<string>();
+  return (address) => {
+    const current = ownAddresses();
+    if (current !== list) {
+      list = current;
+      normalized = new Set(list.flatMap(normalize));
+    }
+    return normalized.has(address.toNormalizedString());
+  };
+}
+
+/** None for what is not an address. */
+function normalize(text: string): string[] {
+  const parsed = parseAddress(text.split('%', 1)[0] ?? '');
+  return parsed === null ? [] : [judgedForm(parsed).toNormalizedString()];
 }
 
 /** Where packets to the address come out: the IPv4 address in a mapped or NAT64 one, else itself. */

@@ -43,28 +43,37 @@ export function requestId(ctx: Pick<ParameterizedContext, 'res' | 'set'>): strin
 }
 
 /**
- * Koa middleware that gives each answer a request id and turns what is thrown below it into an
- * answer. An unexpected error is logged under that id, without the request's body or headers.
+ * Gives the answer a request id and turns what `work` throws into an answer. An unexpected error is
+ * logged under that id, without the request's body or headers.
  */
-export function answerErrors(logger: FailureLogger): Middleware {
-  return async function answerErrorsMiddleware(ctx, next) {
-    const id = requestId(ctx);
-    try {
-      await next();
-    } catch (thrown) {
-      const error = thrown instanceof ApiError ? thrown : transportError('InternalError');
-      if (error.status >= 500) {
-        logger.error({ requestId: id, method: ctx.method, err: thrown }, 'request failed');
-      }
-      ctx.status = error.status;
-      ctx.body = errorBody(error);
-      ctx.set('Cache-Control', 'no-store');
+export async function answerWith(
+  ctx: ParameterizedContext,
+  logger: FailureLogger,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const id = requestId(ctx);
+  try {
+    await work();
+  } catch (thrown) {
+    const error = thrown instanceof ApiError ? thrown : transportError('InternalError');
+    if (error.status >= 500) {
+      logger.error({ requestId: id, method: ctx.method, err: thrown }, 'request failed');
     }
-  };
+    ctx.status = error.status;
+    ctx.body = errorBody(error);
+    ctx.set('Cache-Control', 'no-store');
+  }
+}
+
+/** {@link answerWith} for everything below it, as Koa middleware. */
+export function answerErrors(logger: FailureLogger): Middleware {
+  return (ctx, next) => answerWith(ctx, logger, next);
 }
 
 /** Koa middleware for a resource's last route: 405 with `Allow` for every method that came this far. */
-export function methodNotAllowed(methods: readonly string[]): Middleware {
+export function methodNotAllowed(
+  methods: readonly string[],
+): (ctx: Pick<ParameterizedContext, 'set'>) => never {
   const allow = methods.join(', ');
   return function methodNotAllowedMiddleware(ctx) {
     ctx.set('Allow', allow);

@@ -10,6 +10,8 @@ import { transportError, type ApiError } from './errors.ts';
 
 const BODY_BYTES_MAX = 1024 * 1024;
 
+const NOTHING_NEXT = (): Promise<void> => Promise.resolve();
+
 const parse = koaBody({
   text: false,
   urlencoded: false,
@@ -20,19 +22,24 @@ const parse = koaBody({
 });
 
 /**
- * Koa middleware for PUT and POST that leaves the parsed body in `ctx.request.body`.
+ * Leaves the parsed body of a PUT or POST in `ctx.request.body`.
  *
  * @throws ApiError EntityTooLarge (over 1 MiB, measured after decompression), UnsupportedMediaType
  *   (any type but application/json, or an unknown Content-Encoding), MalformedJSON
  */
-export const readJsonBody: Middleware = async (ctx, next) => {
+export async function readJsonBody(ctx: Parameters<typeof parse>[0]): Promise<void> {
   if ((ctx.request.length ?? 0) > BODY_BYTES_MAX) throw transportError('EntityTooLarge');
   try {
-    await parse(ctx, () => Promise.resolve());
+    await parse(ctx, NOTHING_NEXT);
   } catch (error) {
     throw bodyError(error);
   }
   if (ctx.request.body === undefined) throw transportError('UnsupportedMediaType');
+}
+
+/** {@link readJsonBody} as Koa middleware. */
+export const parseJsonBody: Middleware = async (ctx, next) => {
+  await readJsonBody(ctx);
   await next();
 };
 

@@ -1,9 +1,8 @@
 /**
  * The configurations in LMDB: model/ports.ts on one environment.
  *
- * Each change is one child transaction: the record, the hint derived from it and the revision are
- * written together or not at all (lmdb's plain `transaction` keeps what was written before a
- * throw). A resolved transaction is committed, not durable; every change waits for the flush.
+ * In each change the record, the hint derived from it and the revision are written together or not
+ * at all, and the answer waits for the flush (transactions.ts).
  *
  * States: open → closing (new calls are refused, running ones end) → closed.
  */
@@ -25,7 +24,9 @@ import type { TargetDraft } from '../model/target.ts';
 import type { Keyring } from '../sealing/keyring.ts';
 import type { CommitFeed } from './commit-feed.ts';
 import { applyConsequences } from './consequences.ts';
+import { Memo } from './memo.ts';
 import type { Tables } from './tables.ts';
+import { Transactions } from './transactions.ts';
 
 const REVISION = 'revision';
 const LIST_MAX = 256;
@@ -38,18 +39,28 @@ export interface ConfigurationStoreOptions {
   readonly now?: () => number;
 }
 
+/** What a record says without its secrets. */
+interface Known {
+  readonly bucketId: string;
+  readonly configuration: Configuration;
+}
+
 export class LmdbConfigurationStore implements ConfigurationStore {
   readonly #tables: Tables;
   readonly #keyring: Keyring;
   readonly #feed: CommitFeed | undefined;
   readonly #now: () => number;
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #transactions: Transactions;
+  /** Without secrets, by bucket name. */
+  readonly #known: Memo<string, Known>;
   readonly #readerCheck: NodeJS.Timeout;
   #closed: Promise<void> | undefined;
 
   constructor(tables: Tables, keyring: Keyring, options: ConfigurationStoreOptions = {}) {
     this.#tables = tables;
     this.#keyring = keyring;
+    this.#transactions = new Transactions(tables, []);
+    this.#known = new Memo(tables.counters);
     this.#feed = options.feed;
     this.#now = options.now ?? Date.now;
     // A reader that died without closing keeps its snapshot's pages from being used again.
@@ -58,11 +69,10 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   }
 
   async read(bucket: BucketRef): Promise<Configuration> {
-    this.#assertOpen();
-    // The read transaction of this event turn may be older than what another process answered.
-    this.#tables.root.resetReadTxn();
-    const stored = this.#tables.configurations.get(bucket.name);
-    return stored?.bucketId === bucket.id ? withoutSecrets(stored) : EMPTY_CONFIGURATION;
+    const known = this.#transactions.read(() =>
+      this.#known.get(bucket.name, () => this.#readRecord(bucket.name)),
+    );
+    return known?.bucketId === bucket.id ? known.configuration : EMPTY_CONFIGURATION;
   }
 
   async replaceTargets(
@@ -99,13 +109,14 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   }
 
   async listBuckets(after: string | null): Promise<readonly BucketRef[]> {
-    this.#assertOpen();
-    return Array.from(
-      this.#tables.configurations.getRange({
-        ...(after === null ? {} : { start: after, exclusiveStart: true }),
-        limit: LIST_MAX,
-      }),
-      ({ key, value }) => ({ name: key, id: value.bucketId }),
+    return this.#transactions.read(() =>
+      Array.from(
+        this.#tables.configurations.getRange({
+          ...(after === null ? {} : { start: after, exclusiveStart: true }),
+          limit: LIST_MAX,
+        }),
+        ({ key, value }) => ({ name: key, id: value.bucketId }),
+      ),
     );
   }
 
@@ -114,9 +125,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   }
 
   async probe(): Promise<void> {
-    this.#assertOpen();
-    this.#tables.root.resetReadTxn();
-    this.#tables.meta.get(REVISION);
+    this.#transactions.read(() => this.#tables.meta.get(REVISION));
   }
 
   /**
@@ -129,7 +138,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     for (;;) {
       const buckets: readonly BucketRef[] = await this.listBuckets(after);
       const last = buckets.at(-1);
-      if (last === undefined) return;
+      if (last === undefined) return this.#transactions.flush();
       for (const bucket of buckets) await this.#resealBucket(bucket, onUnreadable);
       after = last.name;
     }
@@ -142,7 +151,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
 
   async #close(): Promise<void> {
     clearInterval(this.#readerCheck);
-    await Promise.allSettled(this.#running);
+    await this.#transactions.close();
     await this.#tables.root.close();
   }
 
@@ -184,7 +193,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
       stored?.bucketId === bucket.id &&
       stored.targets.some((target) => target.secret.keyId !== this.#keyring.newestKeyId);
     if (!isOld(this.#tables.configurations.get(bucket.name))) return;
-    await this.#write(() => {
+    await this.#transactions.write(() => {
       const stored = this.#tables.configurations.get(bucket.name);
       if (!isOld(stored)) return;
       const targets = stored.targets.map((target) => {
@@ -204,26 +213,16 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     });
   }
 
-  /** One transaction, rolled back where `work` throws, durable when it resolves. */
+  /** Rolled back where `work` throws, durable when it resolves. */
   async #write<T>(work: () => T): Promise<T> {
-    this.#assertOpen();
-    const written = this.#commit(work);
-    this.#running.add(written);
-    try {
-      return await written;
-    } finally {
-      this.#running.delete(written);
-    }
-  }
-
-  async #commit<T>(work: () => T): Promise<T> {
-    const result = await this.#tables.root.childTransaction(work);
-    await this.#tables.root.flushed;
+    const result = await this.#transactions.writeDurably(work);
     this.#feed?.tell();
     return result;
   }
 
-  #assertOpen(): void {
-    if (this.#closed !== undefined) throw replicationError('ServiceUnavailable');
+  #readRecord(bucketName: string): Known | undefined {
+    const stored = this.#tables.configurations.get(bucketName);
+    if (stored === undefined) return undefined;
+    return { bucketId: stored.bucketId, configuration: withoutSecrets(stored) };
   }
 }

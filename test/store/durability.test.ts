@@ -79,7 +79,7 @@ describe('a change that fails', () => {
     const { store, tables, dataDirectory } = await openLmdbStore(t);
     await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     const before = await readStoredRecords(dataDirectory);
-    const broken = failOnce(t, tables);
+    const broken = failForPhotos(t, tables);
     const results = await Promise.allSettled([
       store.replaceTargets(MUSIC, [targetDraft(1)], ANY),
       store.replaceRules(PHOTOS, [ruleDraft(4)], ANY),
@@ -112,18 +112,15 @@ describe('a change that fails', () => {
   });
 });
 
-/** The hint’s next write throws; by then the record itself was written in the same transaction. */
-function failOnce(t: TestContext, tables: Tables): { recordWasWritten(): boolean } {
+/** Writes of the bucket's hint throw; by then the record itself was written in the same transaction. */
+function failForPhotos(t: TestContext, tables: Tables): { recordWasWritten(): boolean } {
   let written = false;
-  t.mock.method(
-    tables.hints,
-    'putSync',
-    () => {
-      written = tables.configurations.get(PHOTOS.name)?.rules.length === 1;
-      throw new Error('no room for the hint');
-    },
-    { times: 1 },
-  );
+  const putSync = tables.hints.putSync.bind(tables.hints);
+  t.mock.method(tables.hints, 'putSync', (name: string, value: true) => {
+    if (name !== PHOTOS.name) return putSync(name, value);
+    written = tables.configurations.get(PHOTOS.name)?.rules.length === 1;
+    throw new Error('no room for the hint');
+  });
   return { recordWasWritten: () => written };
 }
 

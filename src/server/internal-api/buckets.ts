@@ -35,7 +35,7 @@ function addCollection(router: Router, options: BucketRoutesOptions): void {
   });
   router.post(BUCKETS, async (ctx) => {
     const { userId: ownerId } = await authenticator.require(ctx);
-    await readJsonBody(ctx, () => Promise.resolve());
+    await readJsonBody(ctx);
     const { name, versioningEnabled = false } = readBucket(ctx);
     const bucket = await lifecycle.create({ name, ownerId, versioningEnabled });
     ctx.status = 201;
@@ -64,7 +64,7 @@ function addVersioning(router: Router, options: BucketRoutesOptions): void {
     const { userId } = await authenticator.require(ctx);
     const name = bucketName(ctx);
     lifecycle.find(name, userId);
-    await readJsonBody(ctx, () => Promise.resolve());
+    await readJsonBody(ctx);
     const { status } = readVersioning(ctx);
     const bucket = await lifecycle.setVersioning(name, userId, status);
     ctx.body = { status: bucket.versioning };

@@ -3,7 +3,7 @@
  */
 import type { Router } from '@koa/router';
 import { methodNotAllowed } from '../../json-api/answers.ts';
-import { readJsonBody } from '../../json-api/body.ts';
+import { parseJsonBody } from '../../json-api/body.ts';
 import type { AccessKeys } from '../access-keys.ts';
 import type { Accounts, NewUser } from '../accounts.ts';
 import type { Authenticator } from '../authenticator.ts';
@@ -34,7 +34,7 @@ export function addUserRoutes(router: Router, options: UserRoutesOptions): void 
 function addLogin(router: Router, options: UserRoutesOptions): void {
   const { accounts, loginLimits, tokens } = options;
   const readLogin = createBodyReader<{ username: string; password: string }>('login');
-  router.post(LOGIN, readJsonBody, async (ctx) => {
+  router.post(LOGIN, parseJsonBody, async (ctx) => {
     const { username, password } = readLogin(ctx);
     const checkLimits = (): void => loginLimits.check(username, ctx.ip);
     checkLimits();
@@ -58,7 +58,7 @@ function addAccountCreation(router: Router, options: UserRoutesOptions): void {
       if (!options.allowAccountCreation) throw serverError('AccountCreationDisabled');
       return next();
     },
-    readJsonBody,
+    parseJsonBody,
     async (ctx) => {
       const user = await options.accounts.create(readUser(ctx), { isAdmin: false });
       ctx.status = 201;

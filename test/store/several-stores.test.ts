@@ -1,0 +1,68 @@
+/** Configurations that are kept decoded, beside another process that changes them. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
+import { Counters } from '../../src/store/counters.ts';
+import { Memo } from '../../src/store/memo.ts';
+import { Transactions } from '../../src/store/transactions.ts';
+import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
+import { openLmdbStore } from '../support/lmdb-store.ts';
+
+const BUCKET = { id: 'id-of-photos', name: 'photos' };
+
+describe('a store beside another on one environment', () => {
+  it('reads each change of the other at once', async (t) => {
+    const { store, tables, keyring } = await openLmdbStore(t);
+    const apart = { ...tables, counters: new Counters(tables.meta) };
+    const other = new LmdbConfigurationStore(apart, keyring);
+    const revisions = async (): Promise<number[]> => [
+      (await store.read(BUCKET)).revision,
+      (await other.read(BUCKET)).revision,
+    ];
+    assert.deepEqual(await revisions(), [0, 0]);
+    await other.replaceTargets(BUCKET, [targetDraft(1)], ANY);
+    assert.deepEqual(await revisions(), [1, 1]);
+    await store.replaceRules(BUCKET, [ruleDraft(1)], ANY);
+    assert.deepEqual(await revisions(), [2, 2]);
+    await other.removeBucket(BUCKET);
+    assert.deepEqual(await revisions(), [0, 0]);
+  });
+});
+
+describe('what is remembered', () => {
+  it('is read again after a change, and after a transaction that was rolled back', async (t) => {
+    const { tables } = await openLmdbStore(t);
+    const transactions = new Transactions(tables, []);
+    const memo = new Memo<string, number>(tables.counters);
+    let stored = 1;
+    const read = (): number | undefined => transactions.read(() => memo.get('key', () => stored));
+    assert.equal(read(), 1);
+    stored = 2;
+    assert.equal(read(), 1, 'nothing changed that counts');
+    await transactions.write(() => tables.counters.noteChange());
+    assert.equal(read(), 2);
+    const rolledBack = transactions.write(() => {
+      tables.counters.noteChange();
+      assert.equal(
+        memo.get('key', () => 3),
+        3,
+      );
+      throw new Error('rolled back');
+    });
+    await assert.rejects(rolledBack, /rolled back/);
+    assert.equal(read(), 2);
+  });
+
+  it('does not remember what is not there', async (t) => {
+    const { tables } = await openLmdbStore(t);
+    const memo = new Memo<string, number>(tables.counters);
+    assert.equal(
+      memo.get('key', () => undefined),
+      undefined,
+    );
+    assert.equal(
+      memo.get('key', () => 7),
+      7,
+    );
+  });
+});
