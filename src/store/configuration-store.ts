@@ -215,7 +215,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
 
   /** Rolled back where `work` throws, durable when it resolves. */
   async #write<T>(work: () => T): Promise<T> {
-    const result = await this.#transactions.writeDurably(work);
+    const result = await this.#transactions.writeTogether(work, { durably: true, patiently: true });
     this.#feed?.tell();
     return result;
   }

@@ -49,6 +49,7 @@ import { Transactions } from './transactions.ts';
 
 const BACKLOG_MAX = 1_000_000;
 const HOUR_MS = 3_600_000;
+const PATIENTLY = { patiently: true };
 
 export interface LmdbOutboxOptions {
   readonly tables: Tables;
@@ -123,7 +124,7 @@ export class LmdbOutbox implements Outbox {
   }
 
   announce(writes: readonly AnnouncedWrite[]): Promise<AnnouncedIntent> {
-    return this.#transactions.writeDurably(() => ({
+    return this.#writeDurably(() => ({
       intent: addIntent(this.#tables, writes, this.#identity),
       replicates: writes.map((write) => this.#enqueuer.isCovered(write)),
     }));
@@ -197,12 +198,12 @@ export class LmdbOutbox implements Outbox {
 
   async settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
     for (;;) {
-      const settled = await this.#transactions.writePatiently(() => {
+      const settled = await this.#transactions.writeTogether(() => {
         this.#lease.assertHeld(epoch);
         const entry = this.#claims.find(epoch, claim);
         if (entry === undefined) return false;
         return this.#claims.settle(entry, outcome) || 'more';
-      });
+      }, PATIENTLY);
       if (settled === 'more') continue;
       this.#feed.tell();
       return settled;
@@ -235,7 +236,7 @@ export class LmdbOutbox implements Outbox {
   }
 
   async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
-    const row = await this.#transactions.writeDurably(() => {
+    const row = await this.#writeDurably(() => {
       if (this.#view.find(bucket, sequence) === null) return null;
       if (this.#retries.retry(this.#chains.rows.expect(sequence), now))
         this.#tables.counters.noteWork();
@@ -275,9 +276,7 @@ export class LmdbOutbox implements Outbox {
   }
 
   async startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null> {
-    const job = await this.#transactions.writeDurably(() =>
-      this.#resyncs.start(bucket, ruleId, now),
-    );
+    const job = await this.#writeDurably(() => this.#resyncs.start(bucket, ruleId, now));
     if (job !== null) this.#feed.tell();
     return job;
   }
@@ -289,7 +288,7 @@ export class LmdbOutbox implements Outbox {
   }
 
   cancelResync(bucket: BucketRef, ruleId: string, now: number): Promise<boolean> {
-    return this.#transactions.writeDurably(() => this.#resyncs.cancel(bucket, ruleId, now));
+    return this.#writeDurably(() => this.#resyncs.cancel(bucket, ruleId, now));
   }
 
   async runningResyncs(): Promise<readonly ResyncJob[]> {
@@ -356,6 +355,10 @@ export class LmdbOutbox implements Outbox {
       this.#tables.counters.noteWork();
       return this.#retries.retryBatch(key, state, { ...part, limit: BATCH_MAX }, now);
     });
+  }
+
+  #writeDurably<T>(work: () => T): Promise<T> {
+    return this.#transactions.writeTogether(work, { durably: true });
   }
 
   #fenced<T>(epoch: number, work: () => T): Promise<T> {

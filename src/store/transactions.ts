@@ -1,12 +1,13 @@
 /**
- * The one way in which the outbox writes: child transactions, which are rolled back where the work
+ * The one way in which configurations and queue are written: child transactions, which are rolled back where the work
  * throws (lmdb's plain ones are not), share one commit with all that are asked for meanwhile, and
  * one flush with all that wait for it.
  *
  * The small writes of the write path and of deliveries go together, as many as are asked for while
  * the one before is committed, into one child transaction: a commit costs more than the work inside.
  * Where one of them throws, all are rolled back and each is run again by itself. Patient ones wait a
- * little for company: nobody waits for them, and each commit writes a dozen pages more.
+ * little for company, as each commit writes a dozen pages more: outcomes of deliveries, for which nobody
+ * waits, and saves of configurations, for which 2 ms are nothing.
  *
  * States: open → closing (new work is refused, running work ends) → closed.
  */
@@ -26,8 +27,12 @@ const PATIENCE_MS = 2;
 /** So many writes wait for no more company. */
 const ENOUGH = 32;
 
-/** What a write waits for besides its commit. */
-type Manner = 'together' | 'durably' | 'patiently';
+export interface Manner {
+  /** Waits for the flush too. */
+  readonly durably?: boolean;
+  /** Has a few milliseconds to wait for company. */
+  readonly patiently?: boolean;
+}
 
 /** A write that waits for its transaction. */
 interface Waiting {
@@ -64,18 +69,27 @@ export class Transactions {
   }
 
   /** As {@link write}, together with others; `work` may run twice and keeps nothing outside the tables. */
-  writeTogether<T>(work: () => T): Promise<T> {
-    return this.#enqueue(work, 'together');
-  }
-
-  /** As {@link writeTogether}, durable when it resolves. */
-  writeDurably<T>(work: () => T): Promise<T> {
-    return this.#enqueue(work, 'durably');
-  }
-
-  /** As {@link writeTogether}, a few milliseconds later where nothing else is written. */
-  writePatiently<T>(work: () => T): Promise<T> {
-    return this.#enqueue(work, 'patiently');
+  writeTogether<T>(work: () => T, manner: Manner = {}): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#begin();
+      let result: T;
+      if (!this.#isCommitting) void this.#commitWhileAsked();
+      this.#waiting.push({
+        run: () => {
+          result = work();
+        },
+        manner,
+        done: () => {
+          this.#end();
+          resolve(result);
+        },
+        failed: (error) => {
+          this.#end();
+          reject(error);
+        },
+      });
+      if (this.#isEnough()) this.#hurry?.();
+    });
   }
 
   /** Waits until what is committed now is durable. */
@@ -99,31 +113,8 @@ export class Transactions {
     return this.#closed;
   }
 
-  #enqueue<T>(work: () => T, manner: Manner): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#begin();
-      let result: T;
-      if (!this.#isCommitting) void this.#commitWhileAsked();
-      this.#waiting.push({
-        run: () => {
-          result = work();
-        },
-        manner,
-        done: () => {
-          this.#end();
-          resolve(result);
-        },
-        failed: (error) => {
-          this.#end();
-          reject(error);
-        },
-      });
-      if (this.#isEnough()) this.#hurry?.();
-    });
-  }
-
   #isEnough(): boolean {
-    return this.#waiting.length >= ENOUGH || this.#waiting.at(-1)?.manner !== 'patiently';
+    return this.#waiting.length >= ENOUGH || this.#waiting.at(-1)?.manner.patiently !== true;
   }
 
   /** One transaction after the other: what is asked for while one is committed goes into the next. */
@@ -141,13 +132,13 @@ export class Transactions {
   /** Resolves after the event loop's turn in which a write came that is not patient, or soon. */
   #company(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, PATIENCE_MS);
+      const timer = setTimeout(() => this.#hurry?.(), PATIENCE_MS);
       this.#hurry = () => {
         this.#hurry = null;
         clearTimeout(timer);
         setImmediate(resolve);
       };
-      if (!this.#waiting.every(({ manner }) => manner === 'patiently')) this.#hurry();
+      if (!this.#waiting.every(({ manner }) => manner.patiently)) this.#hurry();
     });
   }
 
@@ -174,8 +165,8 @@ export class Transactions {
 
   /** They are committed; those that asked for it wait for the flush. Never rejects. */
   async #settle(committed: readonly Waiting[]): Promise<void> {
-    for (const { manner, done } of committed) if (manner !== 'durably') done();
-    const durable = committed.filter(({ manner }) => manner === 'durably');
+    for (const { manner, done } of committed) if (manner.durably !== true) done();
+    const durable = committed.filter(({ manner }) => manner.durably === true);
     if (durable.length === 0) return;
     try {
       await this.flush();
