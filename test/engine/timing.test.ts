@@ -143,6 +143,76 @@ describe('engine: delivery', () => {
   });
 });
 
+describe('engine: rows that are claimed ahead', () => {
+  /** A dozen rows, of which the first four are being sent, each for a second. */
+  async function busy(): Promise<Server> {
+    const server = await started();
+    server.latencyMs = 1_000;
+    for (let n = 0; n < 12; n++) await server.put(`key-${n}`);
+    await server.clock.run(100);
+    assert.ok((await claimable(server)) < 8, 'more are claimed than are sent');
+    return server;
+  }
+
+  /** How many rows another claim would get: all but those that are claimed. */
+  async function claimable(server: Server): Promise<number> {
+    const epoch = 1;
+    const claims = await server.store.claim(epoch, server.lane, 100, server.clock.nowMs());
+    for (const claim of claims) {
+      await server.store.settleClaim(epoch, claim, { kind: 'release', compareFirst: false });
+    }
+    return claims.length;
+  }
+
+  it('are not sent to a target that was disabled meanwhile, and go back', async () => {
+    const server = await busy();
+    await server.configure({ enabled: false });
+    await server.clock.run(60_000);
+    assert.equal(server.target.log.length, 4, 'what was in flight ended');
+    const rows = await server.store.pageRows(server.host.bucket, {}, null, 100);
+    assert.deepEqual(
+      rows.map(({ attempts, compareFirst }) => [attempts, compareFirst]),
+      Array.from({ length: 8 }, () => [0, false]),
+    );
+    await server.configure({ enabled: true });
+    await server.clock.run(60_000);
+    assert.equal(server.target.objects.size, 12);
+    assert.equal(server.target.log.length, 12);
+  });
+
+  it('are not sent under a rule that was disabled meanwhile', async () => {
+    const server = await busy();
+    await server.configure({}, { enabled: false });
+    await server.clock.run(60_000);
+    assert.equal(server.target.log.length, 4);
+    await server.configure();
+    await server.clock.run(60_000);
+    assert.equal(server.target.objects.size, 12);
+  });
+
+  it('go back when the target fails, but for one that probes', async () => {
+    const server = await busy();
+    server.target.fail = () => DENIED;
+    await server.clock.run(5_000);
+    assert.equal(server.engine.laneStatus(server.lane).state, 'open');
+    const tried = server.target.log.length;
+    assert.ok(tried < 12, `${tried} requests`);
+    assert.ok((await claimable(server)) >= 8, 'what was not tried is not held');
+    server.target.fail = () => null;
+    await server.clock.run(10 * MINUTE_MS);
+    assert.equal(server.target.objects.size, 12);
+  });
+
+  it('go back when the engine closes', async () => {
+    const server = await busy();
+    await server.await(server.engine.close());
+    assert.equal(server.target.objects.size, 4);
+    const next = server.store.asProcess('next');
+    const epoch = (await next.acquireLease())!;
+    assert.equal((await next.claim(epoch, server.lane, 100, server.clock.nowMs())).length, 8);
+  });
+});
+
 describe('engine: breaker', () => {
   async function broken(failure: RequestFailure): Promise<Server> {
     const server = await started();
