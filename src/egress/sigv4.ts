@@ -42,9 +42,18 @@ export interface Signer {
   sign(request: RequestToSign): string;
 }
 
-/** `20130524T000000Z`, UTC. */
+let formattedSecond = -1;
+let formatted = '';
+
+/** `20130524T000000Z`, UTC. Many requests are signed in one second. */
 export function formatAmzDate(wallClockMs: number): string {
-  return `${new Date(wallClockMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+  const second = Math.floor(wallClockMs / 1000);
+  if (second !== formattedSecond) {
+    const iso = new Date(second * 1000).toISOString();
+    formatted = `${iso.slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+    formattedSecond = second;
+  }
+  return formatted;
 }
 
 /** Keeps the signing key of one day; a signer belongs to one target's connection. */
