@@ -115,7 +115,9 @@ export type ClaimOutcome =
    * Removes the row and every row of its chain whose order is at most `upTo`, failed ones too; pending
    * `resolve` rows stay, whatever `upTo` says, failed ones go. More than 256 rows go in several transactions, the
    * claimed one in the last.
-   * `verifyAt`: an earlier request may still be applied late; look again then.
+   * `verifyAt`: an earlier request may still be applied late; look again then. The same where a row
+   * that goes was in doubt (`compareFirst`), or one that waits for a disabled or removed rule is: a
+   * `resolve` row under the claimed one's rules looks again after LINGER_MS.
    */
   | { readonly kind: 'complete'; readonly upTo: number; readonly verifyAt: number | null }
   | {
@@ -127,7 +129,7 @@ export type ClaimOutcome =
       readonly asResolve: boolean;
       readonly upload: UploadState | null;
     }
-  | { readonly kind: 'fail'; readonly lastError: LastError }
+  | { readonly kind: 'fail'; readonly lastError: LastError; readonly compareFirst: boolean }
   /** Gives the claim back untried. */
   | { readonly kind: 'release'; readonly compareFirst: boolean };
 
@@ -261,8 +263,9 @@ export interface Outbox {
   /**
    * Removes at most 256 rows that no rule is left for (also because the bucket has another id) or
    * that failed 7 days ago, and lets rows under enabled rules overtake rows under disabled ones;
-   * true while more may be left. Rows in flight stay until their claim ends. Nothing expires in the
-   * store's first hour.
+   * true while more may be left. Rows in flight stay until their claim ends, and rows in doubt whose
+   * rules are gone are looked past for LINGER_MS (they become `resolve` rows, for a rule that comes
+   * back). Nothing expires in the store's first hour.
    */
   sweep(epoch: number, now: number): Promise<boolean>;
   /**

@@ -48,7 +48,6 @@ import type { Tables } from './tables.ts';
 import { Transactions } from './transactions.ts';
 
 const BACKLOG_MAX = 1_000_000;
-const HOUR_MS = 3_600_000;
 
 export interface LmdbOutboxOptions {
   readonly tables: Tables;
@@ -119,7 +118,7 @@ export class LmdbOutbox implements Outbox {
     this.#retries = new Retries(tables, chains, enqueuer);
     this.#resyncs = new ResyncProgress(tables, configurations, enqueuer);
     this.#clamp = new ScheduleClamp(tables, chains, counts);
-    this.#sweep = new Sweep({ ...shared, chains });
+    this.#sweep = new Sweep({ ...shared, chains, enqueuer });
   }
 
   announce(writes: readonly AnnouncedWrite[]): Promise<AnnouncedIntent> {
@@ -312,8 +311,7 @@ export class LmdbOutbox implements Outbox {
   }
 
   async sweep(epoch: number, now: number): Promise<boolean> {
-    const mayExpire = this.#uptimeMs() >= HOUR_MS;
-    return this.#fenced(epoch, () => this.#sweep.run(now, mayExpire));
+    return this.#fenced(epoch, () => this.#sweep.run(now, this.#uptimeMs()));
   }
 
   async clampSchedules(epoch: number, now: number): Promise<void> {

@@ -10,7 +10,7 @@ import {
   RECREATED,
   RULE,
   complete,
-  lastError,
+  fail,
   retry,
 } from '../support/outbox-driver.ts';
 
@@ -144,7 +144,7 @@ export function retries(open: OpenOutbox): void {
       Array.from({ length: 600 }, (_, n) => d.write(`k${n}`, n)),
     );
     const claims = await d.outbox.claim(d.epoch, d.lane(), 600, d.now);
-    for (const claim of claims.slice(0, 300)) await d.settle(claim, { kind: 'fail', lastError });
+    for (const claim of claims.slice(0, 300)) await d.settle(claim, fail());
     for (const claim of claims.slice(300, 590)) await d.settle(claim, retry(d.now + 9_999));
     assert.equal(await d.outbox.retryRows(BUCKET, { state: 'failed' }, d.now), 300);
     assert.deepEqual(await d.status(), { pending: 600, failed: 0 });

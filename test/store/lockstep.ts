@@ -293,7 +293,7 @@ export class Lockstep {
         asResolve: other,
         upload: null,
       },
-      fail: { kind: 'fail', lastError },
+      fail: { kind: 'fail', lastError, compareFirst: one },
       release: { kind: 'release', compareFirst: one },
     };
     await this.#both((f) => f.outbox.settleClaim(this.#epoch, claim, outcomes[outcome]));
