@@ -235,7 +235,10 @@ export interface Outbox {
   queueStatus(bucket: BucketRef): Promise<QueueStatus>;
   /** Of all buckets; rows that no rule is left for are counted until they are swept. */
   queueTotals(): Promise<QueueTotals>;
-  /** Whether a version is still queued for any target, or was given up for one; null: neither. */
+  /**
+   * Whether a version is still queued for any target, or was given up for one; null: neither. Where
+   * more than a few dozen newer changes of its key are queued (or failed), it counts as one of them.
+   */
   versionState(version: ObjectRef): Promise<Row['state'] | null>;
 
   /** Null where a resync of the rule is running, or the rule does not exist or is disabled. Durable. */
