@@ -213,8 +213,11 @@ export interface Outbox {
   claim(epoch: number, lane: LaneRef, limit: number, now: number): Promise<readonly Claim[]>;
   /** Resolves with false where the row is no longer claimed under this epoch (its rule or bucket is gone). */
   settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean>;
-  /** Committed before the first part is sent, so that a crash leaves no unknown upload behind. */
-  storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<void>;
+  /**
+   * Committed before the first part is sent, so that a crash leaves no unknown upload behind. Resolves
+   * with false where the row is no longer claimed under this epoch: nobody will know of the upload.
+   */
+  storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean>;
   accessTarget(lane: LaneRef): Promise<TargetAccess>;
 
   /** Rows of the bucket, newest first, before `after` where it is given. */

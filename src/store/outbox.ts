@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
-import { LEASE_MS, LeaseLostError } from '../model/lease.ts';
+import { LEASE_MS } from '../model/lease.ts';
 import type {
   AnnouncedIntent,
   ClaimOutcome,
@@ -208,11 +208,12 @@ export class LmdbOutbox implements Outbox {
     }
   }
 
-  storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<void> {
+  storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean> {
     return this.#fenced(epoch, () => {
       const entry = this.#claims.find(epoch, claim);
-      if (entry === undefined) throw new LeaseLostError();
+      if (entry === undefined) return false;
       this.#claims.storeUpload(entry, upload);
+      return true;
     });
   }
 

@@ -14,7 +14,6 @@ import {
   type Configuration,
 } from '../../src/model/configuration.ts';
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
-import { LeaseLostError } from '../../src/model/lease.ts';
 import type {
   AnnouncedIntent,
   ClaimOutcome,
@@ -220,14 +219,13 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     return true;
   }
 
-  async storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<void> {
+  async storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean> {
     this.#fence(epoch);
     const held = this.#rows.queue.claims.get(chainOf(claim.row));
     const row = this.#rows.queue.rows.get(claim.row.sequence);
-    if (row === undefined || held?.sequence !== row.sequence || held.epoch !== epoch) {
-      throw new LeaseLostError();
-    }
+    if (row === undefined || held?.sequence !== row.sequence || held.epoch !== epoch) return false;
     this.#rows.queue.rows.set(row.sequence, { ...row, upload });
+    return true;
   }
 
   async accessTarget(lane: LaneRef): Promise<TargetAccess> {
