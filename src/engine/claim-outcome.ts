@@ -7,7 +7,7 @@
  *   (`compareFirst`). Once it is done with, what the target shows is looked at again after the
  *   longest time that an old request may linger.
  */
-import type { RequestFailure } from '../model/delivery.ts';
+import { LINGER_MS, type RequestFailure } from '../model/delivery.ts';
 import { backoffMs } from '../model/backoff.ts';
 import { judge, type Outcome } from '../model/outcome.ts';
 import type { ClaimOutcome } from '../model/ports.ts';
@@ -15,8 +15,6 @@ import type { Claim, LastError, Row } from '../model/row.ts';
 import type { Delivery } from './deliver.ts';
 
 export const OBJECT_TRIES_MAX = 8;
-/** Twice the time after which a silent connection is given up (egress/idle-watch.ts). */
-export const LINGER_MS = 60_000;
 const TARGET_WAIT_MAX_MS = 60_000;
 const PACED_WAIT_MS = 1_000;
 
@@ -77,7 +75,7 @@ function afterFailure(
   const judged = judge(failure);
   const lastError = describeFailure(failure, judged);
   if (judged.origin === 'object' && triesOf(row) >= OBJECT_TRIES_MAX) {
-    return { kind: 'fail', lastError };
+    return { kind: 'fail', lastError, compareFirst };
   }
   return {
     kind: 'retry',

@@ -26,8 +26,8 @@ export interface DeliveryContext {
   readonly client: TargetClient;
   /** Those of the row's rules that are there and enabled. */
   readonly rules: readonly Rule[];
-  /** Durable enough when it resolves: committed before the first part is sent. */
-  readonly storeUpload: (upload: UploadState | null) => Promise<void>;
+  /** Durable enough when it resolves: committed before the first part is sent. False: the claim is void. */
+  readonly storeUpload: (upload: UploadState | null) => Promise<boolean>;
   /** The lane's memory for bodies. */
   readonly memory: ByteBudget;
   /** For parts in parallel, beyond the connection that the claim itself has. */
@@ -49,7 +49,7 @@ export type Delivery =
   | { readonly kind: 'nothing'; readonly upTo: number }
   /** The version is gone at the source. */
   | { readonly kind: 'gone' }
-  /** No enabled rule wants the row any longer. */
+  /** No enabled rule wants the row any longer, or it is not claimed any longer. */
   | { readonly kind: 'unwanted' }
   | { readonly kind: 'source-failed' }
   | {
@@ -140,6 +140,7 @@ async function sendPut(
   const sent = await send(row.upload, ref, object, plan, context);
   switch (sent.kind) {
     case 'gone':
+    case 'unwanted':
       return sent;
     case 'failed':
       return failed(sent.failure, sent.upload);

@@ -38,6 +38,8 @@ export type Sent =
   | { readonly kind: 'sent'; readonly tagsRefused: boolean }
   /** The version was removed from the source meanwhile. */
   | { readonly kind: 'gone' }
+  /** The row is not claimed any longer. */
+  | { readonly kind: 'unwanted' }
   | {
       readonly kind: 'failed';
       readonly failure: RequestFailure;
@@ -76,7 +78,7 @@ export async function sendMultipart(
   context: DeliveryContext,
 ): Promise<Sent> {
   const begun = await beginUpload(ref, object, plan, known, context);
-  if (begun.kind === 'failed') return begun;
+  if (begun.kind !== 'begun') return begun;
   const { state, listed, tagsRefused } = begun;
   const upload = { key: ref.key, uploadId: state.uploadId };
   const job = { ref, object, plan, upload, listed };
@@ -109,7 +111,7 @@ type Begun =
       readonly listed: ReadonlyMap<number, ListedPart>;
       readonly tagsRefused: boolean;
     }
-  | Extract<Sent, { kind: 'failed' }>;
+  | Extract<Sent, { kind: 'failed' | 'unwanted' }>;
 
 async function beginUpload(
   ref: ObjectRef,
@@ -129,7 +131,14 @@ async function beginUpload(
   if (!created.ok) return { kind: 'failed', failure: created.failure, upload: null };
   const { uploadId, tagsRefused } = created.value;
   const state = { uploadId, versionId: object.versionId, partBytes: plan.partBytes };
-  await context.storeUpload(state);
+  let isKnown = false;
+  try {
+    isKnown = await context.storeUpload(state);
+  } finally {
+    // Nobody could ever resume or abort it.
+    if (!isKnown) await client.abortMultipartUpload({ key: ref.key, uploadId }, { signal });
+  }
+  if (!isKnown) return { kind: 'unwanted' };
   return { kind: 'begun', state, listed: new Map(), tagsRefused };
 }
 

@@ -2,7 +2,7 @@
  * Settles announcements that a dead process left behind: nobody knows whether their writes happened.
  * Where a key shows what it showed before, nothing is done; otherwise whatever is current is queued.
  */
-import type { AnnouncedWrite, Host } from '../host.ts';
+import type { AnnouncedWrite, Host, ObjectHead } from '../host.ts';
 import type { LeftIntent, Outbox } from '../model/ports.ts';
 
 export type SettlementHost = Pick<Host, 'findBucket' | 'headCurrent'>;
@@ -37,16 +37,17 @@ async function changedWrites(
   for (const write of writes) {
     const bucket = await host.findBucket(write.bucket.name);
     if (bucket?.id !== write.bucket.id) continue;
-    if (await isChanged(host, write)) changed.push(write);
+    const current = await host.headCurrent(write.bucket, write.key);
+    if (!isChanged(write, current)) continue;
+    // Where a version was to be removed, an older one may be current now: rules that do not
+    // replicate deletions want that one.
+    const isObject = current !== null && !current.deleteMarker;
+    changed.push({ ...write, operation: isObject ? 'put' : 'delete' });
   }
   return changed;
 }
 
-async function isChanged(
-  host: SettlementHost,
-  { bucket, key, before }: AnnouncedWrite,
-): Promise<boolean> {
-  const current = await host.headCurrent(bucket, key);
+function isChanged({ before }: AnnouncedWrite, current: ObjectHead | null): boolean {
   // Nothing was shown before either; but a marker may be newer than a version that came in between.
   if (before === null) return current !== null;
   if (current === null || current.deleteMarker) return true;

@@ -3,6 +3,12 @@
  * (model/outcome.ts); nothing here throws.
  */
 
+/**
+ * How long a request may still be applied at the target after it was given up: twice the time after
+ * which a silent connection is (egress/idle-watch.ts).
+ */
+export const LINGER_MS = 60_000;
+
 /** How far a request got before it failed. */
 export type Stage =
   /** The name has no address, or the resolver did not answer. */

@@ -115,7 +115,9 @@ export type ClaimOutcome =
    * Removes the row and every row of its chain whose order is at most `upTo`, failed ones too; pending
    * `resolve` rows stay, whatever `upTo` says, failed ones go. More than 256 rows go in several transactions, the
    * claimed one in the last.
-   * `verifyAt`: an earlier request may still be applied late; look again then.
+   * `verifyAt`: an earlier request may still be applied late; look again then. The same where a row
+   * that goes was in doubt (`compareFirst`), or one that waits for a disabled or removed rule is: a
+   * `resolve` row under the claimed one's rules looks again after LINGER_MS.
    */
   | { readonly kind: 'complete'; readonly upTo: number; readonly verifyAt: number | null }
   | {
@@ -127,7 +129,7 @@ export type ClaimOutcome =
       readonly asResolve: boolean;
       readonly upload: UploadState | null;
     }
-  | { readonly kind: 'fail'; readonly lastError: LastError }
+  | { readonly kind: 'fail'; readonly lastError: LastError; readonly compareFirst: boolean }
   /** Gives the claim back untried. */
   | { readonly kind: 'release'; readonly compareFirst: boolean };
 
@@ -211,8 +213,11 @@ export interface Outbox {
   claim(epoch: number, lane: LaneRef, limit: number, now: number): Promise<readonly Claim[]>;
   /** Resolves with false where the row is no longer claimed under this epoch (its rule or bucket is gone). */
   settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean>;
-  /** Committed before the first part is sent, so that a crash leaves no unknown upload behind. */
-  storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<void>;
+  /**
+   * Committed before the first part is sent, so that a crash leaves no unknown upload behind. Resolves
+   * with false where the row is no longer claimed under this epoch: nobody will know of the upload.
+   */
+  storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean>;
   accessTarget(lane: LaneRef): Promise<TargetAccess>;
 
   /** Rows of the bucket, newest first, before `after` where it is given. */
@@ -233,7 +238,10 @@ export interface Outbox {
   queueStatus(bucket: BucketRef): Promise<QueueStatus>;
   /** Of all buckets; rows that no rule is left for are counted until they are swept. */
   queueTotals(): Promise<QueueTotals>;
-  /** Whether a version is still queued for any target, or was given up for one; null: neither. */
+  /**
+   * Whether a version is still queued for any target, or was given up for one; null: neither. Where
+   * more than a few dozen newer changes of its key are queued (or failed), it counts as one of them.
+   */
   versionState(version: ObjectRef): Promise<Row['state'] | null>;
 
   /** Null where a resync of the rule is running, or the rule does not exist or is disabled. Durable. */
@@ -261,8 +269,9 @@ export interface Outbox {
   /**
    * Removes at most 256 rows that no rule is left for (also because the bucket has another id) or
    * that failed 7 days ago, and lets rows under enabled rules overtake rows under disabled ones;
-   * true while more may be left. Rows in flight stay until their claim ends. Nothing expires in the
-   * store's first hour.
+   * true while more may be left. Rows in flight stay until their claim ends, and rows in doubt whose
+   * rules are gone are looked past for LINGER_MS (they become `resolve` rows, for a rule that comes
+   * back). Nothing expires in the store's first hour.
    */
   sweep(epoch: number, now: number): Promise<boolean>;
   /**

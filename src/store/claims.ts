@@ -87,7 +87,7 @@ export class Claims {
       .map(({ sequence }) => {
         const entry = this.#chains.rows.expect(sequence);
         this.#chains.claimHead(entry, epoch);
-        const compareFirst = entry.row.compareFirst || entry.row.boot !== this.#boot;
+        const compareFirst = this.#enqueuer.isSuspect(entry);
         return {
           row: { ...answerRow(entry, lane), compareFirst },
           laterVersionWaits: this.#laterVersionWaits(entry),
@@ -114,7 +114,7 @@ export class Claims {
     const chain = chainOf(claimed);
     if (outcome.kind === 'complete') return this.#complete(claimed, outcome);
     this.#chains.endClaim(chain);
-    const row = { ...claimed.row, boot: this.#boot };
+    const row = { ...claimed.row, boot: this.#boot, verifyAt: null };
     const attempts = row.attempts + 1;
     switch (outcome.kind) {
       case 'retry': {
@@ -124,11 +124,12 @@ export class Claims {
         return true;
       }
       case 'fail': {
-        const { lastError } = outcome;
+        const { lastError, compareFirst } = outcome;
         const failed = {
           ...row,
           attempts,
           lastError,
+          compareFirst,
           state: 'failed',
           failedAt: this.#now(),
         } as const;
@@ -156,7 +157,7 @@ export class Claims {
       if (claim.epoch === epoch) continue;
       const entry = this.#chains.rows.expect(claim.sequence);
       this.#chains.endClaim(chainOf(entry));
-      this.#giveBack(entry, { ...entry.row, compareFirst: true });
+      this.#giveBack(entry, { ...entry.row, compareFirst: true, verifyAt: null });
     }
     return claims.length < BATCH_MAX ? null : (claims.at(-1)?.key ?? null);
   }
@@ -171,7 +172,10 @@ export class Claims {
     if (!isAlone && !this.#supersede(claimed, upTo)) return false;
     this.#chains.endClaim(chain);
     this.#chains.rows.remove(claimed);
-    if (!isAlone) this.#chains.chooseHead(chain);
+    if (!isAlone) {
+      this.#chains.chooseHead(chain);
+      this.#adoptVerification(claimed);
+    }
     if (verifyAt === null) return true;
     const { key, lane, ruleset } = claimed.row;
     const delivery = { key, operation: 'put', version: null } as const;
@@ -184,8 +188,24 @@ export class Claims {
     const entries = this.#superseded(chainOf(claimed), upTo)
       .filter((sequence) => sequence !== claimed.sequence)
       .map((sequence) => this.#chains.rows.expect(sequence));
-    this.#chains.remove(entries.slice(0, BATCH_MAX));
+    const batch = entries.slice(0, BATCH_MAX);
+    this.#chains.remove(batch);
+    if (batch.some((entry) => this.#enqueuer.isSuspect(entry))) this.#verifyLater(claimed);
     return entries.length <= BATCH_MAX;
+  }
+
+  /**
+   * A request for a row whose rules are disabled or gone may be applied after what was delivered now:
+   * the rules of the latter want the key looked at.
+   */
+  #adoptVerification(delivered: Entry): void {
+    const resolve = this.#chains.findResolve(chainOf(delivered), -1);
+    if (resolve === undefined || this.#chains.isActive(resolve)) return;
+    if (this.#enqueuer.isSuspect(resolve)) this.#verifyLater(delivered);
+  }
+
+  #verifyLater({ row }: Entry): void {
+    this.#enqueuer.addVerification(row.lane, row.ruleset, row.key);
   }
 
   #giveBack(claimed: Entry, row: Entry['row']): void {

@@ -1,5 +1,6 @@
 /** From an event to rows: matching, the limits that drop events, and the new rows themselves. */
 import type { AnnouncedWrite, CommittedWrite } from '../host.ts';
+import { LINGER_MS } from '../model/delivery.ts';
 import {
   droppedBy,
   isCovered,
@@ -147,6 +148,41 @@ export class Enqueuer {
     const merged = this.#chains.absorb(row, other.row, row.nextAttemptAt);
     this.#chains.remove([other]);
     return merged;
+  }
+
+  /** Whether a request for the row may have been sent: it may be applied, now or later. */
+  isSuspect({ row }: Entry): boolean {
+    return row.compareFirst || row.boot !== this.#options.boot;
+  }
+
+  /** Has the key looked at once requests that were sent by now can no longer be applied. */
+  addVerification(lane: number, ruleset: readonly number[], key: string): void {
+    const delivery = { key, operation: 'put', version: null } as const;
+    this.add(lane, ruleset, delivery, this.#options.now() + LINGER_MS);
+  }
+
+  /** All that is left of a row that is not in flight is such a look; one that was taken in is gone. */
+  becomeVerification(sequence: number): void {
+    const entry = this.#chains.rows.read(sequence);
+    if (entry === undefined) return;
+    const verifyAt = this.#options.now() + LINGER_MS;
+    const row: Entry['row'] = {
+      ...entry.row,
+      operation: 'resolve',
+      versionId: null,
+      order: ORDER_LAST,
+      state: 'pending',
+      attempts: 0,
+      nextAttemptAt: verifyAt,
+      lastError: null,
+      failedAt: null,
+      compareFirst: true,
+      upload: null,
+      boot: this.#options.boot,
+      verifyAt,
+    };
+    this.#chains.remove([entry]);
+    this.#chains.insert({ ...entry, row: this.takeIn(entry, row) });
   }
 
   #hasRoom(lane: number, { bucket }: LaneRef, { key, version }: Delivery): boolean {

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
-import { LEASE_MS, LeaseLostError } from '../model/lease.ts';
+import { LEASE_MS } from '../model/lease.ts';
 import type {
   AnnouncedIntent,
   ClaimOutcome,
@@ -48,7 +48,6 @@ import type { Tables } from './tables.ts';
 import { Transactions } from './transactions.ts';
 
 const BACKLOG_MAX = 1_000_000;
-const HOUR_MS = 3_600_000;
 const PATIENTLY = { patiently: true };
 
 export interface LmdbOutboxOptions {
@@ -120,7 +119,7 @@ export class LmdbOutbox implements Outbox {
     this.#retries = new Retries(tables, chains, enqueuer);
     this.#resyncs = new ResyncProgress(tables, configurations, enqueuer);
     this.#clamp = new ScheduleClamp(tables, chains, counts);
-    this.#sweep = new Sweep({ ...shared, chains });
+    this.#sweep = new Sweep({ ...shared, chains, enqueuer });
   }
 
   announce(writes: readonly AnnouncedWrite[]): Promise<AnnouncedIntent> {
@@ -210,11 +209,12 @@ export class LmdbOutbox implements Outbox {
     }
   }
 
-  storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<void> {
+  storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean> {
     return this.#fenced(epoch, () => {
       const entry = this.#claims.find(epoch, claim);
-      if (entry === undefined) throw new LeaseLostError();
+      if (entry === undefined) return false;
       this.#claims.storeUpload(entry, upload);
+      return true;
     });
   }
 
@@ -311,8 +311,7 @@ export class LmdbOutbox implements Outbox {
   }
 
   async sweep(epoch: number, now: number): Promise<boolean> {
-    const mayExpire = this.#uptimeMs() >= HOUR_MS;
-    return this.#fenced(epoch, () => this.#sweep.run(now, mayExpire));
+    return this.#fenced(epoch, () => this.#sweep.run(now, this.#uptimeMs()));
   }
 
   async clampSchedules(epoch: number, now: number): Promise<void> {

@@ -7,7 +7,6 @@ import type { ConfigurationCache } from './configuration-cache.ts';
 import { gapsOf } from './gaps.ts';
 import { laneRefOf, type LaneNumbers } from './lanes.ts';
 import {
-  chainEntryKey,
   chainKey,
   endOf,
   FAILED,
@@ -16,6 +15,7 @@ import {
   PENDING,
   queueKey,
   queuePrefix,
+  readRuleset,
   rulesetOf,
   sequenceKey,
   trailingSequence,
@@ -24,6 +24,9 @@ import {
 import { answerRow, type QueueRows } from './queue-rows.ts';
 import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
+
+/** Rows of one chain and state that are looked at for a version. */
+const VERSIONS_MAX = 64;
 
 /** Rows of one lane and ruleset, as far as the bucket's configuration lets them be seen. */
 export interface VisibleRuleset {
@@ -96,24 +99,40 @@ export class QueueView {
   }
 
   versionState({ bucket, key, versionId }: ObjectRef): Row['state'] | null {
-    const configuration = this.#configurations.of(bucket);
+    const rules = this.#configurations.of(bucket);
     const keyName = keyNameOf(key);
-    let state: Row['state'] | null = null;
-    for (const { lane, targetId } of this.#lanes.of(bucket)) {
-      const start = chainEntryKey(lane, keyName, PENDING, 0, 0);
-      for (const entry of this.#tables.chains.getKeys({
-        start,
-        end: endOf(chainKey(lane, keyName)),
-      })) {
-        const { row } = this.#rows.expect(trailingSequence(entry));
-        const isDead = judgeRuleset(configuration, targetId, row.ruleset) === 'dead';
-        // A row without a version delivers whatever is current, which may be this one.
-        if (isDead || (row.versionId !== versionId && row.operation !== 'resolve')) continue;
-        if (row.state === 'pending') return 'pending';
-        state = 'failed';
-      }
-    }
-    return state;
+    const chains = this.#lanes.of(bucket).map(({ lane, targetId }) => ({
+      prefix: chainKey(lane, keyName),
+      isDead: (ruleset: readonly number[]) => judgeRuleset(rules, targetId, ruleset) === 'dead',
+    }));
+    const isIn = (state: StateByte): boolean =>
+      chains.some((chain) => this.#mayHold(chain, state, versionId));
+    if (isIn(PENDING)) return 'pending';
+    return isIn(FAILED) ? 'failed' : null;
+  }
+
+  /**
+   * Whether the version is among the chain's rows of that state. Versions that are asked for are new
+   * ones mostly, and only the newest rows are looked at: somebody may ask for each of a hundred
+   * thousand. Behind those, it is taken for one of the rest. That is wrong only of a version that was
+   * delivered before all of them were queued, and right again once so few are left.
+   */
+  #mayHold(
+    { prefix, isDead }: { prefix: Buffer; isDead: (ruleset: readonly number[]) => boolean },
+    state: StateByte,
+    versionId: string,
+  ): boolean {
+    const end = Buffer.concat([prefix, Buffer.of(state)]);
+    const entries = Array.from(
+      this.#tables.chains.getRange({ start: endOf(end), end, reverse: true, limit: VERSIONS_MAX }),
+    );
+    const holds = entries.some(({ key, value }) => {
+      if (isDead(readRuleset(value, 0))) return false;
+      const { row } = this.#rows.expect(trailingSequence(key));
+      // A row without a version delivers whatever is current, which may be this one.
+      return row.versionId === versionId || row.operation === 'resolve';
+    });
+    return holds || entries.length === VERSIONS_MAX;
   }
 
   totals(): QueueTotals {

@@ -5,10 +5,16 @@
  * only in memory: it begins anew after a restart. Per lane it removes rows of dead rulesets, lets
  * rows under enabled rules pass heads under disabled ones, and forgets the lane where nothing can
  * come back to it.
+ *
+ * A row of a dead ruleset whose request may still be applied leaves a verification, as dead as itself,
+ * for as long as that may happen. Should a rule come back meanwhile, the first delivery of the key
+ * takes it over (claims.ts).
  */
+import { LINGER_MS } from '../model/delivery.ts';
 import { judgeRuleset } from '../model/match.ts';
 import { chainOf, type Chains } from './chains.ts';
 import type { ConfigurationCache, LiveConfiguration } from './configuration-cache.ts';
+import type { Enqueuer } from './enqueue.ts';
 import { noteGap } from './gaps.ts';
 import type { LaneNumbers } from './lanes.ts';
 import {
@@ -29,6 +35,8 @@ import type { LaneOwner, Tables } from './tables.ts';
  * between hardly notice.
  */
 const BATCH_MAX = 64;
+/** Rows of a dead ruleset that it looks at to find some that may go. */
+const LOOK_MAX = 256;
 const HOUR_MS = 3_600_000;
 const FAILED_KEPT_MS = 7 * 24 * HOUR_MS;
 
@@ -41,6 +49,7 @@ interface LaneState {
 export interface SweepOptions {
   readonly tables: Tables;
   readonly chains: Chains;
+  readonly enqueuer: Enqueuer;
   readonly lanes: LaneNumbers;
   readonly counts: RowCounts;
   readonly configurations: ConfigurationCache;
@@ -49,6 +58,7 @@ export interface SweepOptions {
 export class Sweep {
   readonly #tables: Tables;
   readonly #chains: Chains;
+  readonly #enqueuer: Enqueuer;
   readonly #lanes: LaneNumbers;
   readonly #counts: RowCounts;
   readonly #configurations: ConfigurationCache;
@@ -59,9 +69,10 @@ export class Sweep {
   /** Count of configuration changes at which a lane's parked heads were last looked at. */
   readonly #parkedSeen = new Map<number, number>();
 
-  constructor({ tables, chains, lanes, counts, configurations }: SweepOptions) {
+  constructor({ tables, chains, enqueuer, lanes, counts, configurations }: SweepOptions) {
     this.#tables = tables;
     this.#chains = chains;
+    this.#enqueuer = enqueuer;
     this.#lanes = lanes;
     this.#counts = counts;
     this.#configurations = configurations;
@@ -70,9 +81,9 @@ export class Sweep {
   /**
    * One batch, inside a write transaction. False once the last lane was looked at.
    *
-   * @param mayExpire whether failed rows that are too old go
+   * @param uptimeMs since the server started: nothing expires in the first hour
    */
-  run(now: number, mayExpire: boolean): boolean {
+  run(now: number, uptimeMs: number): boolean {
     let budget = BATCH_MAX;
     const lanes = Array.from(
       this.#tables.laneOwners.getRange({ start: this.#lane, limit: BATCH_MAX }),
@@ -81,7 +92,7 @@ export class Sweep {
       if (lane !== this.#lane) this.#parkedAfter = null;
       this.#lane = lane;
       const state = { lane, owner, configuration: this.#configurations.ofOwner(owner) };
-      budget -= this.#sweepDead(state, budget);
+      budget -= this.#sweepDead(state, budget, now, uptimeMs);
       budget -= this.#passParked(state, budget);
       if (budget <= 0) return true;
       this.#forgetLane(state);
@@ -89,33 +100,53 @@ export class Sweep {
     }
     if (lanes.length === BATCH_MAX) return true;
     this.#lane = 0;
-    return mayExpire && this.#expire(now);
+    return uptimeMs >= HOUR_MS && this.#expire(now);
   }
 
-  /** How many rows were removed: as many as `budget` where there may be more. */
-  #sweepDead({ lane, owner, configuration }: LaneState, budget: number): number {
-    let removed = 0;
-    for (const { key: ruleset } of this.#counts.of(lane)) {
-      if (judgeRuleset(configuration, owner.targetId, rulesetOf(ruleset)) !== 'dead') continue;
-      for (const state of [PENDING, FAILED] as const) {
-        const entries = this.#unclaimed(queuePrefix(ruleset, state), budget - removed);
-        this.#chains.remove(entries);
-        removed += entries.length;
-        if (removed >= budget) return removed;
+  /** How many rows went or became verifications: as many as `budget` where there may be more. */
+  #sweepDead(
+    { lane, owner, configuration }: LaneState,
+    budget: number,
+    now: number,
+    uptimeMs: number,
+  ): number {
+    const dead = this.#counts
+      .of(lane)
+      .filter(({ key }) => judgeRuleset(configuration, owner.targetId, rulesetOf(key)) === 'dead');
+    let swept = 0;
+    for (const state of [PENDING, FAILED] as const) {
+      for (const { key: ruleset } of dead) {
+        const entries = this.#atRest(queuePrefix(ruleset, state), budget - swept, now);
+        const isSuspect = (entry: Entry): boolean => this.#mayBeApplied(entry, uptimeMs);
+        this.#chains.remove(entries.filter((entry) => !isSuspect(entry)));
+        for (const { sequence } of entries.filter(isSuspect)) {
+          this.#enqueuer.becomeVerification(sequence);
+        }
+        swept += entries.length;
+        if (swept >= budget) return swept;
       }
     }
-    return removed;
+    return swept;
   }
 
-  /** Rows in flight are few and stay until their claim ends. */
-  #unclaimed(prefix: Buffer, limit: number): Entry[] {
+  /** Rows in flight stay until their claim ends, and verifications until their time; both are few. */
+  #atRest(prefix: Buffer, limit: number, now: number): Entry[] {
     const entries: Entry[] = [];
-    for (const key of this.#tables.queue.getKeys({ start: prefix, end: endOf(prefix) })) {
+    const range = { start: prefix, end: endOf(prefix), limit: LOOK_MAX };
+    for (const key of this.#tables.queue.getKeys(range)) {
       if (entries.length >= limit) break;
       const entry = this.#chains.rows.expect(trailingSequence(key));
-      if (!this.#chains.isClaimed(entry)) entries.push(entry);
+      const mustStay = (entry.row.verifyAt ?? 0) > now || this.#chains.isClaimed(entry);
+      if (!mustStay) entries.push(entry);
     }
     return entries;
+  }
+
+  /** A verification whose time has come is over: nobody asked for it meanwhile. */
+  #mayBeApplied(entry: Entry, uptimeMs: number): boolean {
+    if (entry.row.verifyAt !== null) return false;
+    // What an earlier start of the operating system sent is over soon after this one began.
+    return entry.row.compareFirst || (uptimeMs < LINGER_MS && this.#enqueuer.isSuspect(entry));
   }
 
   /** Only after a change of a configuration, and only where the lane has rows under enabled rules too. */

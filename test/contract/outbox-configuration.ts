@@ -10,7 +10,7 @@ import {
   RULE,
   TARGET,
   complete,
-  lastError,
+  fail,
   retry,
 } from '../support/outbox-driver.ts';
 
@@ -104,7 +104,7 @@ export function rulesAndTargets(open: OpenOutbox): void {
     const claim = (await d.claim())!;
     assert.equal(claim.row.order, 2);
     await d.put('a', 3);
-    await d.settle(claim, { kind: 'fail', lastError });
+    await d.settle(claim, fail());
     assert.equal((await d.claim())?.row.order, 3);
   });
 

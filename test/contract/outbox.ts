@@ -11,10 +11,13 @@ import {
   OutboxDriver,
   RULE,
   complete,
+  fail,
   lastError,
   retry,
 } from '../support/outbox-driver.ts';
 import { gaps, rulesAndTargets } from './outbox-configuration.ts';
+import { numbers } from './outbox-numbers.ts';
+import { verifications } from './outbox-verifications.ts';
 import { intents, leases, resyncs, retries, upkeep } from './outbox-processes.ts';
 
 export function describeOutbox(name: string, open: OpenOutbox): void {
@@ -23,6 +26,7 @@ export function describeOutbox(name: string, open: OpenOutbox): void {
     order(open);
     outcomes(open);
     resolveRows(open);
+    verifications(open);
     rulesAndTargets(open);
     gaps(open);
     leases(open);
@@ -30,6 +34,7 @@ export function describeOutbox(name: string, open: OpenOutbox): void {
     retries(open);
     resyncs(open);
     upkeep(open);
+    numbers(open);
   });
 }
 
@@ -196,7 +201,7 @@ function outcomes(open: OpenOutbox): void {
     await d.put('a', 2);
     const claim = (await d.claim())!;
     assert.equal(await d.settle(claim, retry(d.now)), true);
-    for (const outcome of [complete(9), retry(d.now), { kind: 'fail', lastError } as const]) {
+    for (const outcome of [complete(9), retry(d.now), fail()]) {
       assert.equal(await d.settle(claim, outcome), false);
     }
     assert.equal((await d.status()).pending, 2);

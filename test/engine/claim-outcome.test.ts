@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { LINGER_MS, outcomeOf, type OutcomeContext } from '../../src/engine/claim-outcome.ts';
+import { outcomeOf, type OutcomeContext } from '../../src/engine/claim-outcome.ts';
 import type { Delivery } from '../../src/engine/deliver.ts';
-import type { RequestFailure } from '../../src/model/delivery.ts';
+import { LINGER_MS, type RequestFailure } from '../../src/model/delivery.ts';
 import type { Row } from '../../src/model/row.ts';
 import { DENIED, REFUSED_OBJECT, RESET } from './fake-target.ts';
 import { claim, resolveRow, row } from './fixtures.ts';
@@ -94,6 +94,15 @@ describe('outcome of a claim: failure', () => {
     assert.equal(outcome(eighth, failed(DENIED)).kind, 'retry');
     assert.equal(outcome(row({ attempts: 500 }), failed(RESET)).kind, 'retry');
     assert.equal(outcome(eighth, { kind: 'source-failed' }).kind, 'retry');
+  });
+
+  it('remembers of a failed row whether its last try may have arrived', () => {
+    const unclear: RequestFailure = { ...REFUSED_OBJECT, ambiguous: true };
+    for (const failure of [REFUSED_OBJECT, unclear]) {
+      const ended = outcome(row({ attempts: 7 }), failed(failure));
+      assert(ended.kind === 'fail');
+      assert.equal(ended.compareFirst, failure.ambiguous);
+    }
   });
 
   const waits: readonly (readonly [string, Row, RequestFailure, boolean, number])[] = [

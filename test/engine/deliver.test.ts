@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { ByteBudget } from '../../src/engine/byte-budget.ts';
 import { deliver, type Delivery, type DeliveryContext } from '../../src/engine/deliver.ts';
+import { LeaseLostError } from '../../src/model/lease.ts';
 import type { Claim, UploadState } from '../../src/model/row.ts';
 import { FakeTarget, REFUSED_OBJECT, RESET } from './fake-target.ts';
 import { claim, marker, OneKeyHost, resolveRow, row, rule } from './fixtures.ts';
@@ -21,6 +22,7 @@ function setUp(context: Partial<DeliveryContext> = {}) {
       storeUpload: async (upload) => {
         target.log.push(upload === null ? 'forget' : 'store');
         stored.push(upload);
+        return true;
       },
       memory: new ByteBudget(32 * MIB),
       extraConnections: { tryTake: () => true, release: () => undefined },
@@ -145,6 +147,22 @@ describe('delivery of large objects', () => {
     ]);
     assert.equal(target.partsInFlightMax, 3);
     assert.ok(target.objects.get('key')?.body.equals(body));
+  });
+
+  it('aborts an upload that could not be stored, and sends no part', async () => {
+    const leaseLost = new LeaseLostError();
+    const answers: readonly (readonly [() => Promise<boolean>, Delivery | null])[] = [
+      [async () => false, { kind: 'unwanted' }],
+      [() => Promise.reject(leaseLost), null],
+    ];
+    for (const [storeUpload, expected] of answers) {
+      const { host, target, deliverOne } = setUp({ storeUpload });
+      host.put('v5', body);
+      const delivery = deliverOne(claim(row()));
+      if (expected === null) await assert.rejects(delivery, leaseLost);
+      else assert.deepEqual(await delivery, expected);
+      assert.deepEqual(target.log, ['create', 'abort']);
+    }
   });
 
   it('sends one part after the other where no connection is free', async () => {

@@ -6,12 +6,18 @@ import { BUCKET, head, marker } from './fixtures.ts';
 
 const LIVE: Bucket = { ...BUCKET, ownerId: 'owner', versioning: 'Enabled' };
 
+interface SettledOptions {
+  readonly bucket?: Bucket | null;
+  readonly operation?: AnnouncedWrite['operation'];
+}
+
+/** What is queued for the key. */
 async function settled(
   before: AnnouncedWrite['before'],
   current: ObjectHead | null,
-  bucket: Bucket | null = LIVE,
-): Promise<number> {
-  const write: AnnouncedWrite = { bucket: BUCKET, key: 'key', operation: 'put', before };
+  { bucket = LIVE, operation = 'put' }: SettledOptions = {},
+): Promise<readonly AnnouncedWrite['operation'][]> {
+  const write: AnnouncedWrite = { bucket: BUCKET, key: 'key', operation, before };
   let left = [{ id: 3, writes: [write] }];
   let changedWrites: readonly AnnouncedWrite[] = [];
   const outbox = {
@@ -25,7 +31,7 @@ async function settled(
   const host = { findBucket: async () => bucket, headCurrent: async () => current };
   await settleLeftIntents(outbox, host, 9, () => true);
   assert.deepEqual(left, []);
-  return changedWrites.length;
+  return changedWrites.map((changed) => changed.operation);
 }
 
 describe('settlement of announcements that nobody finished', () => {
@@ -34,26 +40,32 @@ describe('settlement of announcements that nobody finished', () => {
     string,
     AnnouncedWrite['before'],
     ObjectHead | null,
-    changed: boolean,
+    changed: AnnouncedWrite['operation'] | null,
   ])[] = [
-    ['the key shows what it showed', before, head(), false],
-    ['there was nothing and is nothing', null, null, false],
-    ['another version is current', before, head({ versionId: 'v6', order: 6 }), true],
-    ['the version has other tags', before, head({ order: 6 }), true],
-    ['there was nothing and is something', null, head(), true],
-    ['there was something and is nothing', before, null, true],
-    ['there was something and is a marker', before, marker({ order: 6 }), true],
+    ['the key shows what it showed', before, head(), null],
+    ['there was nothing and is nothing', null, null, null],
+    ['another version is current', before, head({ versionId: 'v6', order: 6 }), 'put'],
+    ['the version has other tags', before, head({ order: 6 }), 'put'],
+    ['there was nothing and is something', null, head(), 'put'],
+    ['there was something and is nothing', before, null, 'delete'],
+    ['there was something and is a marker', before, marker({ order: 6 }), 'delete'],
     // A version may have come and gone in between: the marker may be newer than `before`.
-    ['there was nothing and is a marker', null, marker(), true],
+    ['there was nothing and is a marker', null, marker(), 'delete'],
   ];
   for (const [name, was, current, changed] of cases) {
-    it(`${changed ? 'queues' : 'leaves'} a key: ${name}`, async () => {
-      assert.equal(await settled(was, current), changed ? 1 : 0);
+    it(`${changed === null ? 'leaves' : 'queues'} a key: ${name}`, async () => {
+      assert.deepEqual(await settled(was, current), changed === null ? [] : [changed]);
     });
   }
 
+  it('queues what became current where a version was to be removed', async () => {
+    const current = head({ versionId: 'v4', order: 6 });
+    assert.deepEqual(await settled(before, current, { operation: 'delete' }), ['put']);
+  });
+
   it('forgets announcements of buckets that are gone', async () => {
-    assert.equal(await settled(null, head(), null), 0);
-    assert.equal(await settled(null, head(), { ...LIVE, id: 'bucket-2' }), 0);
+    assert.deepEqual(await settled(null, head(), { bucket: null }), []);
+    const bucket = { ...LIVE, id: 'bucket-2' };
+    assert.deepEqual(await settled(null, head(), { bucket }), []);
   });
 });

@@ -6,14 +6,12 @@ import { uuid } from '../support/replication-bodies.ts';
 import { GOOD_SECRET } from './faulty-target.ts';
 import type { World } from './simulated-process.ts';
 
-/** After a rule left, requests of its rows may linger at the target for so long. */
-const RULE_PAUSE_MS = 61_000;
-
 type Edit =
   | 'disable-rule'
   | 'enable-rule'
   | 'remove-rule'
   | 'add-rule'
+  | 'replace-rule'
   | 'disable-target'
   | 'enable-target'
   | 'remove-target'
@@ -30,6 +28,7 @@ const EDITS: Readonly<Record<Edit, number>> = {
   'enable-rule': 3,
   'remove-rule': 1,
   'add-rule': 3,
+  'replace-rule': 1,
   'disable-target': 1,
   'enable-target': 3,
   'remove-target': 0.5,
@@ -46,7 +45,6 @@ export class Configurator {
   /** By incarnation: when the rule was saved, monotonic. */
   readonly ruleSavedAt = new Map<number, number>();
   readonly #world: World;
-  readonly #ruleRemovedAt = new Map<string, number>();
   #secrets = new Map<string, string>();
   #moves = 0;
 
@@ -75,6 +73,9 @@ export class Configurator {
       case 'remove-rule':
         return this.#removeRule(n);
       case 'add-rule':
+        return this.#addRule(n);
+      case 'replace-rule':
+        await this.#removeRule(n);
         return this.#addRule(n);
       case 'disable-target':
         return this.#setTarget(n, { enabled: false });
@@ -164,12 +165,10 @@ export class Configurator {
   }
 
   async #addRule(n: number): Promise<void> {
-    const { random, clock } = this.#world;
+    const { random } = this.#world;
     const { rules, targets } = await this.#read();
     const target = targets.length === 0 ? undefined : random.pick(targets);
-    const lingersUntil = (this.#ruleRemovedAt.get(uuid(n)) ?? -RULE_PAUSE_MS) + RULE_PAUSE_MS;
     if (target === undefined || rules.some(({ id }) => id === uuid(n))) return;
-    if (clock.monotonicMs() < lingersUntil) return;
     const added = ruleDraft(n, {
       targetId: target.id,
       prefix: n === 2 ? 'a' : '',
@@ -181,7 +180,6 @@ export class Configurator {
 
   async #removeRule(n: number): Promise<void> {
     const { rules } = await this.#read();
-    this.#ruleRemovedAt.set(uuid(n), this.#world.clock.monotonicMs());
     await this.#saveRules(rules.filter(({ id }) => id !== uuid(n)));
   }
 

@@ -165,8 +165,9 @@ export class FaultyTargets {
     const end = observer.begin(key);
     let applied: T | null = null;
     const arrive = (): void => {
-      // What a dead process had sent may lie about in the network.
-      if (!observer.isAlive() && this.#random.chance(0.4)) {
+      // What a dead process had sent may lie about in the network, though no longer than LINGER_MS.
+      const isLate = (script.appliedAfterMs ?? 0) > IDLE_MS;
+      if (!observer.isAlive() && !isLate && this.#random.chance(0.4)) {
         this.#clock.after(this.#random.between(0, LATE_MAX_MS), apply);
       } else {
         applied = apply();

@@ -12,6 +12,7 @@ const REGRESSIONS: readonly (readonly [seed: number, about: string])[] = [
   [300, 'the same under overlapping rules'],
   [373, 'a bucket made again while requests of the old one are under way'],
   [10284, 'a version that came and went between announcement and commit (settlement.test.ts)'],
+  [2318, 'a rule replaced while a request of its former life is under way'],
 ];
 
 describe('the engine, simulated', () => {

@@ -1,7 +1,7 @@
 /** Random operations on two outboxes at once, and the comparison of what they answer and show. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { AnnouncedWrite, BucketRef } from '../../src/host.ts';
+import type { AnnouncedWrite, BucketRef, ObjectRef } from '../../src/host.ts';
 import type { ClaimOutcome, IntentId } from '../../src/model/ports.ts';
 import type { Claim, LaneRef } from '../../src/model/row.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
@@ -115,6 +115,8 @@ export class Lockstep {
   readonly #orders = new Map<string, number>();
   readonly #intents: IntentId[] = [];
   readonly #claims: Claim[] = [];
+  /** The last versions that were written. */
+  #versions: readonly ObjectRef[] = [];
   #epoch = 0;
 
   constructor(lmdb: OutboxFixture, memory: OutboxFixture) {
@@ -240,7 +242,9 @@ export class Lockstep {
 
   /** What each shows of every bucket and lane. */
   async compare(operation: Operation): Promise<void> {
-    const [lmdb, memory] = await Promise.all(this.#fixtures.map(show));
+    const [lmdb, memory] = await Promise.all(
+      this.#fixtures.map((fixture) => show(fixture, this.#versions)),
+    );
     assert.deepEqual(lmdb, memory, `after ${JSON.stringify(operation)}`);
   }
 
@@ -257,6 +261,8 @@ export class Lockstep {
       return { bucket: BUCKETS[of]!, key: KEYS[key]!, operation: what, versionId, order, replica };
     });
     await this.#both((f) => f.outbox.commit(intent, committed));
+    const versions = committed.map((one) => ({ ...one, versionId: one.versionId ?? 'v0' }));
+    this.#versions = [...this.#versions, ...versions].slice(-6);
   }
 
   #announced({ bucket: of, key, operation: what }: Write): AnnouncedWrite {
@@ -293,7 +299,7 @@ export class Lockstep {
         asResolve: other,
         upload: null,
       },
-      fail: { kind: 'fail', lastError },
+      fail: { kind: 'fail', lastError, compareFirst: one },
       release: { kind: 'release', compareFirst: one },
     };
     await this.#both((f) => f.outbox.settleClaim(this.#epoch, claim, outcomes[outcome]));
@@ -354,10 +360,12 @@ export class Lockstep {
   }
 }
 
-async function show({ outbox }: OutboxFixture): Promise<object> {
+async function show({ outbox }: OutboxFixture, versions: readonly ObjectRef[]): Promise<object> {
   const lanes = await outbox.lanes();
   const shown: object[] = [
     { lanes: lanes.map((lane) => JSON.stringify(lane)).sort() },
+    { totals: await outbox.queueTotals() },
+    { versions: await Promise.all(versions.map((version) => outbox.versionState(version))) },
     { resyncs: (await outbox.runningResyncs()).toSorted((a, b) => a.run - b.run) },
   ];
   for (const lane of lanes)

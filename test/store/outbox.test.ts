@@ -13,7 +13,7 @@ import { createIdentity, mayBeAlive, retireIdentity } from '../../src/store/proc
 import { openTables } from '../../src/store/tables.ts';
 import { Transactions } from '../../src/store/transactions.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
-import { BUCKET, OutboxDriver, RULE } from '../support/outbox-driver.ts';
+import { BUCKET, OutboxDriver, RULE, complete } from '../support/outbox-driver.ts';
 import { openLmdbOutbox, type LmdbFixture } from '../support/outbox-fixture.ts';
 import { assertTablesAgree } from '../support/outbox-tables.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -112,6 +112,22 @@ describe('the outbox and its environment', () => {
     const again = { nextAttemptAt: d.now, compareFirst: false, asResolve: false, upload: null };
     await d.settle((await d.claim())!, { kind: 'retry', lastError, ...again });
     assert.equal((await d.claim())?.row.order, 5_000);
+  });
+
+  it('looks at a bounded number of rows to tell what became of a version', async (t) => {
+    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const writes = Array.from({ length: 1_000 }, (_, n) => d.write('a', n + 1));
+    await d.outbox.commit(0, writes);
+    const { rows } = (d.fixture as LmdbFixture).tables;
+    const get = t.mock.method(rows, 'get');
+    const stateOf = (versionId: string): Promise<unknown> =>
+      d.outbox.versionState({ bucket: BUCKET, key: 'a', versionId });
+    assert.equal(await stateOf('v1000'), 'pending');
+    assert.equal(get.mock.callCount(), 1, 'the newest first');
+    assert.equal(await stateOf('v1'), 'pending');
+    assert(get.mock.callCount() < 100);
+    await d.settle((await d.claim())!, complete(1_000));
+    assert.equal(await stateOf('v1'), null);
   });
 
   it('sweeps a large backlog in batches, and forgets the lanes of a bucket that is gone', async (t) => {

@@ -14,7 +14,6 @@ import {
   type Configuration,
 } from '../../src/model/configuration.ts';
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
-import { LeaseLostError } from '../../src/model/lease.ts';
 import type {
   AnnouncedIntent,
   ClaimOutcome,
@@ -155,7 +154,7 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
       if (claim.epoch === epoch) continue;
       const row = this.#rows.queue.rows.get(claim.sequence);
       this.#rows.queue.claims.delete(chain);
-      if (row !== undefined) this.#rows.giveBack({ ...row, compareFirst: true });
+      if (row !== undefined) this.#rows.giveBack({ ...row, compareFirst: true, verifyAt: null });
     }
     this.#tell();
   }
@@ -203,7 +202,7 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
       const laterVersionWaits = this.#rows.queue
         .pendingOf(row)
         .some(({ order }) => order > row.order && order < ORDER_LAST);
-      const compareFirst = row.compareFirst || row.boot !== this.#rows.boot;
+      const compareFirst = this.#rows.isSuspect(row);
       return { row: this.#answer({ ...row, compareFirst }), laterVersionWaits };
     });
   }
@@ -215,19 +214,18 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     const row = this.#rows.queue.rows.get(claim.row.sequence);
     if (row === undefined || held?.sequence !== row.sequence || held.epoch !== epoch) return false;
     this.#rows.queue.claims.delete(chain);
-    this.#rows.applyOutcome({ ...row, boot: this.#rows.boot }, outcome);
+    this.#rows.applyOutcome({ ...row, boot: this.#rows.boot, verifyAt: null }, outcome);
     this.#tell();
     return true;
   }
 
-  async storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<void> {
+  async storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean> {
     this.#fence(epoch);
     const held = this.#rows.queue.claims.get(chainOf(claim.row));
     const row = this.#rows.queue.rows.get(claim.row.sequence);
-    if (row === undefined || held?.sequence !== row.sequence || held.epoch !== epoch) {
-      throw new LeaseLostError();
-    }
+    if (row === undefined || held?.sequence !== row.sequence || held.epoch !== epoch) return false;
     this.#rows.queue.rows.set(row.sequence, { ...row, upload });
+    return true;
   }
 
   async accessTarget(lane: LaneRef): Promise<TargetAccess> {
@@ -335,10 +333,9 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
 
   async sweep(epoch: number, now: number): Promise<boolean> {
     this.#fence(epoch);
+    this.#rows.sweepDead(now);
     for (const row of [...this.#rows.queue.rows.values()]) {
-      if (this.#rows.queue.isClaimed(row)) continue;
-      if (this.#rows.judge(row) === 'dead') this.#rows.queue.remove(row);
-      else if (this.#rows.isExpired(row, now)) this.#rows.expire(row);
+      if (this.#rows.isExpired(row, now)) this.#rows.expire(row);
     }
     this.#rows.queue.chooseHeadsAnew();
     this.#tell();

@@ -4,6 +4,7 @@
  */
 import type { AnnouncedWrite, BucketRef, CommittedWrite } from '../../src/host.ts';
 import type { Configuration } from '../../src/model/configuration.ts';
+import { LINGER_MS } from '../../src/model/delivery.ts';
 import { droppedBy, judgeRuleset, matchEvent, mergeRulesets } from '../../src/model/match.ts';
 import type { ClaimOutcome, ResyncJob, RowFilter } from '../../src/model/ports.ts';
 import { ORDER_LAST, type LaneRef, type Row } from '../../src/model/row.ts';
@@ -139,32 +140,21 @@ export class MemoryRows {
   applyOutcome(row: MemoryRow, outcome: ClaimOutcome): void {
     const attempts = row.attempts + 1;
     switch (outcome.kind) {
-      case 'complete': {
-        for (const { sequence, order, state } of this.queue.chain(row)) {
-          const isSuperseded = order === ORDER_LAST ? state === 'failed' : order <= outcome.upTo;
-          if (sequence === row.sequence || isSuperseded) {
-            this.queue.rows.delete(sequence);
-          }
-        }
-        this.queue.chooseHead(row);
-        const { lane, ruleset, key } = row;
-        if (outcome.verifyAt !== null) {
-          this.#insertNew(lane, ruleset, key, null, 'put', outcome.verifyAt);
-        }
-        return;
-      }
+      case 'complete':
+        return this.#complete(row, outcome);
       case 'retry': {
         const { nextAttemptAt, lastError, compareFirst, upload } = outcome;
         const tried = { ...row, attempts, nextAttemptAt, lastError, compareFirst, upload };
         return this.giveBack(outcome.asResolve ? asResolve(tried) : tried);
       }
       case 'fail': {
-        const { lastError } = outcome;
+        const { lastError, compareFirst } = outcome;
         const failedAt = this.#options.now();
         this.queue.rows.set(row.sequence, {
           ...row,
           attempts,
           lastError,
+          compareFirst,
           state: 'failed',
           failedAt,
         });
@@ -173,6 +163,70 @@ export class MemoryRows {
       case 'release':
         return this.giveBack({ ...row, compareFirst: outcome.compareFirst });
     }
+  }
+
+  #complete(row: MemoryRow, { upTo, verifyAt }: Extract<ClaimOutcome, { kind: 'complete' }>): void {
+    this.queue.rows.delete(row.sequence);
+    const superseded = this.queue
+      .chain(row)
+      .filter(({ order, state }) => (order === ORDER_LAST ? state === 'failed' : order <= upTo));
+    for (const { sequence } of superseded) this.queue.rows.delete(sequence);
+    this.queue.chooseHead(row);
+    const verify = (at: number): void =>
+      void this.#insertNew(row.lane, row.ruleset, row.key, null, 'put', at);
+    if (superseded.some((other) => this.isSuspect(other))) verify(this.#lingersUntil());
+    const resolve = this.queue.otherResolve(row);
+    if (resolve !== undefined && this.judge(resolve) !== 'active' && this.isSuspect(resolve)) {
+      verify(this.#lingersUntil());
+    }
+    if (verifyAt !== null) verify(verifyAt);
+  }
+
+  isSuspect(row: MemoryRow): boolean {
+    return row.compareFirst || row.boot !== this.boot;
+  }
+
+  #lingersUntil(): number {
+    return this.#options.now() + LINGER_MS;
+  }
+
+  /** Rows of rules that are gone, in the order in which the store in LMDB meets them. */
+  sweepDead(now: number): void {
+    const dead = [...this.queue.rows.values()].filter((row) => this.judge(row) === 'dead');
+    const inOrder = dead.sort(
+      (a, b) =>
+        byStateAndRuleset(a, b) ||
+        Number(this.#mayBeApplied(a)) - Number(this.#mayBeApplied(b)) ||
+        a.sequence - b.sequence,
+    );
+    for (const { sequence } of inOrder) {
+      const row = this.queue.rows.get(sequence);
+      if (row === undefined || this.queue.isClaimed(row) || (row.verifyAt ?? 0) > now) continue;
+      this.queue.remove(row);
+      if (this.#mayBeApplied(row)) this.#becomeVerification(row);
+    }
+  }
+
+  #mayBeApplied(row: MemoryRow): boolean {
+    if (row.verifyAt !== null) return false;
+    return row.compareFirst || (this.#options.uptimeMs() < LINGER_MS && this.isSuspect(row));
+  }
+
+  #becomeVerification(row: MemoryRow): void {
+    const verifyAt = this.#lingersUntil();
+    const verification: MemoryRow = {
+      ...asResolve(row),
+      state: 'pending',
+      attempts: 0,
+      nextAttemptAt: verifyAt,
+      lastError: null,
+      failedAt: null,
+      compareFirst: true,
+      upload: null,
+      boot: this.boot,
+      verifyAt,
+    };
+    this.queue.insert(this.#takeIn(verification));
   }
 
   /** A row whose claim ended; it takes in the other row of its chain that looks up what is current. */
@@ -259,10 +313,7 @@ export class MemoryRows {
 
   retryAll(bucket: BucketRef, filter: RowFilter, now: number): number {
     const rows = this.visible(bucket, filter).sort(
-      (a, b) =>
-        b.state.localeCompare(a.state) ||
-        compareRulesets(a.ruleset, b.ruleset) ||
-        a.sequence - b.sequence,
+      (a, b) => byStateAndRuleset(a, b) || a.sequence - b.sequence,
     );
     let retried = 0;
     for (const { sequence } of rows) {
@@ -304,7 +355,11 @@ export class MemoryRows {
   }
 }
 
-/** The order in which rows are retried decides which of two absorbs the other. */
+/** The order in which rows are met decides which of two absorbs the other. */
+function byStateAndRuleset(a: MemoryRow, b: MemoryRow): number {
+  return b.state.localeCompare(a.state) || compareRulesets(a.ruleset, b.ruleset);
+}
+
 function compareRulesets(a: readonly number[], b: readonly number[]): number {
   if (a.length !== b.length) return a.length - b.length;
   const at = a.findIndex((incarnation, index) => incarnation !== b[index]);

@@ -31,10 +31,11 @@ export function statusOf(all: MemoryRows, bucket: BucketRef, rules: readonly Rul
 export function totalsOf(all: MemoryRows): QueueTotals {
   const rows = [...all.queue.rows.values()];
   const pending = rows.filter(({ state }) => state === 'pending');
+  const [oldest] = pending.sort((a, b) => a.sequence - b.sequence);
   return {
     pending: pending.length,
     failed: rows.length - pending.length,
-    oldestPendingAt: pending.length === 0 ? null : Math.min(...pending.map((r) => r.createdAt)),
+    oldestPendingAt: oldest?.createdAt ?? null,
   };
 }
 

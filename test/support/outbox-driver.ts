@@ -21,6 +21,11 @@ export const complete = (upTo: number, verifyAt: number | null = null): ClaimOut
   upTo,
   verifyAt,
 });
+export const fail = (compareFirst = false): ClaimOutcome => ({
+  kind: 'fail',
+  lastError,
+  compareFirst,
+});
 export const retry = (
   nextAttemptAt: number,
   fields: Partial<Extract<ClaimOutcome, { kind: 'retry' }>> = {},
@@ -137,7 +142,7 @@ export class OutboxDriver {
   async failOne(): Promise<void> {
     const claim = await this.claim();
     if (claim === undefined) throw new Error('Nothing is due.');
-    await this.settle(claim, { kind: 'fail', lastError: { reason: 'It failed.' } });
+    await this.settle(claim, fail());
   }
 
   async sweep(): Promise<void> {
