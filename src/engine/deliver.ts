@@ -160,12 +160,11 @@ async function send(
     case 'single':
       return sendSingle(ref, object, context);
     case 'multipart': {
-      const isSamePlan =
-        upload?.versionId === object.versionId && upload.partBytes === plan.partBytes;
-      if (upload?.versionId === object.versionId && !isSamePlan) {
-        await discardUpload(ref.key, upload, context);
-      }
-      return sendMultipart(ref, object, plan, isSamePlan ? upload : null, context);
+      const isSameVersion = upload?.versionId === object.versionId;
+      const mayResume =
+        isSameVersion && upload.order === object.order && upload.partBytes === plan.partBytes;
+      if (isSameVersion && !mayResume) await discardUpload(ref.key, upload, context);
+      return sendMultipart(ref, object, plan, mayResume ? upload : null, context);
     }
     case 'tooLarge':
       return {

@@ -85,7 +85,7 @@ const ROW_STRUCTURES = [
     'boot',
     'verifyAt',
   ],
-  ['uploadId', 'versionId', 'partBytes'],
+  ['uploadId', 'versionId', 'order', 'partBytes'],
 ];
 const INTENT_STRUCTURES = [
   ['writes', 'process'],

@@ -130,7 +130,7 @@ describe('delivery of large objects', () => {
   const body = randomBytes(size);
 
   function known(uploadId: string, fields: Partial<UploadState> = {}): UploadState {
-    return { uploadId, versionId: 'v5', partBytes: 8 * MIB, ...fields };
+    return { uploadId, versionId: 'v5', order: 5, partBytes: 8 * MIB, ...fields };
   }
 
   it('stores the upload id before the first part, and sends parts in parallel', async () => {
@@ -207,6 +207,7 @@ describe('delivery of large objects', () => {
   const useless: readonly (readonly [string, Partial<UploadState>])[] = [
     ['of another version', { versionId: 'v4' }],
     ['of another part size', { partBytes: 9 * MIB }],
+    ['that began with other tags', { order: 4 }],
   ];
   for (const [name, fields] of useless) {
     it(`aborts an upload ${name}`, async () => {
