@@ -7,7 +7,7 @@ import type { TargetClient } from '../egress/target-client.ts';
 import { SourceFailure } from '../egress/request-body.ts';
 import type { ObjectHead, ObjectRef } from '../host.ts';
 import type { RequestFailure, RequestResult } from '../model/delivery.ts';
-import type { Claim, UploadState } from '../model/row.ts';
+import type { Claim, Row, UploadState } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
 import {
   isSameObject,
@@ -51,7 +51,11 @@ export type Delivery =
   | { readonly kind: 'gone' }
   /** No enabled rule wants the row any longer, or it is not claimed any longer. */
   | { readonly kind: 'unwanted' }
-  | { readonly kind: 'source-failed' }
+  | {
+      readonly kind: 'source-failed';
+      /** What the next try may resume. */
+      readonly upload: UploadState | null;
+    }
   | {
       readonly kind: 'failed';
       readonly failure: RequestFailure;
@@ -60,10 +64,16 @@ export type Delivery =
 
 /** @throws only what storing an upload id throws */
 export async function deliver(claim: Claim, context: DeliveryContext): Promise<Delivery> {
+  let upload = claim.row.upload;
+  const storeUpload = async (next: UploadState | null): Promise<boolean> => {
+    const isKnown = await context.storeUpload(next);
+    if (isKnown) upload = next;
+    return isKnown;
+  };
   try {
-    return await deliverDecided(claim, context);
+    return await deliverDecided(claim, { ...context, storeUpload });
   } catch (error) {
-    if (error instanceof SourceFailure) return { kind: 'source-failed' };
+    if (error instanceof SourceFailure) return { kind: 'source-failed', upload };
     throw error;
   }
 }
@@ -125,12 +135,12 @@ async function sendPut(
   context: PutContext,
 ): Promise<Delivery> {
   const object = context.known ?? (await readHead(context.host, ref));
-  if (object === null) return { kind: 'gone' };
+  if (object === null) return gone(row, context);
   const plan = planTransfer(object.size);
   const done = { kind: 'delivered', upTo } as const;
   if (row.compareFirst) {
     const compared = await compare(ref, object, plan, context);
-    if (compared === null) return { kind: 'gone' };
+    if (compared === null) return gone(row, context);
     if (!compared.ok) return failed(compared.failure, row.upload);
     if (compared.value) {
       if (row.upload !== null) await discardUpload(row.key, row.upload, context);
@@ -147,6 +157,12 @@ async function sendPut(
     case 'sent':
       return { ...done, wasThere: false, bytes: object.size, tagsRefused: sent.tagsRefused };
   }
+}
+
+/** What was begun for a version that is gone is of no more use. */
+async function gone({ key, upload }: Row, context: DeliveryContext): Promise<Delivery> {
+  if (upload !== null) await discardUpload(key, upload, context);
+  return { kind: 'gone' };
 }
 
 async function send(

@@ -117,10 +117,10 @@ describe('delivery of small objects', () => {
     const { host, target, deliverOne } = setUp();
     host.put('v5', Buffer.from('five'));
     host.failure = new Error('EIO');
-    assert.deepEqual(await deliverOne(claim(row())), { kind: 'source-failed' });
+    assert.deepEqual(await deliverOne(claim(row())), { kind: 'source-failed', upload: null });
     host.failure = null;
     host.put('v5', Buffer.from('five'), { size: 5 });
-    assert.deepEqual(await deliverOne(claim(row())), { kind: 'source-failed' });
+    assert.deepEqual(await deliverOne(claim(row())), { kind: 'source-failed', upload: null });
     assert.deepEqual(target.log, []);
   });
 });
@@ -222,6 +222,30 @@ describe('delivery of large objects', () => {
     const { target, deliverOne } = setUp();
     await deliverOne(claim(resolveRow({ upload: known('old') })));
     assert.deepEqual(target.log, ['abort', 'forget', 'delete']);
+  });
+
+  it('aborts the upload of a version that goes between two tries', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    host.put('v6', Buffer.from('six'));
+    for (const compareFirst of [false, true]) {
+      target.log.length = 0;
+      host.remove('v5');
+      const delivery = await deliverOne(claim(row({ upload: known('old'), compareFirst }), true));
+      assert.deepEqual(delivery, { kind: 'gone' });
+      assert.deepEqual(target.log, ['abort', 'forget']);
+    }
+  });
+
+  it('keeps the upload where the source fails in the middle of it', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    target.fail = (operation) => {
+      if (operation === 'create') host.failure = new Error('EIO');
+      return null;
+    };
+    const delivery = await deliverOne(claim(row()));
+    assert.deepEqual(delivery, { kind: 'source-failed', upload: known('upload-1') });
   });
 
   it('looks where the target does not say what it made of the parts', async () => {
