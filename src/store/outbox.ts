@@ -3,6 +3,7 @@
  * which transaction each operation is; what happens inside is in the files that it wires together.
  */
 import { createHash } from 'node:crypto';
+import { uptime } from 'node:os';
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
 import { LEASE_MS } from '../model/lease.ts';
 import type {
@@ -61,6 +62,8 @@ export interface LmdbOutboxOptions {
   readonly now?: () => number;
   /** Since the server started, by a clock that does not jump; by default since the outbox was made. */
   readonly uptimeMs?: () => number;
+  /** Since the operating system started; by default as it says itself. */
+  readonly bootedForMs?: () => number;
   /** Rows a bucket, 1,000,000 by default. */
   readonly backlogMax?: number;
   readonly leaseMs?: number;
@@ -101,6 +104,7 @@ export class LmdbOutbox implements Outbox {
     this.#identity = options.identity ?? createIdentity();
     this.#mayBeAlive = options.mayBeAlive ?? mayBeAlive;
     const boot = numberOf(this.#identity.bootId);
+    const bootedForMs = options.bootedForMs ?? (() => uptime() * 1_000);
     const backlogMax = options.backlogMax ?? BACKLOG_MAX;
     const counts = new RowCounts(tables);
     this.#lease = new Lease(tables);
@@ -110,7 +114,8 @@ export class LmdbOutbox implements Outbox {
     const configurations = new ConfigurationCache(tables);
     const shared = { tables, rows, lanes, counts, configurations, now };
     const chains = new Chains(shared);
-    const enqueuer = new Enqueuer({ ...shared, chains, isDiskLow, backlogMax, boot });
+    const limits = { isDiskLow, backlogMax };
+    const enqueuer = new Enqueuer({ ...shared, ...limits, chains, boot, bootedForMs });
     this.#chains = chains;
     this.#enqueuer = enqueuer;
     this.#claims = new Claims({ ...shared, chains, enqueuer, boot });
