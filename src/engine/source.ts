@@ -38,7 +38,7 @@ export async function readBytes(
   const chunks: Uint8Array[] = [];
   const isThere = await readChunks(host, ref, range, (chunk) => chunks.push(chunk));
   if (!isThere) return null;
-  const bytes = Buffer.concat(chunks);
+  const bytes = joined(chunks);
   if (bytes.length !== size)
     throw new SourceFailure('The source has another length than its head.');
   return bytes;
@@ -70,6 +70,13 @@ export function rangeSource(
       return opened.body;
     },
   };
+}
+
+/** Small bodies come in one piece, and need not be copied. */
+function joined(chunks: readonly Uint8Array[]): Buffer {
+  const [only] = chunks;
+  if (only === undefined || chunks.length > 1) return Buffer.concat(chunks);
+  return Buffer.from(only.buffer, only.byteOffset, only.length);
 }
 
 async function readChunks(
