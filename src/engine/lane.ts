@@ -40,6 +40,8 @@ const TIMER_MIN_MS = 10;
 const STORE_RETRY_MS = 5_000;
 /** How much is claimed ahead, in rounds of as many requests as may be in flight. */
 const ROUNDS_AHEAD = 3;
+/** Where the store is slow, nothing more is claimed while so many outcomes are to be stored. */
+const UNSTORED_MAX = 128;
 
 /** The target and its rules as they are now. */
 interface Current {
@@ -198,8 +200,9 @@ export class Lane {
   #wantedAhead(): number {
     if (this.#breaker.state !== 'closed') return this.#roomLeft();
     const { allowed } = this.#concurrency;
-    if (this.#ahead.length >= allowed) return 0;
-    return allowed * (1 + ROUNDS_AHEAD) - this.#running.size - this.#ahead.length;
+    const unstored = this.#running.size - this.#sending;
+    if (this.#ahead.length >= allowed || unstored > UNSTORED_MAX) return 0;
+    return allowed * (1 + ROUNDS_AHEAD) - this.#sending - this.#ahead.length;
   }
 
   async #claimDue(wanted: number): Promise<void> {
@@ -234,7 +237,7 @@ export class Lane {
   #giveBackAhead(): void {
     for (const claim of this.#ahead.splice(0)) {
       const { compareFirst } = claim.row;
-      this.#track(this.#store(claim, { kind: 'release', compareFirst }));
+      this.#track(this.#store(claim, { kind: 'release', compareFirst }, true));
     }
   }
 
@@ -309,7 +312,10 @@ export class Lane {
     this.#slots?.release(1);
     this.#step();
     const useEnded = endUse();
-    if (delivery !== null) await this.#store(claim, this.#outcomeOf(claim, delivery), delivery);
+    if (delivery !== null) {
+      const isAwaited = claim.laterVersionWaits || isSynchronous(claim, begun);
+      await this.#store(claim, this.#outcomeOf(claim, delivery), isAwaited, delivery);
+    }
     await useEnded;
   }
 
@@ -372,11 +378,16 @@ export class Lane {
   }
 
   /** Repeats what the store could not do: the outcome must not be forgotten. Never rejects. */
-  async #store(claim: Claim, outcome: ClaimOutcome, delivery?: Delivery): Promise<void> {
+  async #store(
+    claim: Claim,
+    outcome: ClaimOutcome,
+    isAwaited: boolean,
+    delivery?: Delivery,
+  ): Promise<void> {
     const { outbox, epoch, clock } = this.#context;
     for (;;) {
       try {
-        await outbox.settleClaim(epoch, claim, outcome);
+        await outbox.settleClaim(epoch, claim, outcome, isAwaited);
         const bytes = delivery?.kind === 'delivered' ? delivery.bytes : 0;
         this.#context.onOutcome(claim.row, outcome, bytes);
         // Another row of its chain may be due now. What is claimed already comes first.
@@ -399,4 +410,9 @@ export class Lane {
     const { bucket, targetId } = this.ref;
     this.#context.logger.error({ err: error, bucket: bucket.name, targetId }, sentence);
   }
+}
+
+/** Whether a write may wait for the row. */
+function isSynchronous({ row }: Claim, { rules }: Begun): boolean {
+  return rules.some((rule) => rule.synchronous && row.ruleset.includes(rule.incarnation));
 }

@@ -24,14 +24,22 @@ export class Lanes {
   #isScanning = false;
   #scanAgain = false;
   #cancelScan: (() => void) | null = null;
+  readonly #notified = new Set<Lane>();
+  #cancelNotices: (() => void) | null = null;
 
   constructor(context: LaneContext) {
     this.#context = context;
   }
 
-  /** A row of the lane was enqueued, or is wanted again now. */
+  /** A row of the lane was enqueued, or is wanted again now. Many writes that end together are one notice. */
   notify(ref: LaneRef): void {
-    if (!this.#isStopped) this.#lane(ref).notify();
+    if (this.#isStopped) return;
+    this.#notified.add(this.#lane(ref));
+    this.#cancelNotices ??= this.#context.clock.after(0, () => {
+      this.#cancelNotices = null;
+      for (const lane of this.#notified) lane.notify();
+      this.#notified.clear();
+    });
   }
 
   retry(ref: LaneRef): void {
@@ -82,6 +90,7 @@ export class Lanes {
   async stop(limitMs: number): Promise<void> {
     this.#isStopped = true;
     this.#cancelScan?.();
+    this.#cancelNotices?.();
     const lanes = [...this.#lanes.values()];
     const stopped = Promise.all(lanes.map((lane) => lane.stop()));
     await Promise.race([stopped, pause(this.#context.clock, limitMs)]);

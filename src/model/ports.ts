@@ -211,8 +211,18 @@ export interface Outbox {
   nextDueAt(lane: LaneRef): Promise<number | null>;
   /** Claims up to `limit` due heads of the lane, the longest due first, committed when it resolves. */
   claim(epoch: number, lane: LaneRef, limit: number, now: number): Promise<readonly Claim[]>;
-  /** Resolves with false where the row is no longer claimed under this epoch (its rule or bucket is gone). */
-  settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean>;
+  /**
+   * Resolves with false where the row is no longer claimed under this epoch (its rule or bucket is gone).
+   *
+   * @param isAwaited whether something waits for it: what nobody waits for may take some milliseconds
+   *   more, to share its transaction with others
+   */
+  settleClaim(
+    epoch: number,
+    claim: Claim,
+    outcome: ClaimOutcome,
+    isAwaited?: boolean,
+  ): Promise<boolean>;
   /**
    * Committed before the first part is sent, so that a crash leaves no unknown upload behind. Resolves
    * with false where the row is no longer claimed under this epoch: nobody will know of the upload.

@@ -48,7 +48,8 @@ import type { Tables } from './tables.ts';
 import { Transactions } from './transactions.ts';
 
 const BACKLOG_MAX = 1_000_000;
-const PATIENTLY = { patiently: true };
+/** How long an outcome that nobody waits for lets others share its transaction. */
+const OUTCOME_PATIENCE_MS = 8;
 
 export interface LmdbOutboxOptions {
   readonly tables: Tables;
@@ -195,14 +196,20 @@ export class LmdbOutbox implements Outbox {
     });
   }
 
-  async settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
+  async settleClaim(
+    epoch: number,
+    claim: Claim,
+    outcome: ClaimOutcome,
+    isAwaited = true,
+  ): Promise<boolean> {
+    const manner = isAwaited ? {} : { patienceMs: OUTCOME_PATIENCE_MS };
     for (;;) {
       const settled = await this.#transactions.writeTogether(() => {
         this.#lease.assertHeld(epoch);
         const entry = this.#claims.find(epoch, claim);
         if (entry === undefined) return false;
         return this.#claims.settle(entry, outcome) || 'more';
-      }, PATIENTLY);
+      }, manner);
       if (settled === 'more') continue;
       this.#feed.tell();
       return settled;
