@@ -39,7 +39,7 @@ const TIMER_MAX_MS = 60_000;
 const TIMER_MIN_MS = 10;
 const STORE_RETRY_MS = 5_000;
 /** How much is claimed ahead, in rounds of as many requests as may be in flight. */
-const ROUNDS_AHEAD = 3;
+const ROUNDS_AHEAD = 7;
 /** Where the store is slow, nothing more is claimed while so many outcomes are to be stored. */
 const UNSTORED_MAX = 128;
 

@@ -39,7 +39,7 @@ export class Retries {
       this.#chains.reschedule(entry, row);
       return true;
     }
-    this.#chains.rows.remove(entry);
+    this.#chains.remove([entry]);
     this.#chains.insert({ ...entry, row: this.#enqueuer.takeIn(entry, row) });
     return true;
   }

@@ -8,16 +8,17 @@
  */
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
-import { openEnvironment } from '../lmdb/environment.ts';
+import { openEnvironment, stampFormat } from '../lmdb/environment.ts';
 import type { StoredConfiguration } from '../model/generated/stored-configuration.ts';
 import type { StoredIntent } from '../model/generated/stored-intent.ts';
 import type { StoredResync } from '../model/generated/stored-resync.ts';
 import type { StoredRow } from '../model/generated/stored-row.ts';
 import type { StoredProcess } from '../model/generated/stored-intent.ts';
 import { Counters } from './counters.ts';
+import { upgradeChains } from './upgrade.ts';
 
 /** Raised when an older program would misread what this one writes. */
-export const STORE_FORMAT = 1;
+export const STORE_FORMAT = 2;
 
 /** Whose lane a number is. */
 export interface LaneOwner {
@@ -103,12 +104,12 @@ export async function openTables(
   dataDirectory: string,
   options: { readOnly?: boolean } = {},
 ): Promise<Tables> {
-  const { root, meta } = await openEnvironment({
+  const { root, meta, format } = await openEnvironment({
     directory: storeDirectory(dataDirectory),
     format: STORE_FORMAT,
     ...options,
   });
-  return {
+  const tables: Tables = {
     root,
     meta,
     counters: new Counters(meta),
@@ -128,6 +129,11 @@ export async function openTables(
     running: root.openDB({ name: 'running' }),
     lease: root.openDB({ name: 'lease' }),
   };
+  if (options.readOnly !== true && format < STORE_FORMAT) {
+    await upgradeChains(tables);
+    await stampFormat(meta, STORE_FORMAT);
+  }
+  return tables;
 }
 
 type Indexes = Pick<Tables, 'chains' | 'due' | 'queue' | 'counts' | 'expiries' | 'claims'>;

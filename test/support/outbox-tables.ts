@@ -21,6 +21,9 @@ interface RawRow {
   readonly chain: string;
 }
 
+const NO_HEAD = 0;
+const CLAIMED = 2;
+
 /** Every index is exactly what the rows say, and every chain with pending rows has one head. */
 export function assertTablesAgree(tables: Tables): void {
   const rows = Array.from(tables.rows.getRange(), ({ key, value }): RawRow => {
@@ -48,18 +51,22 @@ function assertHeads(tables: Tables, rows: readonly RawRow[]): void {
   );
   const due: string[] = [];
   const claimed: string[] = [];
+  const sizes = new Map<string, number>();
   for (const { key, value } of tables.chains.getRange()) {
     const chain = key.toString('hex');
     if (chain.length > chainCharacters(chain)) continue;
+    sizes.set(chain, value.readUInt32BE(7));
+    if (value.readUInt8(0) === NO_HEAD) continue;
     const raw = bySequence.get(value.readUIntBE(1, 6));
     assert(raw !== undefined, `head of ${chain} is no row`);
     assert.equal(raw.chain, chain, 'a head is a row of its chain');
     assert.equal(raw.row.state, 'pending', 'a head is pending');
     assert(pendingChains.delete(chain));
-    if (value.readUInt8(0) === 1) claimed.push(chain);
+    if (value.readUInt8(0) === CLAIMED) claimed.push(chain);
     else due.push(ruleset(raw) + number(raw.row.nextAttemptAt, 6) + number(raw.sequence, 6));
   }
   assert.deepEqual([...pendingChains], [], 'every chain with pending rows has a head');
+  assert.deepEqual(sizes, sizesOf(rows), 'every chain knows how many rows it has');
   assert.deepEqual(keysOf(tables.due), sorted(due), 'due');
   assert.deepEqual(keysOf(tables.claims), sorted(claimed), 'claims');
   for (const { key, value } of tables.claims.getRange()) {
@@ -70,6 +77,12 @@ function assertHeads(tables: Tables, rows: readonly RawRow[]): void {
     );
   }
   assertOneResolve(rows, tables);
+}
+
+function sizesOf(rows: readonly RawRow[]): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const { chain } of rows) sizes.set(chain, (sizes.get(chain) ?? 0) + 1);
+  return sizes;
 }
 
 function assertOneResolve(rows: readonly RawRow[], tables: Tables): void {
