@@ -13,7 +13,7 @@ export type UsableTarget = Extract<TargetAccess, { kind: 'usable' }>;
 export interface EngineOptions {
   readonly host: Pick<Host, 'findBucket' | 'openObject' | 'headCurrent' | 'listCurrent' | 'logger'>;
   readonly outbox: Outbox;
-  readonly configurations: Pick<ConfigurationStore, 'read' | 'mayReplicate'>;
+  readonly configurations: Pick<ConfigurationStore, 'read' | 'mayReplicate' | 'mayReplicateNow'>;
   /** Makes the connections of one lane; nothing is connected before the first request. */
   readonly connectTarget: (access: UsableTarget) => TargetClient;
   readonly clock: EngineClock;

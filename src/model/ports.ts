@@ -56,9 +56,13 @@ export interface ConfigurationStore {
 
   /**
    * Whether a write to a bucket of that name may have to be replicated. Synchronous and cheap, for
-   * every write of the server; true may be wrong, false never is.
+   * every write of the server; true may be wrong. False may be old by a moment where another process
+   * saved the rules.
    */
   mayReplicate(bucketName: string): boolean;
+
+  /** The same as of the newest commit of any process: false is never wrong. Costs twice as much. */
+  mayReplicateNow(bucketName: string): boolean;
 
   /** Rejects where the store cannot be read. */
   probe(): Promise<void>;

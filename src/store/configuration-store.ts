@@ -126,6 +126,12 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     return this.#tables.hints.doesExist(bucketName);
   }
 
+  mayReplicateNow(bucketName: string): boolean {
+    // A read transaction outlives its turn of the event loop by a millisecond and more.
+    this.#tables.root.resetReadTxn();
+    return this.#tables.hints.doesExist(bucketName);
+  }
+
   async probe(): Promise<void> {
     this.#transactions.read(() => this.#tables.meta.get(REVISION));
   }

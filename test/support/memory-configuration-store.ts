@@ -106,6 +106,10 @@ export class MemoryConfigurationStore implements ConfigurationStore {
       .slice(0, LIST_MAX);
   }
 
+  mayReplicateNow(bucketName: string): boolean {
+    return this.mayReplicate(bucketName);
+  }
+
   mayReplicate(bucketName: string): boolean {
     const stored = this.#committed.records.get(bucketName);
     return stored !== undefined && mayReplicate(stored);
