@@ -157,8 +157,9 @@ export class Transactions {
   }
 
   #considerRest(): void {
-    const waits = this.#waiting.map(({ manner }) => manner.patienceMs ?? 0);
-    this.#consider(Math.min(...waits));
+    const [first] = this.#waiting;
+    const isAllPatient = this.#waiting.every(({ manner }) => manner.patienceMs !== undefined);
+    this.#consider(isAllPatient ? (first?.manner.patienceMs ?? 0) : 0);
   }
 
   /** @param begin fills `together`, as the first thing inside the transaction */
@@ -173,9 +174,13 @@ export class Transactions {
       });
       // Of this transaction: asked for later, it might be that of the next one.
       const flushed = Promise.resolve(root.flushed);
+      // Those who wait for it hear of a failure; there may be none.
+      flushed.catch(() => undefined);
       await committed;
       await this.#settle(together, flushed);
     } catch (error) {
+      // LMDB could not even let it begin.
+      if (together.length === 0) begin();
       if (together.length === 1) return together[0]?.failed(error as Error);
       // Whose fault it was is found by running each alone; that one's caller gets the error.
       await Promise.all(together.map((waiting) => this.#run([waiting], () => undefined)));

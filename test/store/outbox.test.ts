@@ -42,6 +42,51 @@ describe('transactions that are run together', () => {
     );
   });
 
+  it('more than one transaction takes are all written', async (t) => {
+    const { tables } = await openLmdbOutbox(t);
+    const transactions = new Transactions(tables, []);
+    const names = Array.from({ length: 1_000 }, (_, n) => `name-${n}`);
+    const manners = [{}, { durably: true }, { patienceMs: 5 }];
+    await Promise.all(
+      names.map((name, n) =>
+        transactions.writeTogether(() => tables.meta.putSync(name, n), manners[n % 3]),
+      ),
+    );
+    assert.deepEqual(
+      names.map((name) => tables.meta.get(name)),
+      names.map((_, n) => n),
+    );
+  });
+
+  it('all are told where LMDB lets none begin, and later ones are written', async (t) => {
+    const { tables } = await openLmdbOutbox(t);
+    const { root } = tables;
+    let failures = 3;
+    const failing = new Proxy(root, {
+      get(_target, name) {
+        if (name === 'childTransaction' && failures > 0) {
+          failures -= 1;
+          return () => Promise.reject(new Error('No transaction can begin.'));
+        }
+        const value: unknown = Reflect.get(root, name, root);
+        return typeof value === 'function' ? (value.bind(root) as unknown) : value;
+      },
+    });
+    const transactions = new Transactions({ ...tables, root: failing }, []);
+    const put = (name: string): Promise<void> =>
+      transactions.writeTogether(() => tables.meta.putSync(name, 1));
+    const results = await Promise.allSettled([put('a'), put('b')]);
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['rejected', 'rejected'],
+    );
+    await put('c');
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((name) => tables.meta.get(name)),
+      [undefined, undefined, 1],
+    );
+  });
+
   it('an order that no key can hold fails its own write alone and leaves no trace', async (t) => {
     const d = await OutboxDriver.open(t, openLmdbOutbox);
     const [good, bad] = await Promise.allSettled([d.put('a', 1), d.put('b', 2 ** 50)]);
