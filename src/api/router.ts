@@ -16,8 +16,8 @@ import { createStatusHandler } from './status.ts';
 import { createTargetHandlers, type JudgeEndpoint } from './targets.ts';
 import { createTaskHandlers } from './tasks.ts';
 
-/** What the API asks of the engine: how a lane is doing, and that it try again now. */
-export type LaneControl = Pick<Engine, 'laneStatus' | 'retryLane'>;
+/** What the API asks of the engine: that a lane try again now. */
+export type LaneControl = Pick<Engine, 'retryLane'>;
 
 export interface AdminApiDependencies {
   readonly host: Pick<Host, 'logger' | 'authenticate' | 'findBucket' | 'withBucketLock'>;

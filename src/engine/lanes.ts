@@ -8,7 +8,6 @@
 import type { LaneRef } from '../model/row.ts';
 import { Lane } from './lane.ts';
 import type { LaneContext } from './lane-context.ts';
-import type { LaneStatus } from './engine-types.ts';
 import { isLeaseLost } from './lease-lost.ts';
 import { pause } from './clock.ts';
 
@@ -48,12 +47,6 @@ export class Lanes {
 
   find(ref: LaneRef): Lane | undefined {
     return this.#lanes.get(nameOf(ref));
-  }
-
-  status(ref: LaneRef): LaneStatus {
-    return (
-      this.find(ref)?.status() ?? { state: 'idle', retryAt: null, lastError: null, degraded: [] }
-    );
   }
 
   count(): { readonly openBreakers: number; readonly inFlight: number } {

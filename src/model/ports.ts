@@ -7,6 +7,7 @@
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
 import type { Configuration } from './configuration.ts';
 import type { Precondition } from './etag.ts';
+import type { LaneReport } from './lane-report.ts';
 import type { Claim, LaneRef, LastError, Row, RowCount, UploadState } from './row.ts';
 import type { Rule, RuleDraft } from './rule.ts';
 import type { Target, TargetDraft } from './target.ts';
@@ -74,6 +75,8 @@ export type TargetAccess =
       readonly target: Target;
       readonly secretAccessKey: string;
       readonly rules: readonly Rule[];
+      /** Another one than before: what failed is to be tried anew. */
+      readonly retryMark: number;
     }
   /** No configured key opens the secret. */
   | { readonly kind: 'sealed'; readonly target: Target }
@@ -164,6 +167,16 @@ export interface QueueStatus {
   readonly gaps: readonly RuleGap[];
   /** When the oldest pending row of each target was enqueued, milliseconds since the epoch. */
   readonly oldest: readonly { readonly targetId: string; readonly createdAt: number }[];
+  /** Of each target that is listed. */
+  readonly lanes: readonly LaneCondition[];
+}
+
+/** How the lane of a target is doing, whichever process delivers. */
+export interface LaneCondition {
+  readonly targetId: string;
+  /** No configured key opens the secret: nothing is delivered. */
+  readonly isSealed: boolean;
+  readonly report: LaneReport;
 }
 
 /** The queue of all buckets in numbers. */
@@ -219,6 +232,10 @@ export interface Outbox {
    */
   storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean>;
   accessTarget(lane: LaneRef): Promise<TargetAccess>;
+  /** What the lane shows now. Saving its target with other values, or enabling it, makes it healthy. */
+  laneReport(lane: LaneRef): Promise<LaneReport>;
+  /** Changes nothing where the target is gone or has another mark than the report was made under. */
+  storeReport(epoch: number, lane: LaneRef, retryMark: number, report: LaneReport): Promise<void>;
 
   /** Rows of the bucket, newest first, before `after` where it is given. */
   pageRows(

@@ -18,6 +18,7 @@ import type {
   RowFilter,
   TargetAccess,
 } from '../model/ports.ts';
+import type { LaneReport } from '../model/lane-report.ts';
 import type { Claim, LaneRef, Row, UploadState } from '../model/row.ts';
 import type { Keyring } from '../sealing/keyring.ts';
 import { Chains } from './chains.ts';
@@ -35,6 +36,7 @@ import {
   type ProcessIdentity,
 } from './process-identity.ts';
 import { FAILED, PENDING, type StateByte } from './outbox-keys.ts';
+import { reportOf, storeReport } from './lane-reports.ts';
 import { LaneNumbers } from './lanes.ts';
 import { QueueRows } from './queue-rows.ts';
 import { QueueView } from './queue-view.ts';
@@ -115,7 +117,7 @@ export class LmdbOutbox implements Outbox {
     this.#enqueuer = enqueuer;
     this.#claims = new Claims({ ...shared, chains, enqueuer, boot });
     this.#accesses = new TargetAccesses(tables, configurations, keyring);
-    this.#view = new QueueView(shared);
+    this.#view = new QueueView({ ...shared, accesses: this.#accesses });
     this.#retries = new Retries(tables, chains, enqueuer);
     this.#resyncs = new ResyncProgress(tables, configurations, enqueuer);
     this.#clamp = new ScheduleClamp(tables, chains, counts);
@@ -220,6 +222,18 @@ export class LmdbOutbox implements Outbox {
 
   async accessTarget(lane: LaneRef): Promise<TargetAccess> {
     return this.#transactions.read(() => this.#accesses.of(lane));
+  }
+
+  async laneReport(lane: LaneRef): Promise<LaneReport> {
+    return this.#transactions.read(() => reportOf(this.#tables, lane));
+  }
+
+  storeReport(epoch: number, lane: LaneRef, retryMark: number, report: LaneReport): Promise<void> {
+    return this.#transactions.writeTogether(() => {
+      this.#lease.assertHeld(epoch);
+      if (this.#accesses.of(lane).kind === 'absent') return;
+      storeReport(this.#tables, lane, retryMark, report);
+    }, PATIENTLY);
   }
 
   async pageRows(

@@ -14,6 +14,7 @@ import {
   type Configuration,
 } from '../../src/model/configuration.ts';
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
+import type { LaneReport } from '../../src/model/lane-report.ts';
 import type {
   AnnouncedIntent,
   ClaimOutcome,
@@ -240,7 +241,24 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     const rules = configuration.rules.filter(
       ({ enabled, targetId }) => enabled && targetId === target.id,
     );
-    return { kind: 'usable', target, secretAccessKey, rules };
+    const { retryMark } = this.#rows.reports.of(lane);
+    return { kind: 'usable', target, secretAccessKey, rules, retryMark };
+  }
+
+  async laneReport(lane: LaneRef): Promise<LaneReport> {
+    return this.#rows.reports.of(lane).report;
+  }
+
+  async storeReport(
+    epoch: number,
+    lane: LaneRef,
+    retryMark: number,
+    report: LaneReport,
+  ): Promise<void> {
+    this.#fence(epoch);
+    const { targets } = this.#configuration(lane.bucket);
+    if (!targets.some(({ id }) => id === lane.targetId)) return;
+    this.#rows.reports.store(lane, retryMark, report);
   }
 
   async pageRows(
@@ -279,7 +297,13 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
   }
 
   async queueStatus(bucket: BucketRef): Promise<QueueStatus> {
-    return statusOf(this.#rows, bucket, this.#configuration(bucket).rules);
+    const { targets, rules } = this.#configuration(bucket);
+    const lanes = targets.map(async ({ id: targetId }) => {
+      const lane = { bucket, targetId };
+      const isSealed = (await this.accessTarget(lane)).kind === 'sealed';
+      return { targetId, isSealed, report: await this.laneReport(lane) };
+    });
+    return { ...statusOf(this.#rows, bucket, rules), lanes: await Promise.all(lanes) };
   }
 
   async queueTotals(): Promise<QueueTotals> {
@@ -364,7 +388,9 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     before: StoredConfiguration | undefined,
     after: StoredConfiguration | undefined,
   ): void {
-    this.#rows.gapsAndJobs.change(bucketName, before, after, this.#now(), () => this.#rows.next());
+    const next = (): number => this.#rows.next();
+    this.#rows.gapsAndJobs.change(bucketName, before, after, this.#now(), next);
+    this.#rows.reports.change(before, after, next);
     this.#tell();
   }
 
