@@ -10,7 +10,7 @@
  */
 import type { AnnouncedWrite, Announcement } from '../host.ts';
 import type { ClaimOutcome } from '../model/ports.ts';
-import type { LaneRef, Row } from '../model/row.ts';
+import type { Row } from '../model/row.ts';
 import { ClockWatch } from './clock-watch.ts';
 import type { EngineCounters, EngineOptions } from './engine-types.ts';
 import { Leadership } from './leadership.ts';
@@ -84,11 +84,6 @@ export class Engine {
   /** Looks for work and for changed configurations soon; the outbox's `subscribe` calls it too. */
   wake(): void {
     this.#term?.wake();
-  }
-
-  /** A retry was asked for: closes the lane's breaker and looks for due rows. */
-  retryLane(lane: LaneRef): void {
-    this.#term?.retryLane(lane);
   }
 
   /** Whether this process holds the lease, as far as it knows. */

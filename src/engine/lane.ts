@@ -99,12 +99,6 @@ export class Lane {
     this.#step();
   }
 
-  /** Somebody wants it tried again now. */
-  retry(): void {
-    this.#breaker = nextBreaker(this.#breaker, { type: 'reset' });
-    this.notify();
-  }
-
   /** Whether a row that is enqueued now has a prospect of being delivered at once. */
   isPrompt(key: string): boolean {
     const isBackingOff = this.#waits.isWaiting(key, this.#context.clock.monotonicMs());

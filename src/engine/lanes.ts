@@ -28,13 +28,9 @@ export class Lanes {
     this.#context = context;
   }
 
-  /** A row of the lane was enqueued, or is wanted again now. */
+  /** A row of the lane was enqueued. */
   notify(ref: LaneRef): void {
     if (!this.#isStopped) this.#lane(ref).notify();
-  }
-
-  retry(ref: LaneRef): void {
-    if (!this.#isStopped) this.#lane(ref).retry();
   }
 
   /** Something was committed that may concern any lane. */
@@ -86,8 +82,10 @@ export class Lanes {
     this.#scanAgain = false;
     try {
       const refs = await this.#context.outbox.lanes();
-      // Lanes with an open breaker too: the target may have been corrected.
-      for (const ref of refs) this.notify(ref);
+      // Lanes with an open breaker too, with or without rows: the target may have been corrected, or
+      // somebody asked for a retry.
+      const broken = [...this.#lanes.values()].filter((lane) => lane.isBroken);
+      for (const ref of [...refs, ...broken.map(({ ref: held }) => held)]) this.notify(ref);
     } catch (error) {
       if (isLeaseLost(error)) this.#context.onLeaseLost();
       else this.#context.logger.warn({ err: error }, 'the lanes with work could not be listed');

@@ -36,7 +36,7 @@ import {
   type ProcessIdentity,
 } from './process-identity.ts';
 import { FAILED, PENDING, type StateByte } from './outbox-keys.ts';
-import { reportOf, storeReport } from './lane-reports.ts';
+import { askToTryAnew, reportOf, storeReport } from './lane-reports.ts';
 import { LaneNumbers } from './lanes.ts';
 import { QueueRows } from './queue-rows.ts';
 import { QueueView } from './queue-view.ts';
@@ -251,7 +251,9 @@ export class LmdbOutbox implements Outbox {
 
   async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
     const row = await this.#writeDurably(() => {
-      if (this.#view.find(bucket, sequence) === null) return null;
+      const found = this.#view.find(bucket, sequence);
+      if (found === null) return null;
+      this.#askToTryAnew(bucket, [found.lane.targetId]);
       if (this.#retries.retry(this.#chains.rows.expect(sequence), now))
         this.#tables.counters.noteWork();
       return this.#view.find(bucket, sequence);
@@ -272,7 +274,7 @@ export class LmdbOutbox implements Outbox {
         retried += await this.#retryRuleset(key, state, last, now);
       }
     }
-    await this.#transactions.flush();
+    await this.#writeDurably(() => this.#askToTryAnew(bucket, this.#view.targets(bucket, filter)));
     this.#feed.tell();
     return retried;
   }
@@ -290,7 +292,12 @@ export class LmdbOutbox implements Outbox {
   }
 
   async startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null> {
-    const job = await this.#writeDurably(() => this.#resyncs.start(bucket, ruleId, now));
+    const job = await this.#writeDurably(() => {
+      const started = this.#resyncs.start(bucket, ruleId, now);
+      const rule = this.#resyncs.ruleOf(bucket, ruleId);
+      if (started !== null && rule !== undefined) this.#askToTryAnew(bucket, [rule.targetId]);
+      return started;
+    });
     if (job !== null) this.#feed.tell();
     return job;
   }
@@ -345,6 +352,12 @@ export class LmdbOutbox implements Outbox {
     await this.#transactions.close();
     this.#feed.close();
     retireIdentity(this.#identity);
+  }
+
+  /** A target that is not listed has nothing to try. */
+  #askToTryAnew(bucket: BucketRef, targetIds: readonly string[]): void {
+    const listed = this.#view.targets(bucket, {}).filter((id) => targetIds.includes(id));
+    askToTryAnew(this.#tables, bucket.id, listed);
   }
 
   async #retryRuleset(key: Buffer, state: StateByte, last: number, now: number): Promise<number> {

@@ -202,6 +202,15 @@ export class QueueView {
     });
   }
 
+  /** The listed targets whose lanes the filter covers, whether or not they have rows. */
+  targets(bucket: BucketRef, { ruleIncarnation }: RowFilter): string[] {
+    const { targets, rules } = this.#configurations.of(bucket);
+    const ids = targets.map(({ id }) => id);
+    if (ruleIncarnation === undefined) return ids;
+    const rule = rules.find(({ incarnation }) => incarnation === ruleIncarnation);
+    return ids.filter((id) => id === rule?.targetId);
+  }
+
   #newest(ruleset: Buffer, state: StateByte, after: number | null, limit: number): number[] {
     const prefix = queuePrefix(ruleset, state);
     const start = after === null ? endOf(prefix) : queueKey(ruleset, state, after);

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { HEALTHY, type LaneReport } from '../../src/model/lane-report.ts';
+import type { RowFilter } from '../../src/model/ports.ts';
 import type { LaneRef } from '../../src/model/row.ts';
 import { ANY, targetDraft } from '../support/drafts.ts';
 import { BUCKET, OutboxDriver, RECREATED, RULE, TARGET } from '../support/outbox-driver.ts';
 import type { OpenOutbox } from '../support/outbox-fixture.ts';
+import { uuid } from '../support/replication-bodies.ts';
 
 const LANE: LaneRef = { bucket: BUCKET, targetId: TARGET };
 
@@ -72,6 +74,54 @@ export function lanes(open: OpenOutbox): void {
     assert.deepEqual(await d.outbox.laneReport(LANE), OPEN);
   });
 
+  it('a retry of one row is asked of its lane, in flight or not', async (t) => {
+    const { d, marks } = await twoLanes(t, open);
+    const [row] = await d.put('a', 1);
+    await say(d, OPEN);
+    const before = await marks();
+    await d.outbox.retryRow(BUCKET, row!.sequence, d.now);
+    const first = await marks();
+    assert.deepEqual(changed(before, first), [true, false]);
+    const { lastError } = OPEN;
+    assert.deepEqual(await d.outbox.laneReport(LANE), { ...HEALTHY, lastError });
+    await d.claim();
+    await d.outbox.retryRow(BUCKET, row!.sequence, d.now);
+    const second = await marks();
+    assert.deepEqual(changed(first, second), [true, false]);
+    await d.outbox.retryRow(BUCKET, 12_345, d.now);
+    await d.outbox.retryRow(RECREATED, row!.sequence, d.now);
+    assert.deepEqual(await marks(), second);
+  });
+
+  it('a retry of many is asked of every lane that it covers, also without rows', async (t) => {
+    const { d, marks } = await twoLanes(t, open);
+    const none = [false, false];
+    const both = [true, true];
+    const expectMarks = async (filter: RowFilter, expected: unknown): Promise<void> => {
+      const before = await marks();
+      assert.equal(await d.outbox.retryRows(BUCKET, filter, d.now), 0);
+      assert.deepEqual(changed(before, await marks()), expected);
+    };
+    await expectMarks({ state: 'failed' }, both);
+    await expectMarks({}, both);
+    await expectMarks({ ruleIncarnation: d.incarnation(RULE) }, [true, false]);
+    await expectMarks({ state: 'pending', ruleIncarnation: d.incarnation(6) }, [false, true]);
+    await expectMarks({ ruleIncarnation: 999 }, none);
+    const before = await marks();
+    assert.equal(await d.outbox.retryRows(RECREATED, {}, d.now), 0);
+    assert.deepEqual(await marks(), before);
+  });
+
+  it('a resync is asked of its lane too', async (t) => {
+    const { d, marks } = await twoLanes(t, open);
+    const before = await marks();
+    await d.outbox.startResync(BUCKET, d.ruleId(6), d.now);
+    const started = await marks();
+    assert.deepEqual(changed(before, started), [false, true]);
+    assert.equal(await d.outbox.startResync(BUCKET, d.ruleId(6), d.now), null);
+    assert.deepEqual(await marks(), started);
+  });
+
   it('goes with its target, and with its bucket', async (t) => {
     const d = await OutboxDriver.open(t, open);
     await say(d, OPEN);
@@ -88,6 +138,20 @@ export function lanes(open: OpenOutbox): void {
     await d.targets([{ n: 1 }]);
     assert.deepEqual(await d.outbox.laneReport(LANE), HEALTHY);
   });
+}
+
+/** Rule 6 is of target 2. */
+async function twoLanes(t: Parameters<OpenOutbox>[0], open: OpenOutbox) {
+  const d = await OutboxDriver.open(t, open);
+  await d.targets([{ n: 1, newSecret: null }, { n: 2 }]);
+  await d.rules([{ n: RULE }, { n: 6, targetId: uuid(2), prefix: 'b' }]);
+  const marks = (): Promise<number[]> =>
+    Promise.all([TARGET, uuid(2)].map((targetId) => markOf(d, { bucket: BUCKET, targetId })));
+  return { d, marks };
+}
+
+function changed(before: readonly number[], after: readonly number[]): boolean[] {
+  return after.map((mark, index) => mark !== before[index]);
 }
 
 async function say(d: OutboxDriver, report: LaneReport): Promise<void> {

@@ -152,4 +152,40 @@ describe('engine on LMDB: another process of the server', () => {
       (await ask('queueStatus', bucket)).lanes[0]?.report.breaker === 'closed';
     await until(isHealthy, 'the recovery');
   });
+
+  it('has the leader try at once what it is asked to retry', async (t) => {
+    const { outbox, bucket, lane, host, target, start, saveRule, peer } = await setUp(t);
+    await saveRule();
+    const ask = await peer();
+    target.fail = () => ({ ...DENIED, retryAfterMs: 3_600_000 });
+    await change(start(), host, 'key', 'put');
+    const breakerOf = async (): Promise<string> => (await outbox.laneReport(lane)).breaker;
+    const [task] = await until(async () => {
+      const rows = await outbox.pageRows(bucket, {}, null, 1);
+      return (await breakerOf()) === 'open' && (rows[0]?.attempts ?? 0) > 0 ? rows : null;
+    }, 'a breaker that opens for an hour');
+    await ask('retryRow', bucket, task!.sequence, Date.now());
+    await until(() => target.log.length === 2, 'the first retry');
+    await until(async () => (await breakerOf()) === 'open', 'another failure');
+    target.fail = () => null;
+    assert.equal(await ask('retryRows', bucket, { state: 'failed' }, Date.now()), 0);
+    await ask('retryRows', bucket, { state: 'pending' }, Date.now());
+    await until(() => target.objects.size === 1, 'the delivery');
+  });
+
+  it('has the breaker closed where there is nothing to retry', async (t) => {
+    const { outbox, configurations, bucket, lane, host, target, start, saveRule, peer } =
+      await setUp(t);
+    await saveRule();
+    const ask = await peer();
+    target.fail = () => ({ ...DENIED, retryAfterMs: 3_600_000 });
+    const engine = start();
+    await change(engine, host, 'key', 'put');
+    const isOpen = async (): Promise<boolean> => (await outbox.laneReport(lane)).breaker === 'open';
+    await until(isOpen, 'the failure');
+    await configurations.replaceRules(bucket, [], ANY);
+    await ask('retryRows', bucket, { state: 'failed' }, Date.now());
+    await until(() => engine.counters().openBreakers === 0, 'a closed breaker');
+    assert.equal(target.log.length, 1);
+  });
 });

@@ -262,7 +262,6 @@ describe('engine: breaker', () => {
     const server = await broken(DENIED);
     server.target.fail = () => null;
     await server.await(server.store.retryRows(server.host.bucket, {}, server.clock.nowMs()));
-    server.engine.retryLane(server.lane);
     await server.clock.run(500);
     assert.equal(server.target.objects.size, 5);
   });

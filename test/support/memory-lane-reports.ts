@@ -3,6 +3,7 @@ import { HEALTHY, type LaneReport } from '../../src/model/lane-report.ts';
 import { consequencesOf } from '../../src/model/consequences.ts';
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
 import type { LaneRef } from '../../src/model/row.ts';
+import type { Target } from '../../src/model/target.ts';
 
 interface Marked {
   readonly retryMark: number;
@@ -43,9 +44,23 @@ export class MemoryLaneReports {
     const previous = isSame ? before : undefined;
     const { left, renewed } = consequencesOf(previous ?? { targets: [], rules: [] }, after);
     for (const { id } of left) this.#lanes.delete(nameOf(after.bucketId, id));
-    const retryMark = renewed.length === 0 ? 0 : next();
-    for (const { id } of renewed) {
-      this.#lanes.set(nameOf(after.bucketId, id), { retryMark, report: HEALTHY });
+    this.#mark(after.bucketId, renewed, next, () => HEALTHY);
+  }
+
+  askToTryAnew(bucketId: string, targets: readonly Pick<Target, 'id'>[], next: () => number): void {
+    this.#mark(bucketId, targets, next, ({ lastError }) => ({ ...HEALTHY, lastError }));
+  }
+
+  #mark(
+    bucketId: string,
+    targets: readonly Pick<Target, 'id'>[],
+    next: () => number,
+    change: (report: LaneReport) => LaneReport,
+  ): void {
+    const retryMark = targets.length === 0 ? 0 : next();
+    for (const { id } of targets) {
+      const name = nameOf(bucketId, id);
+      this.#lanes.set(name, { retryMark, report: change((this.#lanes.get(name) ?? NEVER).report) });
     }
   }
 }

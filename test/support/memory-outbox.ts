@@ -284,6 +284,7 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     const row = this.#rows.visible(bucket, {}).find((visible) => visible.sequence === sequence);
     if (row === undefined) return null;
     this.#rows.retry(row, now);
+    this.#askToTryAnew(bucket, (id) => id === row.lane.targetId);
     await this.flushed();
     this.#tell();
     return this.#answer(this.#rows.queue.rows.get(sequence) ?? row);
@@ -291,6 +292,10 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
 
   async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
     const retried = this.#rows.retryAll(bucket, filter, now);
+    const { ruleIncarnation } = filter;
+    const { rules } = this.#configuration(bucket);
+    const rule = rules.find(({ incarnation }) => incarnation === ruleIncarnation);
+    this.#askToTryAnew(bucket, (id) => ruleIncarnation === undefined || id === rule?.targetId);
     await this.flushed();
     this.#tell();
     return retried;
@@ -319,6 +324,7 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     if (rule?.enabled !== true) return null;
     if (this.#findResync(bucket, ruleId)?.state === 'running') return null;
     const job = this.#rows.gapsAndJobs.begin(bucket, rule, this.#rows.next(), now);
+    this.#askToTryAnew(bucket, (id) => id === rule.targetId);
     await this.flushed();
     this.#tell();
     return job;
@@ -392,6 +398,11 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     this.#rows.gapsAndJobs.change(bucketName, before, after, this.#now(), next);
     this.#rows.reports.change(before, after, next);
     this.#tell();
+  }
+
+  #askToTryAnew(bucket: BucketRef, isConcerned: (targetId: string) => boolean): void {
+    const targets = this.#configuration(bucket).targets.filter(({ id }) => isConcerned(id));
+    this.#rows.reports.askToTryAnew(bucket.id, targets, () => this.#rows.next());
   }
 
   #findResync(bucket: BucketRef, ruleId: string): ResyncJob | null {
