@@ -18,7 +18,7 @@ import { setMaxListeners } from 'node:events';
 import { CLOSED, nextBreaker, type Breaker } from '../model/breaker.ts';
 import { newConcurrency, type Concurrency } from '../model/concurrency.ts';
 import type { ClaimOutcome } from '../model/ports.ts';
-import type { Claim, LaneRef, LastError } from '../model/row.ts';
+import type { Claim, LaneRef } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { ChainWaits } from './chain-waits.ts';
@@ -26,10 +26,10 @@ import { outcomeOf } from './claim-outcome.ts';
 import { pause } from './clock.ts';
 import type { LaneSlots } from './connection-slots.ts';
 import { deliver, type Delivery } from './deliver.ts';
-import type { LaneStatus } from './engine-types.ts';
 import { LaneConnection } from './lane-connection.ts';
 import type { LaneContext } from './lane-context.ts';
 import { reactTo } from './lane-reaction.ts';
+import { LaneReporter } from './lane-reporter.ts';
 import { isLeaseLost } from './lease-lost.ts';
 
 /** Bodies and parts in memory: four parts of 8 MiB. */
@@ -64,6 +64,7 @@ export class Lane {
   readonly #running = new Set<Promise<void>>();
   readonly #interrupt = new AbortController();
   readonly #waits = new ChainWaits();
+  readonly #reporter: LaneReporter;
   #breaker: Breaker = CLOSED;
   #concurrency: Concurrency = newConcurrency();
   #connection: LaneConnection | null = null;
@@ -82,14 +83,13 @@ export class Lane {
   /** Requests in flight. */
   #sending = 0;
   #cancelTimer: (() => void) | null = null;
-  #lastError: LastError | null = null;
-  #refusesTags = false;
   /** Since when it has had nothing to do, monotonic. */
   #idleSince: number;
 
   constructor(ref: LaneRef, context: LaneContext) {
     this.ref = ref;
     this.#context = context;
+    this.#reporter = new LaneReporter(ref, context);
     this.#idleSince = context.clock.monotonicMs();
     // Every request in flight listens, and they are bounded elsewhere.
     setMaxListeners(0, this.#interrupt.signal);
@@ -99,25 +99,6 @@ export class Lane {
   notify(): void {
     this.#mayHaveMore = true;
     this.#step();
-  }
-
-  /** Somebody wants it tried again now. */
-  retry(): void {
-    this.#breaker = nextBreaker(this.#breaker, { type: 'reset' });
-    this.notify();
-  }
-
-  status(): LaneStatus {
-    const { clock } = this.#context;
-    const breaker = this.#breaker;
-    const isOpen = breaker.state === 'open' && !this.#isPaused;
-    const waitMs = isOpen ? Math.max(0, Math.round(breaker.until - clock.monotonicMs())) : 0;
-    return {
-      state: this.#state(),
-      retryAt: isOpen ? clock.nowMs() + waitMs : null,
-      lastError: this.#lastError,
-      degraded: this.#refusesTags ? ['tags'] : [],
-    };
   }
 
   /** Whether a row that is enqueued now has a prospect of being delivered at once. */
@@ -137,7 +118,7 @@ export class Lane {
   /** Milliseconds for which there was nothing to do, 0 while there is. */
   idleMs(): number {
     const isBusy = this.#running.size > 0 || this.#ahead.length > 0 || this.#claiming !== null;
-    // Why a lane is held up must stay to be seen.
+    // What holds a lane up is remembered here: it must not try at once again.
     const isIdle = !isBusy && !this.isBroken && !this.#isPaused;
     return isIdle ? this.#context.clock.monotonicMs() - this.#idleSince : 0;
   }
@@ -150,18 +131,13 @@ export class Lane {
     await this.#claiming;
     this.#giveBackAhead();
     while (this.#running.size > 0) await Promise.all(this.#running);
+    await this.#reporter.settled();
     await this.#connection?.retire();
   }
 
   /** Ends what is in flight; the claims are given back. */
   interrupt(): void {
     this.#interrupt.abort();
-  }
-
-  #state(): LaneStatus['state'] {
-    if (this.#isPaused) return 'paused';
-    if (this.#breaker.state !== 'closed') return this.#breaker.state;
-    return this.#running.size > 0 ? 'delivering' : 'idle';
   }
 
   #step(): void {
@@ -261,13 +237,10 @@ export class Lane {
     });
   }
 
-  /** The target as it is configured now, or null where it cannot be used. A change closes the breaker. */
+  /** The target as it is configured now, or null where it cannot be used. A new retry mark closes the breaker. */
   async #connect(): Promise<Current | null> {
     const { outbox, connectTarget, logger } = this.#context;
     const access = await outbox.accessTarget(this.ref);
-    if (access.kind === 'sealed') {
-      this.#lastError = { reason: 'No configured key opens the secret of this target.' };
-    }
     this.#isPaused =
       access.kind === 'sealed' || (access.kind === 'usable' && !access.target.enabled);
     if (access.kind !== 'usable' || !access.target.enabled) {
@@ -275,21 +248,27 @@ export class Lane {
       this.#connection = null;
       return null;
     }
-    if (this.#connection?.fits(access) !== true) {
-      await this.#connection?.retire();
-      this.#connection = new LaneConnection(connectTarget(access), access, logger);
+    const isReplaced = this.#connection?.fits(access) !== true;
+    if (isReplaced || !this.#reporter.isUnder(access.retryMark)) {
+      await this.#reporter.begin(access.retryMark);
       this.#breaker = nextBreaker(this.#breaker, { type: 'reset' });
-      this.#lastError = null;
-      this.#refusesTags = false;
+    }
+    if (isReplaced) {
+      const replaced = this.#connection;
+      this.#connection = new LaneConnection(connectTarget(access), access, logger);
+      await replaced?.retire();
     }
     this.#slots ??= await this.#context.joinSlots(this.ref, () => this.#step());
-    if (this.#slots === null) return null;
-    return { connection: this.#connection, rules: access.rules };
+    const connection = this.#connection;
+    return connection === null || this.#slots === null ? null : { connection, rules: access.rules };
   }
 
   #begin(claim: Claim, { connection, rules }: Current): void {
     const isProbe = this.#breaker.state === 'open';
-    if (isProbe) this.#breaker = nextBreaker(this.#breaker, { type: 'probe-begun' });
+    if (isProbe) {
+      this.#breaker = nextBreaker(this.#breaker, { type: 'probe-begun' });
+      this.#reporter.say(this.#breaker);
+    }
     this.#sending += 1;
     const begun = { connection, rules, isProbe, cutsAtStart: this.#concurrency.cuts };
     this.#track(this.#carryOut(claim, begun));
@@ -373,8 +352,10 @@ export class Lane {
     });
     this.#breaker = reaction.breaker;
     this.#concurrency = reaction.concurrency;
-    if (reaction.lastError !== undefined) this.#lastError = reaction.lastError;
-    if (delivery.kind === 'delivered' && delivery.tagsRefused) this.#refusesTags = true;
+    this.#reporter.say(reaction.breaker, {
+      lastError: reaction.lastError,
+      tagsRefused: delivery.kind === 'delivered' && delivery.tagsRefused,
+    });
   }
 
   /** Repeats what the store could not do: the outcome must not be forgotten. Never rejects. */

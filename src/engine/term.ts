@@ -67,10 +67,6 @@ export class Term {
     if (this.#isReady) this.lanes.notify(lane);
   }
 
-  retryLane(lane: LaneRef): void {
-    if (this.#isReady) this.lanes.retry(lane);
-  }
-
   /** The wall clock jumped: nothing may wait for days because of it. */
   async clampSchedules(): Promise<void> {
     const { outbox, epoch, clock } = this.#options;

@@ -7,6 +7,7 @@
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
 import type { Configuration } from './configuration.ts';
 import type { Precondition } from './etag.ts';
+import type { LaneReport } from './lane-report.ts';
 import type { Claim, LaneRef, LastError, Row, RowCount, UploadState } from './row.ts';
 import type { Rule, RuleDraft } from './rule.ts';
 import type { Target, TargetDraft } from './target.ts';
@@ -78,6 +79,8 @@ export type TargetAccess =
       readonly target: Target;
       readonly secretAccessKey: string;
       readonly rules: readonly Rule[];
+      /** Another one than before: what failed is to be tried anew. */
+      readonly retryMark: number;
     }
   /** No configured key opens the secret. */
   | { readonly kind: 'sealed'; readonly target: Target }
@@ -168,6 +171,16 @@ export interface QueueStatus {
   readonly gaps: readonly RuleGap[];
   /** When the oldest pending row of each target was enqueued, milliseconds since the epoch. */
   readonly oldest: readonly { readonly targetId: string; readonly createdAt: number }[];
+  /** Of each target that is listed. */
+  readonly lanes: readonly LaneCondition[];
+}
+
+/** How the lane of a target is doing, whichever process delivers. */
+export interface LaneCondition {
+  readonly targetId: string;
+  /** No configured key opens the secret: nothing is delivered. */
+  readonly isSealed: boolean;
+  readonly report: LaneReport;
 }
 
 /** The queue of all buckets in numbers. */
@@ -233,6 +246,13 @@ export interface Outbox {
    */
   storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean>;
   accessTarget(lane: LaneRef): Promise<TargetAccess>;
+  /**
+   * What the lane shows now. Saving its target with other values, or enabling it, makes it healthy; a
+   * request for a retry leaves only the last error.
+   */
+  laneReport(lane: LaneRef): Promise<LaneReport>;
+  /** Changes nothing where the target is gone or has another mark than the report was made under. */
+  storeReport(epoch: number, lane: LaneRef, retryMark: number, report: LaneReport): Promise<void>;
 
   /** Rows of the bucket, newest first, before `after` where it is given. */
   pageRows(
@@ -244,10 +264,14 @@ export interface Outbox {
   findRow(bucket: BucketRef, sequence: number): Promise<Row | null>;
   /**
    * Makes the row due now with no attempts behind it; null where there is none. A row in flight stays
-   * as it is; one that looks for a late request stays due when it was. Durable.
+   * as it is; one that looks for a late request stays due when it was. The row's lane gets a new retry
+   * mark, and its report an unbroken breaker. Durable.
    */
   retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null>;
-  /** The same for all that match, in batches; returns how many were not in flight. Durable. */
+  /**
+   * The same for all that match, in batches; returns how many were not in flight. Every lane that the
+   * filter covers is marked, also where none of its rows matched. Durable.
+   */
   retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number>;
   queueStatus(bucket: BucketRef): Promise<QueueStatus>;
   /** Of all buckets; rows that no rule is left for are counted until they are swept. */
@@ -258,7 +282,10 @@ export interface Outbox {
    */
   versionState(version: ObjectRef): Promise<Row['state'] | null>;
 
-  /** Null where a resync of the rule is running, or the rule does not exist or is disabled. Durable. */
+  /**
+   * Null where a resync of the rule is running, or the rule does not exist or is disabled. The lane is
+   * marked as for a retry. Durable.
+   */
   startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null>;
   readResync(bucket: BucketRef, ruleId: string): Promise<ResyncJob | null>;
   cancelResync(bucket: BucketRef, ruleId: string, now: number): Promise<boolean>;

@@ -9,7 +9,7 @@ const SEQUENCE = 'sequence';
 const LANE = 'lane';
 /** Counts transactions that may have made work without taking a sequence. */
 const WORK = 'work';
-/** Counts changes of what {@link Memo} keeps: configurations, and lanes that are forgotten. */
+/** Counts changes of what {@link Memo} keeps: configurations, retry marks, lanes that are forgotten. */
 const CHANGES = 'changes';
 
 export class Counters {
@@ -45,7 +45,7 @@ export class Counters {
     return this.#read(WORK);
   }
 
-  /** In the transaction of each write to `configurations`, and of each removal of a lane. */
+  /** In the transaction of each write to `configurations`, new retry mark, and removal of a lane. */
   noteChange(): void {
     this.#increment(CHANGES);
   }

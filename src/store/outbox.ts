@@ -18,6 +18,7 @@ import type {
   RowFilter,
   TargetAccess,
 } from '../model/ports.ts';
+import type { LaneReport } from '../model/lane-report.ts';
 import type { Claim, LaneRef, Row, UploadState } from '../model/row.ts';
 import type { Keyring } from '../sealing/keyring.ts';
 import { Chains } from './chains.ts';
@@ -35,6 +36,7 @@ import {
   type ProcessIdentity,
 } from './process-identity.ts';
 import { FAILED, PENDING, type StateByte } from './outbox-keys.ts';
+import { askToTryAnew, reportOf, storeReport } from './lane-reports.ts';
 import { LaneNumbers } from './lanes.ts';
 import { QueueRows } from './queue-rows.ts';
 import { QueueView } from './queue-view.ts';
@@ -116,7 +118,7 @@ export class LmdbOutbox implements Outbox {
     this.#enqueuer = enqueuer;
     this.#claims = new Claims({ ...shared, chains, enqueuer, boot });
     this.#accesses = new TargetAccesses(tables, configurations, keyring);
-    this.#view = new QueueView(shared);
+    this.#view = new QueueView({ ...shared, accesses: this.#accesses });
     this.#retries = new Retries(tables, chains, enqueuer);
     this.#resyncs = new ResyncProgress(tables, configurations, enqueuer);
     this.#clamp = new ScheduleClamp(tables, chains, counts);
@@ -229,6 +231,21 @@ export class LmdbOutbox implements Outbox {
     return this.#transactions.read(() => this.#accesses.of(lane));
   }
 
+  async laneReport(lane: LaneRef): Promise<LaneReport> {
+    return this.#transactions.read(() => reportOf(this.#tables, lane));
+  }
+
+  storeReport(epoch: number, lane: LaneRef, retryMark: number, report: LaneReport): Promise<void> {
+    return this.#transactions.writeTogether(
+      () => {
+        this.#lease.assertHeld(epoch);
+        if (this.#accesses.of(lane).kind === 'absent') return;
+        storeReport(this.#tables, lane, retryMark, report);
+      },
+      { patienceMs: OUTCOME_PATIENCE_MS },
+    );
+  }
+
   async pageRows(
     bucket: BucketRef,
     filter: RowFilter,
@@ -244,7 +261,9 @@ export class LmdbOutbox implements Outbox {
 
   async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
     const row = await this.#writeDurably(() => {
-      if (this.#view.find(bucket, sequence) === null) return null;
+      const found = this.#view.find(bucket, sequence);
+      if (found === null) return null;
+      this.#askToTryAnew(bucket, [found.lane.targetId]);
       if (this.#retries.retry(this.#chains.rows.expect(sequence), now))
         this.#tables.counters.noteWork();
       return this.#view.find(bucket, sequence);
@@ -265,7 +284,7 @@ export class LmdbOutbox implements Outbox {
         retried += await this.#retryRuleset(key, state, last, now);
       }
     }
-    await this.#transactions.flush();
+    await this.#writeDurably(() => this.#askToTryAnew(bucket, this.#view.targets(bucket, filter)));
     this.#feed.tell();
     return retried;
   }
@@ -283,7 +302,12 @@ export class LmdbOutbox implements Outbox {
   }
 
   async startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null> {
-    const job = await this.#writeDurably(() => this.#resyncs.start(bucket, ruleId, now));
+    const job = await this.#writeDurably(() => {
+      const started = this.#resyncs.start(bucket, ruleId, now);
+      const rule = this.#resyncs.ruleOf(bucket, ruleId);
+      if (started !== null && rule !== undefined) this.#askToTryAnew(bucket, [rule.targetId]);
+      return started;
+    });
     if (job !== null) this.#feed.tell();
     return job;
   }
@@ -338,6 +362,12 @@ export class LmdbOutbox implements Outbox {
     await this.#transactions.close();
     this.#feed.close();
     retireIdentity(this.#identity);
+  }
+
+  /** A target that is not listed has nothing to try. */
+  #askToTryAnew(bucket: BucketRef, targetIds: readonly string[]): void {
+    const listed = this.#view.targets(bucket, {}).filter((id) => targetIds.includes(id));
+    askToTryAnew(this.#tables, bucket.id, listed);
   }
 
   async #retryRuleset(key: Buffer, state: StateByte, last: number, now: number): Promise<number> {

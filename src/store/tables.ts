@@ -11,6 +11,7 @@ import type { Database, RootDatabase } from 'lmdb';
 import { openEnvironment, stampFormat } from '../lmdb/environment.ts';
 import type { StoredConfiguration } from '../model/generated/stored-configuration.ts';
 import type { StoredIntent } from '../model/generated/stored-intent.ts';
+import type { StoredLaneReport } from '../model/generated/stored-lane-report.ts';
 import type { StoredResync } from '../model/generated/stored-resync.ts';
 import type { StoredRow } from '../model/generated/stored-row.ts';
 import type { StoredProcess } from '../model/generated/stored-intent.ts';
@@ -52,6 +53,7 @@ export interface Tables {
   readonly hints: Database<true, string>;
   readonly lanes: Database<number, [bucketId: string, targetId: string]>;
   readonly laneOwners: Database<LaneOwner, number>;
+  readonly laneReports: Database<StoredLaneReport, [bucketId: string, targetId: string]>;
   readonly rows: Database<StoredRow, Buffer>;
   readonly chains: Database<Buffer, Buffer>;
   readonly due: Database<Buffer, Buffer>;
@@ -117,6 +119,7 @@ export async function openTables(
     hints: root.openDB<true, string>({ name: 'hints' }),
     lanes: root.openDB({ name: 'lanes' }),
     laneOwners: root.openDB({ name: 'lane-owners' }),
+    laneReports: root.openDB({ name: 'lane-reports' }),
     rows: root.openDB({ name: 'rows', keyEncoding: 'binary', ...structured(ROW_STRUCTURES) }),
     ...openIndexes(root),
     intents: root.openDB({

@@ -16,6 +16,7 @@ import {
   retry,
 } from '../support/outbox-driver.ts';
 import { gaps, rulesAndTargets } from './outbox-configuration.ts';
+import { lanes } from './outbox-lanes.ts';
 import { numbers } from './outbox-numbers.ts';
 import { verifications } from './outbox-verifications.ts';
 import { intents, leases, resyncs, retries, upkeep } from './outbox-processes.ts';
@@ -35,6 +36,7 @@ export function describeOutbox(name: string, open: OpenOutbox): void {
     resyncs(open);
     upkeep(open);
     numbers(open);
+    lanes(open);
   });
 }
 

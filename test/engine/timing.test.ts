@@ -3,9 +3,10 @@
  * target that does what each test says.
  */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import test, { describe, it } from 'node:test';
 import { Engine } from '../../src/engine/engine.ts';
 import type { RequestFailure } from '../../src/model/delivery.ts';
+import { HEALTHY, type LaneReport } from '../../src/model/lane-report.ts';
 import type { RuleDraft } from '../../src/model/rule.ts';
 import type { TargetDraft } from '../../src/model/target.ts';
 import { VirtualClock } from '../simulation/virtual-clock.ts';
@@ -18,18 +19,22 @@ import { DENIED, FakeTarget, REFUSED_OBJECT, RESET } from './fake-target.ts';
 const MINUTE_MS = 60_000;
 
 class Server {
-  readonly clock = new VirtualClock();
-  readonly host = new SimulatedHost();
-  readonly store = new MemoryOutbox({ now: () => this.clock.nowMs() });
+  readonly clock: VirtualClock;
+  readonly host: SimulatedHost;
+  readonly store: MemoryOutbox;
   readonly target = new FakeTarget();
   readonly engine: Engine;
   /** How long the target takes for each request. */
   latencyMs = 10;
   secrets: string[] = [];
 
-  constructor(store?: MemoryOutbox) {
-    if (store !== undefined) this.store = store;
-    const { clock, host, target } = this;
+  /** @param before what a restarted server, or another process of it, goes on from */
+  constructor(before: Partial<Pick<Server, 'clock' | 'host' | 'store'>> = {}) {
+    const { clock = new VirtualClock(), host = new SimulatedHost() } = before;
+    const { target } = this;
+    this.clock = clock;
+    this.host = host;
+    this.store = before.store ?? new MemoryOutbox({ now: () => clock.nowMs() });
     this.engine = new Engine({
       host: {
         findBucket: (name) => host.findBucket(name),
@@ -75,6 +80,10 @@ class Server {
     assert.ok(committed !== null);
     const [, waitedMs] = await this.await(announcement.committed([committed]));
     return waitedMs;
+  }
+
+  report(): Promise<LaneReport> {
+    return this.store.laneReport(this.lane);
   }
 
   get lane() {
@@ -128,7 +137,6 @@ describe('engine: delivery', () => {
     await server.put('a');
     await server.clock.run(60 * MINUTE_MS);
     assert.deepEqual(server.target.log, []);
-    assert.equal(server.engine.laneStatus(server.lane).state, 'paused');
     await server.configure({ enabled: true });
     await server.clock.run(1_000);
     assert.deepEqual(server.target.log, ['put']);
@@ -139,7 +147,7 @@ describe('engine: delivery', () => {
     server.target.refusesTags = true;
     await server.put('a');
     await server.clock.run(1_000);
-    assert.deepEqual(server.engine.laneStatus(server.lane).degraded, ['tags']);
+    assert.deepEqual((await server.report()).degraded, ['tags']);
   });
 });
 
@@ -194,7 +202,7 @@ describe('engine: rows that are claimed ahead', () => {
     const server = await busy();
     server.target.fail = () => DENIED;
     await server.clock.run(5_000);
-    assert.equal(server.engine.laneStatus(server.lane).state, 'open');
+    assert.equal((await server.report()).breaker, 'open');
     const tried = server.target.log.length;
     assert.ok(tried < 12, `${tried} requests`);
     assert.ok((await claimable(server)) >= 8, 'what was not tried is not held');
@@ -219,15 +227,16 @@ describe('engine: breaker', () => {
     server.target.fail = () => failure;
     for (const key of ['a', 'b', 'c', 'd', 'e']) await server.put(key);
     await server.clock.run(30 * MINUTE_MS);
-    assert.equal(server.engine.laneStatus(server.lane).state, 'open');
+    assert.equal((await server.report()).breaker, 'open');
     assert.equal(server.engine.counters().openBreakers, 1);
     return server;
   }
 
   it('probes a target that refuses ever more rarely, one request at a time', async () => {
-    const { target, engine, clock, lane } = await broken(DENIED);
+    const server = await broken(DENIED);
+    const { target, clock } = server;
     assert.ok(target.log.length < 14, `${target.log.length} requests in half an hour`);
-    const { retryAt, lastError } = engine.laneStatus(lane);
+    const { retryAt, lastError } = await server.report();
     assert.ok(retryAt !== null && retryAt > clock.nowMs());
     assert.match(lastError?.reason ?? '', /denies access/);
   });
@@ -246,15 +255,13 @@ describe('engine: breaker', () => {
     await server.clock.run(3_000);
     assert.equal(server.target.objects.size, 5);
     assert.deepEqual(server.secrets, ['a-secret-of-the-tests', 'corrected']);
-    const { state, lastError } = server.engine.laneStatus(server.lane);
-    assert.deepEqual([state, lastError], ['idle', null]);
+    assert.deepEqual(await server.report(), HEALTHY);
   });
 
   it('heals at once where somebody asks for a retry', async () => {
     const server = await broken(DENIED);
     server.target.fail = () => null;
     await server.await(server.store.retryRows(server.host.bucket, {}, server.clock.nowMs()));
-    server.engine.retryLane(server.lane);
     await server.clock.run(500);
     assert.equal(server.target.objects.size, 5);
   });
@@ -266,6 +273,40 @@ describe('engine: breaker', () => {
     assert.equal(server.target.objects.size, 5);
   });
 
+  it('says what fails, and since it works again nothing more', async () => {
+    const server = await started();
+    const { mock } = test.mock.method(server.store, 'storeReport');
+    for (let n = 0; n < 40; n++) await server.put(`key-${n}`);
+    await server.clock.run(1_000);
+    assert.equal(server.target.objects.size, 40);
+    assert.equal(mock.callCount(), 0, 'a healthy lane is silent');
+    server.target.fail = () => DENIED;
+    await server.put('a');
+    await server.clock.run(100);
+    assert.equal((await server.report()).breaker, 'open');
+    server.target.fail = () => null;
+    await server.clock.run(MINUTE_MS);
+    assert.deepEqual(await server.report(), HEALTHY);
+    assert.deepEqual(
+      mock.calls.map(({ arguments: [, , , report] }) => report.breaker),
+      ['open', 'probing', 'closed'],
+    );
+  });
+
+  it('is still said to be broken after a restart, until a delivery succeeds', async () => {
+    const server = await broken(DENIED);
+    const report = await server.report();
+    await server.await(server.engine.close());
+    assert.deepEqual(await server.report(), report);
+    const next = new Server(server);
+    next.latencyMs = 5_000;
+    next.engine.start();
+    await next.clock.run(3_000);
+    assert.deepEqual(await next.report(), report, 'nothing is known yet');
+    await next.clock.run(MINUTE_MS);
+    assert.deepEqual(await next.report(), HEALTHY);
+  });
+
   it('lets one object fail without holding up the others', async () => {
     const server = await started();
     server.target.fail = (operation) => (operation === 'put' ? REFUSED_OBJECT : null);
@@ -275,7 +316,7 @@ describe('engine: breaker', () => {
     await server.put('good');
     await server.clock.run(100);
     assert.deepEqual([...server.target.objects.keys()], ['good']);
-    assert.equal(server.engine.laneStatus(server.lane).state, 'idle');
+    assert.equal((await server.report()).breaker, 'closed');
   });
 });
 
@@ -336,7 +377,7 @@ describe('engine: synchronous rules', () => {
 
   it('looks at the row where another process delivers', async () => {
     const leader = await started({}, SYNCHRONOUS);
-    const writes = new Server(leader.store);
+    const writes = new Server({ store: leader.store });
     const write = { bucket: leader.host.bucket, key: 'a', operation: 'put', before: null } as const;
     const announcing = writes.engine.announce([write]);
     const [announcement] = await leader.await(announcing);

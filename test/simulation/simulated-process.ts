@@ -37,6 +37,7 @@ const CHANGING: ReadonlySet<string> = new Set([
   'claim',
   'settleClaim',
   'storeUpload',
+  'storeReport',
   'advanceResync',
   'cancelResync',
   'sweep',

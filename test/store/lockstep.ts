@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { AnnouncedWrite, BucketRef, ObjectRef } from '../../src/host.ts';
-import type { ClaimOutcome, IntentId } from '../../src/model/ports.ts';
+import { HEALTHY, type LaneReport } from '../../src/model/lane-report.ts';
+import type { ClaimOutcome, IntentId, Outbox } from '../../src/model/ports.ts';
 import type { Claim, LaneRef } from '../../src/model/row.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import type { OutboxFixture } from '../support/outbox-fixture.ts';
@@ -14,6 +15,19 @@ const BUCKETS: readonly BucketRef[] = [
   { id: 'bucket-2', name: 'photos' },
   { id: 'bucket-3', name: 'music' },
 ];
+
+const REPORTS: Readonly<Record<string, LaneReport>> = {
+  open: {
+    ...HEALTHY,
+    breaker: 'open',
+    retryAt: 5,
+    lastError: { reason: 'It failed.', status: 500 },
+  },
+  probing: { ...HEALTHY, breaker: 'probing', lastError: { reason: 'It failed.' } },
+  failing: { ...HEALTHY, lastError: { reason: 'It failed.', code: 'Bad', requestId: '1' } },
+  degraded: { ...HEALTHY, degraded: ['tags'] },
+  healthy: HEALTHY,
+};
 
 const small = fc.nat({ max: 3 });
 const flag = fc.boolean();
@@ -84,6 +98,13 @@ const operation = fc.oneof(
     bucket,
     rule: small,
     what: fc.constantFrom('start', 'advance', 'advance', 'done', 'cancel'),
+  }),
+  weighted(3, {
+    kind: fc.constant('report'),
+    bucket,
+    target,
+    report: fc.constantFrom('open', 'probing', 'failing', 'degraded', 'healthy'),
+    stale: often(false, flag, 3),
   }),
   weighted(1, { kind: fc.constant('lease'), by: small }),
   weighted(1, { kind: fc.constant('kill'), by: small }),
@@ -205,6 +226,14 @@ export class Lockstep {
       }
       case 'resync':
         return this.#resync(operation);
+      case 'report': {
+        const lane = laneOf(operation.bucket, operation.target);
+        const access = await this.#fixtures[0].outbox.accessTarget(lane);
+        const mark = access.kind === 'usable' && !operation.stale ? access.retryMark : 1;
+        const report = REPORTS[operation.report] ?? HEALTHY;
+        await this.#both((f) => f.outbox.storeReport(this.#epoch, lane, mark, report));
+        return;
+      }
       case 'lease': {
         const epoch = await this.#both((f) =>
           f.asProcess(`process-${operation.by}`).acquireLease(),
@@ -371,8 +400,8 @@ async function show({ outbox }: OutboxFixture, versions: readonly ObjectRef[]): 
   for (const lane of lanes)
     shown.push({ lane: JSON.stringify(lane), at: await outbox.nextDueAt(lane) });
   shown.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
-  for (const of of BUCKETS) {
-    const { counts, gaps, oldest } = await outbox.queueStatus(of);
+  for (const [n, of] of BUCKETS.entries()) {
+    const { counts, gaps, oldest, lanes: conditions } = await outbox.queueStatus(of);
     shown.push({
       of,
       rows: await outbox.pageRows(of, {}, null, 100),
@@ -380,9 +409,16 @@ async function show({ outbox }: OutboxFixture, versions: readonly ObjectRef[]): 
       counts: sortedByText(counts),
       gaps: sortedByText(gaps),
       oldest: sortedByText(oldest),
+      conditions,
+      marks: await Promise.all([0, 1, 2].map((target) => markOf(outbox, laneOf(n, target)))),
     });
   }
   return shown;
+}
+
+async function markOf(outbox: Outbox, lane: LaneRef): Promise<number | null> {
+  const access = await outbox.accessTarget(lane);
+  return access.kind === 'usable' ? access.retryMark : null;
 }
 
 function sortedByText<T>(items: readonly T[]): T[] {

@@ -72,7 +72,8 @@ export class MemoryConfigurationStore implements ConfigurationStore {
     return this.#replace(bucket, precondition, (current, revision) =>
       withTargets(current, drafts, revision, (targetId, secret) => ({
         keyId: 'memory',
-        box: Buffer.from(JSON.stringify([bucket.id, targetId, secret])),
+        // Another box each time, as seals are.
+        box: Buffer.from(JSON.stringify([bucket.id, targetId, secret, revision])),
       })),
     );
   }

@@ -14,6 +14,7 @@ import {
   type Configuration,
 } from '../../src/model/configuration.ts';
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
+import type { LaneReport } from '../../src/model/lane-report.ts';
 import type {
   AnnouncedIntent,
   ClaimOutcome,
@@ -240,7 +241,24 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     const rules = configuration.rules.filter(
       ({ enabled, targetId }) => enabled && targetId === target.id,
     );
-    return { kind: 'usable', target, secretAccessKey, rules };
+    const { retryMark } = this.#rows.reports.of(lane);
+    return { kind: 'usable', target, secretAccessKey, rules, retryMark };
+  }
+
+  async laneReport(lane: LaneRef): Promise<LaneReport> {
+    return this.#rows.reports.of(lane).report;
+  }
+
+  async storeReport(
+    epoch: number,
+    lane: LaneRef,
+    retryMark: number,
+    report: LaneReport,
+  ): Promise<void> {
+    this.#fence(epoch);
+    const { targets } = this.#configuration(lane.bucket);
+    if (!targets.some(({ id }) => id === lane.targetId)) return;
+    this.#rows.reports.store(lane, retryMark, report);
   }
 
   async pageRows(
@@ -266,6 +284,7 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     const row = this.#rows.visible(bucket, {}).find((visible) => visible.sequence === sequence);
     if (row === undefined) return null;
     this.#rows.retry(row, now);
+    this.#askToTryAnew(bucket, (id) => id === row.lane.targetId);
     await this.flushed();
     this.#tell();
     return this.#answer(this.#rows.queue.rows.get(sequence) ?? row);
@@ -273,13 +292,23 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
 
   async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
     const retried = this.#rows.retryAll(bucket, filter, now);
+    const { ruleIncarnation } = filter;
+    const { rules } = this.#configuration(bucket);
+    const rule = rules.find(({ incarnation }) => incarnation === ruleIncarnation);
+    this.#askToTryAnew(bucket, (id) => ruleIncarnation === undefined || id === rule?.targetId);
     await this.flushed();
     this.#tell();
     return retried;
   }
 
   async queueStatus(bucket: BucketRef): Promise<QueueStatus> {
-    return statusOf(this.#rows, bucket, this.#configuration(bucket).rules);
+    const { targets, rules } = this.#configuration(bucket);
+    const lanes = targets.map(async ({ id: targetId }) => {
+      const lane = { bucket, targetId };
+      const isSealed = (await this.accessTarget(lane)).kind === 'sealed';
+      return { targetId, isSealed, report: await this.laneReport(lane) };
+    });
+    return { ...statusOf(this.#rows, bucket, rules), lanes: await Promise.all(lanes) };
   }
 
   async queueTotals(): Promise<QueueTotals> {
@@ -295,6 +324,7 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     if (rule?.enabled !== true) return null;
     if (this.#findResync(bucket, ruleId)?.state === 'running') return null;
     const job = this.#rows.gapsAndJobs.begin(bucket, rule, this.#rows.next(), now);
+    this.#askToTryAnew(bucket, (id) => id === rule.targetId);
     await this.flushed();
     this.#tell();
     return job;
@@ -364,8 +394,15 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     before: StoredConfiguration | undefined,
     after: StoredConfiguration | undefined,
   ): void {
-    this.#rows.gapsAndJobs.change(bucketName, before, after, this.#now(), () => this.#rows.next());
+    const next = (): number => this.#rows.next();
+    this.#rows.gapsAndJobs.change(bucketName, before, after, this.#now(), next);
+    this.#rows.reports.change(before, after, next);
     this.#tell();
+  }
+
+  #askToTryAnew(bucket: BucketRef, isConcerned: (targetId: string) => boolean): void {
+    const targets = this.#configuration(bucket).targets.filter(({ id }) => isConcerned(id));
+    this.#rows.reports.askToTryAnew(bucket.id, targets, () => this.#rows.next());
   }
 
   #findResync(bucket: BucketRef, ruleId: string): ResyncJob | null {

@@ -9,6 +9,7 @@ import { droppedBy, judgeRuleset, matchEvent, mergeRulesets } from '../../src/mo
 import type { ClaimOutcome, ResyncJob, RowFilter } from '../../src/model/ports.ts';
 import { ORDER_LAST, type LaneRef, type Row } from '../../src/model/row.ts';
 import { MemoryGapsAndJobs } from './memory-gaps-and-jobs.ts';
+import { MemoryLaneReports } from './memory-lane-reports.ts';
 import {
   absorb,
   asResolve,
@@ -34,6 +35,7 @@ export class MemoryRows {
   readonly #options: MemoryRowsOptions;
   queue: MemoryQueue;
   gapsAndJobs = new MemoryGapsAndJobs();
+  reports = new MemoryLaneReports();
   /** Which start of the operating system this is. */
   boot = 1;
   #sequence = 0;
@@ -47,6 +49,7 @@ export class MemoryRows {
     const copy = new MemoryRows(this.#options);
     copy.queue = this.queue.copy();
     copy.gapsAndJobs = this.gapsAndJobs.copy();
+    copy.reports = this.reports.copy();
     copy.boot = this.boot;
     copy.#sequence = this.#sequence;
     return copy;

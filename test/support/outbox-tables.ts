@@ -5,14 +5,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { StoredRow } from '../../src/model/generated/stored-row.ts';
 import type { Tables } from '../../src/store/tables.ts';
 
-const schemaUrl = new URL('../../schemas/stored-row.schema.json', import.meta.url);
-const fits = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(
-  JSON.parse(readFileSync(schemaUrl, 'utf8')) as object,
-);
+const fits = validatorOf('stored-row');
+const fitsReport = validatorOf('stored-lane-report');
 
 interface RawRow {
   readonly sequence: number;
@@ -37,10 +35,30 @@ export function assertTablesAgree(tables: Tables): void {
   assert.deepEqual(keysOf(tables.expiries), sorted(rows.flatMap(expiryKey)), 'expiries');
   assert.deepEqual(countsOf(tables), recount(rows), 'counts');
   assertHeads(tables, rows);
+  assertReports(tables);
   for (const { row } of rows) {
     const owner = tables.laneOwners.get(row.lane);
     assert(owner !== undefined, `lane ${row.lane} has no owner`);
     assert.equal(tables.lanes.get([owner.bucketId, owner.targetId]), row.lane);
+  }
+}
+
+function validatorOf(name: string): ValidateFunction {
+  const url = new URL(`../../schemas/${name}.schema.json`, import.meta.url);
+  const ajv = new Ajv2020({ strict: true, allowUnionTypes: true });
+  return ajv.compile(JSON.parse(readFileSync(url, 'utf8')) as object);
+}
+
+/** Reports are of targets that are listed. */
+function assertReports(tables: Tables): void {
+  const listed = new Set(
+    Array.from(tables.configurations.getRange()).flatMap(({ value: { bucketId, targets } }) =>
+      targets.map(({ id }) => JSON.stringify([bucketId, id])),
+    ),
+  );
+  for (const { key, value } of tables.laneReports.getRange()) {
+    assert(fitsReport(value), `report ${key.join()}: ${JSON.stringify(fitsReport.errors)}`);
+    assert(listed.has(JSON.stringify(key)), `the target of report ${key.join()} is gone`);
   }
 }
 
