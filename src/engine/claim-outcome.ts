@@ -27,7 +27,7 @@ export interface OutcomeContext {
   readonly pacedByBreaker: boolean;
   /** How long this process has held the lease. */
   readonly leadingForMs: number;
-  /** The lane stops: a try that failed is given back as it was. */
+  /** The lane stops, or the target was changed: a try that failed is given back as it was. */
   readonly interrupted: boolean;
 }
 

@@ -267,13 +267,14 @@ export class Lane {
     }
     this.#isPaused =
       access.kind === 'sealed' || (access.kind === 'usable' && !access.target.enabled);
+    // What runs on a replaced client may take its time; nobody waits for it here.
     if (access.kind !== 'usable' || !access.target.enabled) {
-      await this.#connection?.retire();
+      void this.#connection?.retire();
       this.#connection = null;
       return null;
     }
     if (this.#connection?.fits(access) !== true) {
-      await this.#connection?.retire();
+      void this.#connection?.retire();
       this.#connection = new LaneConnection(connectTarget(access), access, logger);
       this.#breaker = nextBreaker(this.#breaker, { type: 'reset' });
       this.#lastError = null;
@@ -299,7 +300,6 @@ export class Lane {
 
   /** Never rejects. */
   async #carryOut(claim: Claim, begun: Begun): Promise<void> {
-    const endUse = begun.connection.use();
     const delivery = await this.#tryOnce(claim, begun);
     this.#sending -= 1;
     // What a replaced client met says nothing about the target as it is configured now.
@@ -308,19 +308,20 @@ export class Lane {
       this.#react(claim, delivery, begun);
     this.#slots?.release(1);
     this.#step();
-    const useEnded = endUse();
-    if (delivery !== null) await this.#store(claim, this.#outcomeOf(claim, delivery), delivery);
-    await useEnded;
+    if (delivery !== null) {
+      await this.#store(claim, this.#outcomeOf(claim, delivery, isCurrent), delivery);
+    }
+    if (!isCurrent) await begun.connection.retire();
   }
 
-  #outcomeOf(claim: Claim, delivery: Delivery): ClaimOutcome {
+  #outcomeOf(claim: Claim, delivery: Delivery, isCurrent: boolean): ClaimOutcome {
     const { clock, random, leadingSince } = this.#context;
     const now = clock.nowMs();
     const outcome = outcomeOf(claim, delivery, {
       now,
       random: random(),
       pacedByBreaker: this.#breaker.state === 'open' && this.#breaker.openings > 1,
-      interrupted: this.#interrupt.signal.aborted,
+      interrupted: this.#interrupt.signal.aborted || !isCurrent,
       leadingForMs: clock.monotonicMs() - leadingSince,
     });
     const { key } = claim.row;
