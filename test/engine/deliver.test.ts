@@ -196,6 +196,19 @@ describe('delivery of large objects', () => {
     assert.ok(target.objects.get('key')?.body.equals(body));
   });
 
+  it('asks for no more parts than the object has, however many are listed', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    let pages = 0;
+    target.listParts = async (_upload, after = 0) => {
+      pages += 1;
+      return { ok: true, value: { parts: [], next: pages < 100 ? after + 1 : null } };
+    };
+    await target.createMultipartUpload('key', { systemHeaders: {}, userMetadata: {}, tags: {} });
+    await deliverOne(claim(row({ upload: known('upload-1') })));
+    assert.equal(pages, 3);
+  });
+
   it('begins anew where the target has given the upload up', async () => {
     const { host, target, deliverOne } = setUp();
     host.put('v5', body);
