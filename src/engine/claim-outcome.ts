@@ -58,7 +58,7 @@ export function outcomeOf(claim: Claim, delivery: Delivery, context: OutcomeCont
         lastError: { reason: 'The object could not be read from this server’s own storage.' },
         compareFirst: row.compareFirst,
         asResolve: false,
-        upload: row.upload,
+        upload: delivery.upload,
       };
     case 'failed':
       return afterFailure(row, delivery, context);

@@ -353,7 +353,7 @@ export class Lane {
         return null;
       }
       this.#complain(error, 'a delivery ended unexpectedly; it is tried again');
-      return { kind: 'source-failed' };
+      return { kind: 'source-failed', upload: claim.row.upload };
     }
   }
 
