@@ -27,7 +27,7 @@ export interface OutcomeContext {
   readonly pacedByBreaker: boolean;
   /** How long this process has held the lease. */
   readonly leadingForMs: number;
-  /** The lane stops: a try that failed is given back as it was. */
+  /** The lane stops, or the target was changed: a try that failed is given back as it was. */
   readonly interrupted: boolean;
 }
 
@@ -58,7 +58,7 @@ export function outcomeOf(claim: Claim, delivery: Delivery, context: OutcomeCont
         lastError: { reason: 'The object could not be read from this server’s own storage.' },
         compareFirst: row.compareFirst,
         asResolve: false,
-        upload: row.upload,
+        upload: delivery.upload,
       };
     case 'failed':
       return afterFailure(row, delivery, context);

@@ -51,7 +51,11 @@ export type Delivery =
   | { readonly kind: 'gone' }
   /** No enabled rule wants the row any longer, or it is not claimed any longer. */
   | { readonly kind: 'unwanted' }
-  | { readonly kind: 'source-failed' }
+  | {
+      readonly kind: 'source-failed';
+      /** What the next try may resume. */
+      readonly upload: UploadState | null;
+    }
   | {
       readonly kind: 'failed';
       readonly failure: RequestFailure;
@@ -60,10 +64,16 @@ export type Delivery =
 
 /** @throws only what storing an upload id throws */
 export async function deliver(claim: Claim, context: DeliveryContext): Promise<Delivery> {
+  let { upload } = claim.row;
+  const storeUpload: DeliveryContext['storeUpload'] = async (next) => {
+    const isClaimed = await context.storeUpload(next);
+    if (isClaimed) upload = next;
+    return isClaimed;
+  };
   try {
-    return await deliverDecided(claim, context);
+    return await deliverDecided(claim, { ...context, storeUpload });
   } catch (error) {
-    if (error instanceof SourceFailure) return { kind: 'source-failed' };
+    if (error instanceof SourceFailure) return { kind: 'source-failed', upload };
     throw error;
   }
 }

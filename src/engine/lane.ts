@@ -243,8 +243,9 @@ export class Lane {
     const access = await outbox.accessTarget(this.ref);
     this.#isPaused =
       access.kind === 'sealed' || (access.kind === 'usable' && !access.target.enabled);
+    // What runs on a replaced client may take its time; nobody waits for it here.
     if (access.kind !== 'usable' || !access.target.enabled) {
-      await this.#connection?.retire();
+      void this.#connection?.retire();
       this.#connection = null;
       return null;
     }
@@ -254,9 +255,8 @@ export class Lane {
       this.#breaker = nextBreaker(this.#breaker, { type: 'reset' });
     }
     if (isReplaced) {
-      const replaced = this.#connection;
+      void this.#connection?.retire();
       this.#connection = new LaneConnection(connectTarget(access), access, logger);
-      await replaced?.retire();
     }
     this.#slots ??= await this.#context.joinSlots(this.ref, () => this.#step());
     const connection = this.#connection;
@@ -281,7 +281,6 @@ export class Lane {
 
   /** Never rejects. */
   async #carryOut(claim: Claim, begun: Begun): Promise<void> {
-    const endUse = begun.connection.use();
     const delivery = await this.#tryOnce(claim, begun);
     this.#sending -= 1;
     // What a replaced client met says nothing about the target as it is configured now.
@@ -290,22 +289,22 @@ export class Lane {
       this.#react(claim, delivery, begun);
     this.#slots?.release(1);
     this.#step();
-    const useEnded = endUse();
     if (delivery !== null) {
       const isAwaited = claim.laterVersionWaits || isSynchronous(claim, begun);
-      await this.#store(claim, this.#outcomeOf(claim, delivery), isAwaited, delivery);
+      const outcome = this.#outcomeOf(claim, delivery, isCurrent);
+      await this.#store(claim, outcome, isAwaited, delivery);
     }
-    await useEnded;
+    if (!isCurrent) await begun.connection.retire();
   }
 
-  #outcomeOf(claim: Claim, delivery: Delivery): ClaimOutcome {
+  #outcomeOf(claim: Claim, delivery: Delivery, isCurrent: boolean): ClaimOutcome {
     const { clock, random, leadingSince } = this.#context;
     const now = clock.nowMs();
     const outcome = outcomeOf(claim, delivery, {
       now,
       random: random(),
       pacedByBreaker: this.#breaker.state === 'open' && this.#breaker.openings > 1,
-      interrupted: this.#interrupt.signal.aborted,
+      interrupted: this.#interrupt.signal.aborted || !isCurrent,
       leadingForMs: clock.monotonicMs() - leadingSince,
     });
     const { key } = claim.row;
@@ -337,7 +336,7 @@ export class Lane {
         return null;
       }
       this.#complain(error, 'a delivery ended unexpectedly; it is tried again');
-      return { kind: 'source-failed' };
+      return { kind: 'source-failed', upload: claim.row.upload };
     }
   }
 

@@ -121,7 +121,8 @@ async function beginUpload(
   context: DeliveryContext,
 ): Promise<Begun> {
   if (known !== null) {
-    const listed = await listParts({ key: ref.key, uploadId: known.uploadId }, context);
+    const upload = { key: ref.key, uploadId: known.uploadId };
+    const listed = await listParts(upload, plan.partCount, context);
     if (listed.ok) return { kind: 'begun', state: known, listed: listed.value, tagsRefused: false };
     const { failure } = listed;
     if (!isUploadLost(failure)) return { kind: 'failed', failure, upload: known };
@@ -142,13 +143,15 @@ async function beginUpload(
   return { kind: 'begun', state, listed: new Map(), tagsRefused };
 }
 
+/** @param partCount parts beyond it are not asked for, however many the target says there are */
 async function listParts(
   upload: UploadRef,
+  partCount: number,
   { client, signal }: DeliveryContext,
 ): Promise<RequestResult<ReadonlyMap<number, ListedPart>>> {
   const listed = new Map<number, ListedPart>();
   let after: number | null = 0;
-  while (after !== null) {
+  while (after !== null && after < partCount) {
     const page: Awaited<ReturnType<typeof client.listParts>> = await client.listParts(
       upload,
       after,

@@ -93,7 +93,7 @@ describe('outcome of a claim: failure', () => {
     assert.equal(outcome(eighth, failed(REFUSED_OBJECT)).kind, 'fail');
     assert.equal(outcome(eighth, failed(DENIED)).kind, 'retry');
     assert.equal(outcome(row({ attempts: 500 }), failed(RESET)).kind, 'retry');
-    assert.equal(outcome(eighth, { kind: 'source-failed' }).kind, 'retry');
+    assert.equal(outcome(eighth, { kind: 'source-failed', upload: null }).kind, 'retry');
   });
 
   it('remembers of a failed row whether its last try may have arrived', () => {
@@ -134,7 +134,10 @@ describe('outcome of a claim: failure', () => {
     const release = (compareFirst: boolean) => ({ kind: 'release', compareFirst });
     assert.deepEqual(outcome(row(), failed(RESET), interrupted), release(true));
     assert.deepEqual(outcome(row(), failed(DENIED), interrupted), release(false));
-    assert.deepEqual(outcome(row(), { kind: 'source-failed' }, interrupted), release(false));
+    assert.deepEqual(
+      outcome(row(), { kind: 'source-failed', upload: null }, interrupted),
+      release(false),
+    );
     assert.equal(outcome(row(), delivered(), interrupted).kind, 'complete');
   });
 

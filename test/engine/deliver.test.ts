@@ -117,10 +117,10 @@ describe('delivery of small objects', () => {
     const { host, target, deliverOne } = setUp();
     host.put('v5', Buffer.from('five'));
     host.failure = new Error('EIO');
-    assert.deepEqual(await deliverOne(claim(row())), { kind: 'source-failed' });
+    assert.deepEqual(await deliverOne(claim(row())), { kind: 'source-failed', upload: null });
     host.failure = null;
     host.put('v5', Buffer.from('five'), { size: 5 });
-    assert.deepEqual(await deliverOne(claim(row())), { kind: 'source-failed' });
+    assert.deepEqual(await deliverOne(claim(row())), { kind: 'source-failed', upload: null });
     assert.deepEqual(target.log, []);
   });
 });
@@ -194,6 +194,30 @@ describe('delivery of large objects', () => {
     await deliverOne(claim(row({ upload: broken.upload })));
     assert.deepEqual(target.log.sort(), ['complete', 'list', 'part 2', 'part 3']);
     assert.ok(target.objects.get('key')?.body.equals(body));
+  });
+
+  it('knows the upload again where the source fails in the middle of it', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    target.fail = (operation) => {
+      if (operation === 'create') host.failure = new Error('EIO');
+      return null;
+    };
+    const broken = await deliverOne(claim(row()));
+    assert.deepEqual(broken, { kind: 'source-failed', upload: known('upload-1') });
+  });
+
+  it('asks for no more parts than the object has, however many are listed', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    let pages = 0;
+    target.listParts = async (_upload, after = 0) => {
+      pages += 1;
+      return { ok: true, value: { parts: [], next: pages < 100 ? after + 1 : null } };
+    };
+    await target.createMultipartUpload('key', { systemHeaders: {}, userMetadata: {}, tags: {} });
+    await deliverOne(claim(row({ upload: known('upload-1') })));
+    assert.equal(pages, 3);
   });
 
   it('begins anew where the target has given the upload up', async () => {

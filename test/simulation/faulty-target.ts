@@ -71,6 +71,8 @@ interface Script<T> {
   readonly appliedAfterMs: number | null;
 }
 
+const CLOSED: RequestFailure = { stage: 'transfer', code: 'ABORT_ERR', ambiguous: false };
+
 export class FaultyTargets {
   weights: FaultWeights;
   /** By endpoint and destination bucket, then by key. */
@@ -104,17 +106,20 @@ export class FaultyTargets {
 
   connect({ target, secretAccessKey }: UsableTarget, observer: RequestObserver): TargetClient {
     const place = this.place(target);
-    const send = <T>(
+    let isClosed = false;
+    const send = async <T>(
       key: string,
       isWrite: boolean,
       apply: () => T,
       signal: AbortSignal | undefined,
-    ): Promise<RequestResult<T>> =>
-      this.#send(
+    ): Promise<RequestResult<T>> => {
+      if (isClosed) return { ok: false, failure: CLOSED };
+      return await this.#send(
         { endpoint: target.endpoint, isAuthorized: secretAccessKey === GOOD_SECRET },
         { key, isWrite, apply, signal },
         observer,
       );
+    };
     const unsupported = (): never => {
       throw new Error('Objects of the simulation are small.');
     };
@@ -146,7 +151,7 @@ export class FaultyTargets {
       listParts: unsupported,
       completeMultipartUpload: unsupported,
       abortMultipartUpload: unsupported,
-      close: () => Promise.resolve(),
+      close: async () => void (isClosed = true),
       destroy: () => Promise.resolve(),
     };
   }
