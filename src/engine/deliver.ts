@@ -7,7 +7,7 @@ import type { TargetClient } from '../egress/target-client.ts';
 import { SourceFailure } from '../egress/request-body.ts';
 import type { ObjectHead, ObjectRef } from '../host.ts';
 import type { RequestFailure, RequestResult } from '../model/delivery.ts';
-import type { Claim, UploadState } from '../model/row.ts';
+import type { Claim, Row, UploadState } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
 import {
   isSameObject,
@@ -135,12 +135,12 @@ async function sendPut(
   context: PutContext,
 ): Promise<Delivery> {
   const object = context.known ?? (await readHead(context.host, ref));
-  if (object === null) return { kind: 'gone' };
+  if (object === null) return gone(row, context);
   const plan = planTransfer(object.size);
   const done = { kind: 'delivered', upTo } as const;
   if (row.compareFirst) {
     const compared = await compare(ref, object, plan, context);
-    if (compared === null) return { kind: 'gone' };
+    if (compared === null) return gone(row, context);
     if (!compared.ok) return failed(compared.failure, row.upload);
     if (compared.value) {
       if (row.upload !== null) await discardUpload(row.key, row.upload, context);
@@ -159,6 +159,12 @@ async function sendPut(
   }
 }
 
+/** What was begun for a version that is gone is of no more use. */
+async function gone({ key, upload }: Row, context: DeliveryContext): Promise<Delivery> {
+  if (upload !== null) await discardUpload(key, upload, context);
+  return { kind: 'gone' };
+}
+
 async function send(
   upload: UploadState | null,
   ref: ObjectRef,
@@ -170,12 +176,11 @@ async function send(
     case 'single':
       return sendSingle(ref, object, context);
     case 'multipart': {
-      const isSamePlan =
-        upload?.versionId === object.versionId && upload.partBytes === plan.partBytes;
-      if (upload?.versionId === object.versionId && !isSamePlan) {
-        await discardUpload(ref.key, upload, context);
-      }
-      return sendMultipart(ref, object, plan, isSamePlan ? upload : null, context);
+      const isSameVersion = upload?.versionId === object.versionId;
+      const mayResume =
+        isSameVersion && upload.order === object.order && upload.partBytes === plan.partBytes;
+      if (isSameVersion && !mayResume) await discardUpload(ref.key, upload, context);
+      return sendMultipart(ref, object, plan, mayResume ? upload : null, context);
     }
     case 'tooLarge':
       return {

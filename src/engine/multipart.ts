@@ -2,8 +2,8 @@
  * Sends one large version in parts, several at a time.
  *
  * The upload's id is stored before the first part, so that a crash leaves no unknown upload behind:
- * the next try resumes what ListParts knows, where version and part size are the same, and aborts it
- * otherwise. A part that is there already is used only if its ETag is the MD5 of our own bytes: it
+ * the next try resumes what ListParts knows, where version, tags and part size are the same, and aborts
+ * it otherwise. A part that is there already is used only if its ETag is the MD5 of our own bytes: it
  * may have been damaged on its way.
  */
 import type { RequestFailure, RequestResult } from '../model/delivery.ts';
@@ -67,7 +67,7 @@ interface Job {
 }
 
 /**
- * @param known the upload that the row carries; already known to be of this version and part size
+ * @param known the upload that the row carries; already known to be of this version, order and part size
  * @throws SourceFailure, and what storing the upload id throws
  */
 export async function sendMultipart(
@@ -131,7 +131,8 @@ async function beginUpload(
   const created = await client.createMultipartUpload(ref.key, object, { signal });
   if (!created.ok) return { kind: 'failed', failure: created.failure, upload: null };
   const { uploadId, tagsRefused } = created.value;
-  const state = { uploadId, versionId: object.versionId, partBytes: plan.partBytes };
+  const { versionId, order } = object;
+  const state = { uploadId, versionId, order, partBytes: plan.partBytes };
   let isKnown = false;
   try {
     isKnown = await context.storeUpload(state);

@@ -37,6 +37,8 @@ export interface LastError {
 export interface UploadState {
   readonly uploadId: string;
   readonly versionId: string;
+  /** Of the version when it began: its tags, which a target takes at the beginning, change with the order. */
+  readonly order: number;
   readonly partBytes: number;
 }
 

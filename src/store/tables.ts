@@ -88,7 +88,9 @@ const ROW_STRUCTURES = [
     'boot',
     'verifyAt',
   ],
+  // Rows that an earlier version wrote: their upload has no order and is not resumed.
   ['uploadId', 'versionId', 'partBytes'],
+  ['uploadId', 'versionId', 'order', 'partBytes'],
 ];
 const INTENT_STRUCTURES = [
   ['writes', 'process'],

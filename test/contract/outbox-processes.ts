@@ -82,7 +82,7 @@ export function leases(open: OpenOutbox): void {
     const d = await OutboxDriver.open(t, open);
     await d.put('a', 1);
     const claim = (await d.claim())!;
-    const upload = { uploadId: 'u', versionId: 'v1', partBytes: 8 };
+    const upload = { uploadId: 'u', versionId: 'v1', order: 1, partBytes: 8 };
     assert.equal(await d.outbox.storeUpload(d.epoch, claim, upload), true);
     assert.deepEqual((await d.outbox.findRow(BUCKET, claim.row.sequence))?.upload, upload);
     await d.settle(claim, complete(1));

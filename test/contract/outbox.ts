@@ -167,7 +167,7 @@ function outcomes(open: OpenOutbox): void {
   it('retry comes back when it said, with what it learned', async (t) => {
     const d = await OutboxDriver.open(t, open);
     await d.put('a', 1);
-    const upload = { uploadId: 'u', versionId: 'v1', partBytes: 8 };
+    const upload = { uploadId: 'u', versionId: 'v1', order: 1, partBytes: 8 };
     await d.settle((await d.claim())!, retry(d.now + 100, { compareFirst: true, upload }));
     assert.equal(await d.claim(), undefined);
     assert.equal(await d.outbox.nextDueAt(d.lane()), d.now + 100);

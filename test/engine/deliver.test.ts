@@ -130,7 +130,7 @@ describe('delivery of large objects', () => {
   const body = randomBytes(size);
 
   function known(uploadId: string, fields: Partial<UploadState> = {}): UploadState {
-    return { uploadId, versionId: 'v5', partBytes: 8 * MIB, ...fields };
+    return { uploadId, versionId: 'v5', order: 5, partBytes: 8 * MIB, ...fields };
   }
 
   it('stores the upload id before the first part, and sends parts in parallel', async () => {
@@ -231,6 +231,7 @@ describe('delivery of large objects', () => {
   const useless: readonly (readonly [string, Partial<UploadState>])[] = [
     ['of another version', { versionId: 'v4' }],
     ['of another part size', { partBytes: 9 * MIB }],
+    ['that began with other tags', { order: 4 }],
   ];
   for (const [name, fields] of useless) {
     it(`aborts an upload ${name}`, async () => {
@@ -245,6 +246,30 @@ describe('delivery of large objects', () => {
     const { target, deliverOne } = setUp();
     await deliverOne(claim(resolveRow({ upload: known('old') })));
     assert.deepEqual(target.log, ['abort', 'forget', 'delete']);
+  });
+
+  it('aborts the upload of a version that goes between two tries', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    host.put('v6', Buffer.from('six'));
+    for (const compareFirst of [false, true]) {
+      target.log.length = 0;
+      host.remove('v5');
+      const delivery = await deliverOne(claim(row({ upload: known('old'), compareFirst }), true));
+      assert.deepEqual(delivery, { kind: 'gone' });
+      assert.deepEqual(target.log, ['abort', 'forget']);
+    }
+  });
+
+  it('keeps the upload where the source fails in the middle of it', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    target.fail = (operation) => {
+      if (operation === 'create') host.failure = new Error('EIO');
+      return null;
+    };
+    const delivery = await deliverOne(claim(row()));
+    assert.deepEqual(delivery, { kind: 'source-failed', upload: known('upload-1') });
   });
 
   it('looks where the target does not say what it made of the parts', async () => {

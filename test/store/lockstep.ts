@@ -309,7 +309,7 @@ export class Lockstep {
     if (claim === undefined) return;
     const { now } = this.#fixtures[0].world;
     if (outcome === 'upload') {
-      const upload = one ? { uploadId: 'u', versionId: 'v', partBytes: 1 } : null;
+      const upload = one ? { uploadId: 'u', versionId: 'v', order: 1, partBytes: 1 } : null;
       await this.#both((f) => f.outbox.storeUpload(this.#epoch, claim, upload));
       return;
     }

@@ -103,6 +103,10 @@ export interface StoredUpload {
    */
   versionId: string;
   /**
+   * The host's order of that version when the upload began: a change of its tags changes the order.
+   */
+  order: number;
+  /**
    * Size of every part but the last.
    */
   partBytes: number;
