@@ -48,7 +48,8 @@ export function outcomeOf(claim: Claim, delivery: Delivery, context: OutcomeCont
         lastError: { reason: 'The version is gone; what is current is delivered instead.' },
         compareFirst: row.compareFirst,
         asResolve: true,
-        upload: null,
+        // The next try finds that it is of a version that nobody wants, and aborts it.
+        upload: row.upload,
       };
     case 'source-failed':
       if (context.interrupted) return { kind: 'release', compareFirst: row.compareFirst };

@@ -87,6 +87,11 @@ describe('outcome of a claim: failure', () => {
     assert.equal(retry.compareFirst, true);
   });
 
+  it('remembers the upload of a version that is gone until it is aborted', () => {
+    const upload = { uploadId: 'begun', versionId: 'v5', partBytes: 1 };
+    assert.deepEqual(retryOf(row({ upload }), { kind: 'gone' }).upload, upload);
+  });
+
   it('fails a row only for what the object is, after 8 tries', () => {
     const eighth = row({ attempts: 7 });
     assert.equal(outcome(row({ attempts: 6 }), failed(REFUSED_OBJECT)).kind, 'retry');
