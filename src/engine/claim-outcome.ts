@@ -48,8 +48,8 @@ export function outcomeOf(claim: Claim, delivery: Delivery, context: OutcomeCont
         lastError: { reason: 'The version is gone; what is current is delivered instead.' },
         compareFirst: row.compareFirst,
         asResolve: true,
-        // The next try finds that it is of a version that nobody wants, and aborts it.
-        upload: row.upload,
+        // Where it is still there, the next try finds that nobody wants its version, and aborts it.
+        upload: delivery.upload,
       };
     case 'source-failed':
       if (context.interrupted) return { kind: 'release', compareFirst: row.compareFirst };

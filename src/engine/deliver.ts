@@ -47,8 +47,12 @@ export type Delivery =
     }
   /** The target shall stay as it is; it was not asked. */
   | { readonly kind: 'nothing'; readonly upTo: number }
-  /** The version is gone at the source. */
-  | { readonly kind: 'gone' }
+  | {
+      /** The version is gone at the source. */
+      readonly kind: 'gone';
+      /** Begun for it, and not aborted yet. */
+      readonly upload: UploadState | null;
+    }
   /** No enabled rule wants the row any longer, or it is not claimed any longer. */
   | { readonly kind: 'unwanted' }
   | {
@@ -62,6 +66,9 @@ export type Delivery =
       readonly upload: UploadState | null;
     };
 
+/** What a delivery comes to before it is looked at what became of the upload. */
+type Decided = Exclude<Delivery, { kind: 'gone' }> | { readonly kind: 'gone' };
+
 /** @throws only what storing an upload id throws */
 export async function deliver(claim: Claim, context: DeliveryContext): Promise<Delivery> {
   let { upload } = claim.row;
@@ -71,14 +78,15 @@ export async function deliver(claim: Claim, context: DeliveryContext): Promise<D
     return isClaimed;
   };
   try {
-    return await deliverDecided(claim, { ...context, storeUpload });
+    const delivery = await deliverDecided(claim, { ...context, storeUpload });
+    return delivery.kind === 'gone' ? { ...delivery, upload } : delivery;
   } catch (error) {
     if (error instanceof SourceFailure) return { kind: 'source-failed', upload };
     throw error;
   }
 }
 
-async function deliverDecided(claim: Claim, context: DeliveryContext): Promise<Delivery> {
+async function deliverDecided(claim: Claim, context: DeliveryContext): Promise<Decided> {
   const { row } = claim;
   const { rules, host } = context;
   if (rules.length === 0) return { kind: 'unwanted' };
@@ -133,7 +141,7 @@ async function sendPut(
   ref: ObjectRef,
   upTo: number,
   context: PutContext,
-): Promise<Delivery> {
+): Promise<Decided> {
   const object = context.known ?? (await readHead(context.host, ref));
   if (object === null) return gone(row, context);
   const plan = planTransfer(object.size);
@@ -160,7 +168,7 @@ async function sendPut(
 }
 
 /** What was begun for a version that is gone is of no more use. */
-async function gone({ key, upload }: Row, context: DeliveryContext): Promise<Delivery> {
+async function gone({ key, upload }: Row, context: DeliveryContext): Promise<Decided> {
   if (upload !== null) await discardUpload(key, upload, context);
   return { kind: 'gone' };
 }

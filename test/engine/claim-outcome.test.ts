@@ -82,14 +82,14 @@ describe('outcome of a claim: failure', () => {
   });
 
   it('delivers what is current where the version is gone, at once', () => {
-    const retry = retryOf(row({ compareFirst: true }), { kind: 'gone' });
+    const retry = retryOf(row({ compareFirst: true }), { kind: 'gone', upload: null });
     assert.deepEqual([retry.asResolve, retry.nextAttemptAt], [true, NOW]);
     assert.equal(retry.compareFirst, true);
   });
 
   it('remembers the upload of a version that is gone until it is aborted', () => {
     const upload = { uploadId: 'begun', versionId: 'v5', partBytes: 1 };
-    assert.deepEqual(retryOf(row({ upload }), { kind: 'gone' }).upload, upload);
+    assert.deepEqual(retryOf(row(), { kind: 'gone', upload }).upload, upload);
   });
 
   it('fails a row only for what the object is, after 8 tries', () => {

@@ -60,10 +60,10 @@ describe('delivery of small objects', () => {
   it('asks for another look where that version is gone', async () => {
     const { host, target, deliverOne } = setUp();
     host.put('v6', Buffer.from('six'));
-    assert.deepEqual(await deliverOne(claim(row(), true)), { kind: 'gone' });
+    assert.deepEqual(await deliverOne(claim(row(), true)), { kind: 'gone', upload: null });
     host.put('v5', Buffer.from('five'));
     host.remove('v5');
-    assert.deepEqual(await deliverOne(claim(row())), { kind: 'gone' });
+    assert.deepEqual(await deliverOne(claim(row())), { kind: 'gone', upload: null });
     assert.deepEqual(target.log, []);
   });
 
@@ -256,7 +256,7 @@ describe('delivery of large objects', () => {
       target.log.length = 0;
       host.remove('v5');
       const delivery = await deliverOne(claim(row({ upload: known('old'), compareFirst }), true));
-      assert.deepEqual(delivery, { kind: 'gone' });
+      assert.deepEqual(delivery, { kind: 'gone', upload: null });
       assert.deepEqual(target.log, ['abort', 'forget']);
     }
   });
