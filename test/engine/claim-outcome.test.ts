@@ -88,7 +88,7 @@ describe('outcome of a claim: failure', () => {
   });
 
   it('remembers the upload of a version that is gone until it is aborted', () => {
-    const upload = { uploadId: 'begun', versionId: 'v5', partBytes: 1 };
+    const upload = { uploadId: 'begun', versionId: 'v5', order: 5, partBytes: 1 };
     assert.deepEqual(retryOf(row(), { kind: 'gone', upload }).upload, upload);
   });
 
