@@ -31,6 +31,12 @@ interface Cleanup {
 /** What DNS says at the first, second … lookup of a name. */
 type Answers = (count: number) => readonly string[];
 
+interface TargetStatus {
+  readonly state: string;
+  readonly retryAt: string | null;
+  readonly lastError: string | null;
+}
+
 interface Task {
   readonly attempts: number;
 }
@@ -156,13 +162,17 @@ export class EgressSite {
     );
   }
 
+  /** Of the bucket's only target. */
+  async status(bucket: Bucket): Promise<TargetStatus> {
+    const { json } = await this.#replication(bucket, 'GET', 'status');
+    return (json as { readonly targets: readonly [TargetStatus] }).targets[0];
+  }
+
   /** Waits until the status says that the address is refused. */
   async refused(bucket: Bucket): Promise<void> {
     let lastError = '';
     await until(async () => {
-      const { json } = await this.#replication(bucket, 'GET', 'status');
-      const { targets } = json as { readonly targets: readonly { readonly lastError: unknown }[] };
-      lastError = String(targets[0]?.lastError);
+      lastError = String((await this.status(bucket)).lastError);
       return REFUSED.test(lastError);
     }, `a refusal`).catch((error: unknown) => {
       throw new Error(`The status of ${bucket.name} says: ${lastError}`, { cause: error });
