@@ -37,7 +37,8 @@ export function outcomeOf(claim: Claim, delivery: Delivery, context: OutcomeCont
     case 'delivered':
     case 'nothing': {
       const verifyAt = isSuspect(row, context) ? context.now + LINGER_MS : null;
-      return { kind: 'complete', upTo: delivery.upTo, verifyAt };
+      const uploadId = delivery.kind === 'delivered' ? delivery.uploadId : null;
+      return { kind: 'complete', upTo: delivery.upTo, verifyAt, uploadId };
     }
     case 'unwanted':
       return { kind: 'release', compareFirst: row.compareFirst };

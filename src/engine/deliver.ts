@@ -44,6 +44,8 @@ export type Delivery =
       readonly wasThere: boolean;
       readonly bytes: number;
       readonly tagsRefused: boolean;
+      /** The multipart upload that made it. */
+      readonly uploadId: string | null;
     }
   /** The target shall stay as it is; it was not asked. */
   | { readonly kind: 'nothing'; readonly upTo: number }
@@ -121,7 +123,7 @@ async function sendDelete(
   upTo: number,
   { client, signal }: DeliveryContext,
 ): Promise<Delivery> {
-  const done = { kind: 'delivered', upTo, bytes: 0, tagsRefused: false } as const;
+  const done = { kind: 'delivered', upTo, bytes: 0, tagsRefused: false, uploadId: null } as const;
   if (row.compareFirst) {
     const head = await client.headObject(row.key, { signal });
     if (!head.ok) return failed(head.failure, null);
@@ -152,7 +154,7 @@ async function sendPut(
     if (!compared.ok) return failed(compared.failure, row.upload);
     if (compared.value) {
       if (row.upload !== null) await discardUpload(row.key, row.upload, context);
-      return { ...done, wasThere: true, bytes: 0, tagsRefused: false };
+      return { ...done, wasThere: true, bytes: 0, tagsRefused: false, uploadId: null };
     }
   }
   const sent = await send(row.upload, ref, object, plan, context);
@@ -162,8 +164,10 @@ async function sendPut(
       return sent;
     case 'failed':
       return failed(sent.failure, sent.upload);
-    case 'sent':
-      return { ...done, wasThere: false, bytes: object.size, tagsRefused: sent.tagsRefused };
+    case 'sent': {
+      const { tagsRefused, uploadId } = sent;
+      return { ...done, wasThere: false, bytes: object.size, tagsRefused, uploadId };
+    }
   }
 }
 
@@ -210,7 +214,7 @@ async function sendSingle(
     if (body === null) return { kind: 'gone' };
     const result = await client.putObject(ref.key, object, body, { signal });
     return result.ok
-      ? { kind: 'sent', tagsRefused: result.value.tagsRefused }
+      ? { kind: 'sent', tagsRefused: result.value.tagsRefused, uploadId: null }
       : { kind: 'failed', failure: result.failure, upload: null };
   } finally {
     giveBack();

@@ -7,10 +7,13 @@
  */
 import type { TargetClient } from '../egress/target-client.ts';
 import type { Logger } from '../host.ts';
+import { placeOf } from '../model/target.ts';
 import type { UsableTarget } from './engine-types.ts';
 
 export class LaneConnection {
   readonly client: TargetClient;
+  /** Where it leads. */
+  readonly place: string;
   readonly #fingerprint: string;
   /** The last one that fitted. */
   #access: UsableTarget;
@@ -19,6 +22,7 @@ export class LaneConnection {
 
   constructor(client: TargetClient, access: UsableTarget, logger: Logger) {
     this.client = client;
+    this.place = placeOf(access.target);
     this.#fingerprint = fingerprintOf(access);
     this.#access = access;
     this.#logger = logger;

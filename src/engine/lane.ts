@@ -31,6 +31,7 @@ import type { LaneContext } from './lane-context.ts';
 import { reactTo } from './lane-reaction.ts';
 import { LaneReporter } from './lane-reporter.ts';
 import { isLeaseLost } from './lease-lost.ts';
+import { StrayUploads } from './stray-uploads.ts';
 
 /** Bodies and parts in memory: four parts of 8 MiB. */
 const BODY_BYTES_MAX = 32 * 1024 * 1024;
@@ -65,6 +66,7 @@ export class Lane {
   readonly #interrupt = new AbortController();
   readonly #waits = new ChainWaits();
   readonly #reporter: LaneReporter;
+  readonly #strays: StrayUploads;
   #breaker: Breaker = CLOSED;
   #concurrency: Concurrency = newConcurrency();
   #connection: LaneConnection | null = null;
@@ -90,6 +92,7 @@ export class Lane {
     this.ref = ref;
     this.#context = context;
     this.#reporter = new LaneReporter(ref, context);
+    this.#strays = new StrayUploads(ref, context);
     this.#idleSince = context.clock.monotonicMs();
     // Every request in flight listens, and they are bounded elsewhere.
     setMaxListeners(0, this.#interrupt.signal);
@@ -98,6 +101,12 @@ export class Lane {
   /** There may be something to do: a row, or another configuration. */
   notify(): void {
     this.#mayHaveMore = true;
+    this.#step();
+  }
+
+  /** There are uploads that no row carries any longer: some of them are aborted, beside deliveries. */
+  abortStrays(): void {
+    this.#strays.want();
     this.#step();
   }
 
@@ -163,6 +172,7 @@ export class Lane {
 
   /** Begins as many as may be in flight now, and sees to it that there are more. */
   #beginAhead(current: Current): void {
+    this.#beginStrays(current);
     while (this.#ahead.length > 0 && this.#roomLeft() > 0 && this.#slots?.take(1) === 1) {
       this.#begin(this.#ahead.shift()!, current);
     }
@@ -170,6 +180,20 @@ export class Lane {
     if (this.#claiming !== null || !this.#mayHaveMore) return;
     const wanted = this.#wantedAhead();
     if (wanted > 0) this.#claiming = this.#claimDue(wanted);
+  }
+
+  /** A target that fails is asked for nothing; the next upkeep tells again. */
+  #beginStrays({ connection }: Current): void {
+    if (this.#slots === null) return;
+    const mayGoOn = (): boolean =>
+      !this.#isStopped &&
+      this.#breaker.state === 'closed' &&
+      connection === this.#connection &&
+      // A delivery that waits for a connection comes first.
+      (this.#ahead.length === 0 || this.#sending > 0);
+    const { signal } = this.#interrupt;
+    const round = this.#strays.begin({ connection, slots: this.#slots, mayGoOn, signal });
+    if (round !== null) this.#track(round.then(() => this.#step()));
   }
 
   /** How many to claim now: a batch, or one for a probe. */

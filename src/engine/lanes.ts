@@ -49,6 +49,13 @@ export class Lanes {
     void this.#scan();
   }
 
+  /** Every lane that left uploads behind aborts some of them. Rejects where they cannot be listed. */
+  async abortStrays(): Promise<void> {
+    const refs = await this.#context.outbox.strayLanes();
+    if (this.#isStopped) return;
+    for (const ref of refs) this.#lane(ref).abortStrays();
+  }
+
   find(ref: LaneRef): Lane | undefined {
     return this.#lanes.get(nameOf(ref));
   }

@@ -35,7 +35,12 @@ const UPLOAD_LOST_CODES: ReadonlySet<string> = new Set([
 export type MultipartPlan = Extract<TransferPlan, { kind: 'multipart' }>;
 
 export type Sent =
-  | { readonly kind: 'sent'; readonly tagsRefused: boolean }
+  | {
+      readonly kind: 'sent';
+      readonly tagsRefused: boolean;
+      /** The multipart upload that made it. */
+      readonly uploadId: string | null;
+    }
   /** The version was removed from the source meanwhile. */
   | { readonly kind: 'gone' }
   /** The row is not claimed any longer. */
@@ -88,7 +93,7 @@ export async function sendMultipart(
     return sent;
   }
   const failure = sent.kind === 'failed' ? sent.failure : await complete(job, sent.parts, context);
-  if (failure === null) return { kind: 'sent', tagsRefused };
+  if (failure === null) return { kind: 'sent', tagsRefused, uploadId: state.uploadId };
   if (!isUploadLost(failure)) return { kind: 'failed', failure, upload: state };
   await discardUpload(ref.key, state, context);
   return { kind: 'failed', failure, upload: null };

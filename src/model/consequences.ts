@@ -5,9 +5,8 @@
  * Rows of removed rules need nothing here: they are dead from this commit on, and swept.
  */
 import type { StoredConfiguration, StoredTarget } from './generated/stored-configuration.ts';
-import { parseEndpoint } from './endpoint.ts';
 import type { Rule } from './rule.ts';
-import type { Target } from './target.ts';
+import { placeOf, type Target } from './target.ts';
 
 export interface Consequences {
   /** Rules that left: their gaps and jobs go with them. */
@@ -71,10 +70,4 @@ function isRenewed(old: StoredTarget, target: StoredTarget): boolean {
   return (
     valuesOf(old) !== valuesOf(target) || Buffer.compare(old.secret.box, target.secret.box) !== 0
   );
-}
-
-/** Where objects arrive: service, path below it and bucket. */
-function placeOf({ endpoint, targetBucket }: Target): string {
-  const parsed = parseEndpoint(endpoint);
-  return JSON.stringify([parsed?.origin ?? endpoint, parsed?.pathPrefix ?? '', targetBucket]);
 }

@@ -116,6 +116,17 @@ export interface RuleGap {
   readonly deleteLost: boolean;
 }
 
+/**
+ * A multipart upload that began at a target, was neither completed nor aborted, and that no row
+ * carries any longer.
+ */
+export interface StrayUpload {
+  readonly key: string;
+  readonly uploadId: string;
+  /** Where the target was when the upload was left (placeOf in model/target.ts). */
+  readonly place: string;
+}
+
 /** What became of a claim; every outcome is one transaction, fenced by the epoch. */
 export type ClaimOutcome =
   /**
@@ -125,8 +136,14 @@ export type ClaimOutcome =
    * `verifyAt`: an earlier request may still be applied late; look again then. The same where a row
    * that goes was in doubt (`compareFirst`), or one that waits for a disabled or removed rule is: a
    * `resolve` row under the claimed one's rules looks again after LINGER_MS.
+   * `uploadId`: the multipart upload that was completed; another one that the row carries is a stray.
    */
-  | { readonly kind: 'complete'; readonly upTo: number; readonly verifyAt: number | null }
+  | {
+      readonly kind: 'complete';
+      readonly upTo: number;
+      readonly verifyAt: number | null;
+      readonly uploadId: string | null;
+    }
   | {
       readonly kind: 'retry';
       readonly nextAttemptAt: number;
@@ -136,6 +153,7 @@ export type ClaimOutcome =
       readonly asResolve: boolean;
       readonly upload: UploadState | null;
     }
+  /** The row waits for seven days without its upload. */
   | { readonly kind: 'fail'; readonly lastError: LastError; readonly compareFirst: boolean }
   /** Gives the claim back untried. */
   | { readonly kind: 'release'; readonly compareFirst: boolean };
@@ -243,9 +261,19 @@ export interface Outbox {
   /**
    * Committed before the first part is sent, so that a crash leaves no unknown upload behind. Resolves
    * with false where the row is no longer claimed under this epoch: nobody will know of the upload.
+   * Null: the one that the row carries was aborted. Another one makes that a stray.
    */
   storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean>;
   accessTarget(lane: LaneRef): Promise<TargetAccess>;
+  /** Lanes that left uploads behind: each change that takes an upload off its row notes it as a stray. */
+  strayLanes(): Promise<readonly LaneRef[]>;
+  /** Strays of the lane behind `after`, in an order of the store's own. */
+  strayUploads(
+    lane: LaneRef,
+    after: StrayUpload | null,
+    limit: number,
+  ): Promise<readonly StrayUpload[]>;
+  forgetStrays(epoch: number, lane: LaneRef, strays: readonly StrayUpload[]): Promise<void>;
   /**
    * What the lane shows now. Saving its target with other values, or enabling it, makes it healthy; a
    * request for a retry leaves only the last error.
@@ -312,7 +340,7 @@ export interface Outbox {
    * that failed 7 days ago, and lets rows under enabled rules overtake rows under disabled ones;
    * true while more may be left. Rows in flight stay until their claim ends, and rows in doubt whose
    * rules are gone are looked past for LINGER_MS (they become `resolve` rows, for a rule that comes
-   * back). Nothing expires in the store's first hour.
+   * back). Strays of targets that are not listed are forgotten. Nothing expires in the store's first hour.
    */
   sweep(epoch: number, now: number): Promise<boolean>;
   /**

@@ -22,7 +22,7 @@ import {
   trailingSequence,
   type StateByte,
 } from './outbox-keys.ts';
-import { answerRow, type Entry } from './queue-rows.ts';
+import { answerRow, withoutUpload, type Entry } from './queue-rows.ts';
 import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
 
@@ -106,7 +106,8 @@ export class Claims {
   }
 
   storeUpload(entry: Entry, upload: UploadState | null): void {
-    this.#chains.rows.replace(entry, { ...entry, row: { ...entry.row, upload } });
+    const old = upload === null ? withoutUpload(entry) : entry;
+    this.#chains.rows.replace(old, { ...entry, row: { ...entry.row, upload } });
   }
 
   /** False where hundreds of rows are superseded: then a batch of them went, and it is to be called again. */
@@ -128,6 +129,7 @@ export class Claims {
           attempts,
           lastError,
           compareFirst,
+          upload: null,
           state: 'failed',
           failedAt: this.#now(),
         } as const;
@@ -160,12 +162,13 @@ export class Claims {
 
   #complete(
     claimed: Entry,
-    { upTo, verifyAt }: Extract<ClaimOutcome, { kind: 'complete' }>,
+    { upTo, verifyAt, uploadId }: Extract<ClaimOutcome, { kind: 'complete' }>,
   ): boolean {
     // Most chains have one row: what else would have to be looked for is known not to be there.
     const isAlone = this.#chains.isAlone(claimed);
     if (!isAlone && !this.#supersede(claimed, upTo)) return false;
-    this.#chains.finish(claimed);
+    const isCompleted = claimed.row.upload?.uploadId === uploadId;
+    this.#chains.finish(isCompleted ? withoutUpload(claimed) : claimed);
     if (!isAlone) this.#adoptVerification(claimed);
     if (verifyAt === null) return true;
     const { key, lane, ruleset } = claimed.row;

@@ -14,6 +14,7 @@ import type { StoredIntent } from '../model/generated/stored-intent.ts';
 import type { StoredLaneReport } from '../model/generated/stored-lane-report.ts';
 import type { StoredResync } from '../model/generated/stored-resync.ts';
 import type { StoredRow } from '../model/generated/stored-row.ts';
+import type { StoredStray } from '../model/generated/stored-stray.ts';
 import type { StoredProcess } from '../model/generated/stored-intent.ts';
 import { Counters } from './counters.ts';
 import { upgradeChains } from './upgrade.ts';
@@ -61,6 +62,7 @@ export interface Tables {
   readonly counts: Database<Buffer, Buffer>;
   readonly expiries: Database<Buffer, Buffer>;
   readonly claims: Database<Buffer, Buffer>;
+  readonly strays: Database<StoredStray, Buffer>;
   readonly intents: Database<StoredIntent, Buffer>;
   readonly gaps: Database<StoredGap, [bucketId: string, incarnation: number]>;
   readonly resyncs: Database<StoredResync, [bucketId: string, ruleId: string]>;
@@ -124,6 +126,7 @@ export async function openTables(
     laneReports: root.openDB({ name: 'lane-reports' }),
     rows: root.openDB({ name: 'rows', keyEncoding: 'binary', ...structured(ROW_STRUCTURES) }),
     ...openIndexes(root),
+    strays: root.openDB({ name: 'strays', keyEncoding: 'binary' }),
     intents: root.openDB({
       name: 'intents',
       keyEncoding: 'binary',

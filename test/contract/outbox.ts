@@ -18,6 +18,7 @@ import {
 import { gaps, rulesAndTargets } from './outbox-configuration.ts';
 import { lanes } from './outbox-lanes.ts';
 import { numbers } from './outbox-numbers.ts';
+import { strays } from './outbox-strays.ts';
 import { verifications } from './outbox-verifications.ts';
 import { intents, leases, resyncs, retries, upkeep } from './outbox-processes.ts';
 
@@ -37,6 +38,7 @@ export function describeOutbox(name: string, open: OpenOutbox): void {
     upkeep(open);
     numbers(open);
     lanes(open);
+    strays(open);
   });
 }
 

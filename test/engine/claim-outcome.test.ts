@@ -17,7 +17,7 @@ const CONTEXT: OutcomeContext = {
 };
 
 function delivered(wasThere = false): Delivery {
-  return { kind: 'delivered', upTo: 5, wasThere, bytes: 1, tagsRefused: false };
+  return { kind: 'delivered', upTo: 5, wasThere, bytes: 1, tagsRefused: false, uploadId: null };
 }
 
 function failed(failure: RequestFailure): Delivery {
@@ -57,7 +57,7 @@ describe('outcome of a claim: completion', () => {
   ];
   for (const [name, of, context, expected] of cases) {
     it(name, () => {
-      const complete = { kind: 'complete', upTo: 5, verifyAt: expected } as const;
+      const complete = { kind: 'complete', upTo: 5, verifyAt: expected, uploadId: null } as const;
       assert.deepEqual(outcome(of, delivered(), context), complete);
       assert.deepEqual(outcome(of, { kind: 'nothing', upTo: 5 }, context), complete);
     });

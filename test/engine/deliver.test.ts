@@ -41,7 +41,7 @@ describe('delivery of small objects', () => {
       tags: { c: 'd' },
     };
     host.put('v5', Buffer.from('five'), metadata);
-    const expected = { upTo: 5, wasThere: false, bytes: 4, tagsRefused: false };
+    const expected = { upTo: 5, wasThere: false, bytes: 4, tagsRefused: false, uploadId: null };
     assert.deepEqual(await deliverOne(claim(row())), { kind: 'delivered', ...expected });
     const { body, systemHeaders, userMetadata, tags } = target.objects.get('key') ?? {};
     assert.equal(String(body), 'five');

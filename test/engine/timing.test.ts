@@ -4,120 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import test, { describe, it } from 'node:test';
-import { Engine } from '../../src/engine/engine.ts';
 import type { RequestFailure } from '../../src/model/delivery.ts';
-import { HEALTHY, type LaneReport } from '../../src/model/lane-report.ts';
-import type { RuleDraft } from '../../src/model/rule.ts';
-import type { TargetDraft } from '../../src/model/target.ts';
-import { VirtualClock } from '../simulation/virtual-clock.ts';
-import { SimulatedHost } from '../simulation/simulated-host.ts';
-import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
-import { MemoryOutbox } from '../support/memory-outbox.ts';
-import { uuid } from '../support/replication-bodies.ts';
-import { DENIED, FakeTarget, REFUSED_OBJECT, RESET } from './fake-target.ts';
-
-const MINUTE_MS = 60_000;
-
-class Server {
-  readonly clock: VirtualClock;
-  readonly host: SimulatedHost;
-  readonly store: MemoryOutbox;
-  readonly target = new FakeTarget();
-  readonly engine: Engine;
-  /** How long the target takes for each request. */
-  latencyMs = 10;
-  secrets: string[] = [];
-
-  /** @param before what a restarted server, or another process of it, goes on from */
-  constructor(before: Partial<Pick<Server, 'clock' | 'host' | 'store'>> = {}) {
-    const { clock = new VirtualClock(), host = new SimulatedHost() } = before;
-    const { target } = this;
-    this.clock = clock;
-    this.host = host;
-    this.store = before.store ?? new MemoryOutbox({ now: () => clock.nowMs() });
-    this.engine = new Engine({
-      host: {
-        findBucket: (name) => host.findBucket(name),
-        openObject: (ref) => host.openObject(ref),
-        headCurrent: (bucket, key) => host.headCurrent(bucket, key),
-        listCurrent: (bucket, prefix, after) => host.listCurrent(bucket, prefix, after),
-        logger: { debug: () => {}, info: () => {}, warn: () => {}, error: console.error },
-      },
-      outbox: this.store,
-      configurations: this.store,
-      clock,
-      random: () => 0.5,
-      diskState: () => 'ok',
-      connectTarget: ({ secretAccessKey }) => {
-        this.secrets.push(secretAccessKey);
-        return this.#delayed(target);
-      },
-    });
-  }
-
-  /** Runs until `promise` has settled, and says how long that took. */
-  async await<T>(promise: Promise<T>, limitMs = 60 * MINUTE_MS): Promise<[T, number]> {
-    const begun = this.clock.monotonicMs();
-    let isDone = false;
-    const end = (): void => void (isDone = true);
-    void promise.then(end, end);
-    assert.ok(await this.clock.run(limitMs, () => isDone), 'it did not end');
-    return [await promise, this.clock.monotonicMs() - begun];
-  }
-
-  async configure(target: Partial<TargetDraft> = {}, rule: Partial<RuleDraft> = {}): Promise<void> {
-    const { bucket } = this.host;
-    await this.await(this.store.replaceTargets(bucket, [targetDraft(1, target)], ANY));
-    await this.await(this.store.replaceRules(bucket, [ruleDraft(1, rule)], ANY));
-  }
-
-  /** Puts one version, and says how long the host waited for `committed`. */
-  async put(key: string): Promise<number> {
-    const { bucket } = this.host;
-    const write = { bucket, key, operation: 'put', before: null } as const;
-    const [announcement] = await this.await(this.engine.announce([write]));
-    const committed = this.host.apply(key, 'put', 0);
-    assert.ok(committed !== null);
-    const [, waitedMs] = await this.await(announcement.committed([committed]));
-    return waitedMs;
-  }
-
-  report(): Promise<LaneReport> {
-    return this.store.laneReport(this.lane);
-  }
-
-  get lane() {
-    return { bucket: this.host.bucket, targetId: uuid(1) };
-  }
-
-  /** A target whose answers take time, and end with the lane. */
-  #delayed(target: FakeTarget): FakeTarget {
-    const { clock } = this;
-    return new Proxy(target, {
-      get: (_target, name: keyof FakeTarget) => {
-        const method: unknown = Reflect.get(target, name);
-        if (typeof method !== 'function' || name === 'close') return method;
-        return async (...args: never[]): Promise<unknown> => {
-          const { signal } = (args.at(-1) ?? {}) as { signal?: AbortSignal };
-          await new Promise<void>((resolve) => {
-            clock.after(this.latencyMs, resolve);
-            signal?.addEventListener('abort', () => resolve());
-          });
-          if (signal?.aborted === true) return { ok: false, failure: RESET };
-          return (method as (...all: never[]) => unknown).apply(target, args);
-        };
-      },
-    });
-  }
-}
-
-async function started(target: Partial<TargetDraft> = {}, rule: Partial<RuleDraft> = {}) {
-  const server = new Server();
-  await server.configure(target, rule);
-  server.engine.start();
-  await server.clock.run(1_000);
-  return server;
-}
+import { HEALTHY } from '../../src/model/lane-report.ts';
+import { DENIED, REFUSED_OBJECT } from './fake-target.ts';
+import { MINUTE_MS, started, VirtualServer } from './virtual-server.ts';
 
 const SYNCHRONOUS = { synchronous: true };
 
@@ -153,7 +43,7 @@ describe('engine: delivery', () => {
 
 describe('engine: rows that are claimed ahead', () => {
   /** A dozen rows, of which the first four are being sent, each for a second. */
-  async function busy(): Promise<Server> {
+  async function busy(): Promise<VirtualServer> {
     const server = await started();
     server.latencyMs = 1_000;
     for (let n = 0; n < 12; n++) await server.put(`key-${n}`);
@@ -163,7 +53,7 @@ describe('engine: rows that are claimed ahead', () => {
   }
 
   /** How many rows another claim would get: all but those that are claimed. */
-  async function claimable(server: Server): Promise<number> {
+  async function claimable(server: VirtualServer): Promise<number> {
     const epoch = 1;
     const claims = await server.store.claim(epoch, server.lane, 100, server.clock.nowMs());
     for (const claim of claims) {
@@ -222,7 +112,7 @@ describe('engine: rows that are claimed ahead', () => {
 });
 
 describe('engine: breaker', () => {
-  async function broken(failure: RequestFailure): Promise<Server> {
+  async function broken(failure: RequestFailure): Promise<VirtualServer> {
     const server = await started();
     server.target.fail = () => failure;
     for (const key of ['a', 'b', 'c', 'd', 'e']) await server.put(key);
@@ -298,7 +188,7 @@ describe('engine: breaker', () => {
     const report = await server.report();
     await server.await(server.engine.close());
     assert.deepEqual(await server.report(), report);
-    const next = new Server(server);
+    const next = new VirtualServer(server);
     next.latencyMs = 5_000;
     next.engine.start();
     await next.clock.run(3_000);
@@ -377,7 +267,7 @@ describe('engine: synchronous rules', () => {
 
   it('looks at the row where another process delivers', async () => {
     const leader = await started({}, SYNCHRONOUS);
-    const writes = new Server({ store: leader.store });
+    const writes = new VirtualServer({ store: leader.store });
     const write = { bucket: leader.host.bucket, key: 'a', operation: 'put', before: null } as const;
     const announcing = writes.engine.announce([write]);
     const [announcement] = await leader.await(announcing);
@@ -430,7 +320,7 @@ describe('engine: closing', () => {
   });
 
   it('is idempotent, also before it was started', async () => {
-    const server = new Server();
+    const server = new VirtualServer();
     assert.equal(server.engine.close(), server.engine.close());
     await server.await(server.engine.close());
     server.engine.start();

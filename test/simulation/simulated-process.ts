@@ -38,6 +38,7 @@ const CHANGING: ReadonlySet<string> = new Set([
   'settleClaim',
   'storeUpload',
   'storeReport',
+  'forgetStrays',
   'advanceResync',
   'cancelResync',
   'sweep',

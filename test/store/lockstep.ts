@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { AnnouncedWrite, BucketRef, ObjectRef } from '../../src/host.ts';
 import { HEALTHY, type LaneReport } from '../../src/model/lane-report.ts';
-import type { ClaimOutcome, IntentId, Outbox } from '../../src/model/ports.ts';
-import type { Claim, LaneRef } from '../../src/model/row.ts';
+import type { ClaimOutcome, IntentId, Outbox, StrayUpload } from '../../src/model/ports.ts';
+import type { Claim, LaneRef, UploadState } from '../../src/model/row.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import type { OutboxFixture } from '../support/outbox-fixture.ts';
 import { uuid } from '../support/replication-bodies.ts';
@@ -106,6 +106,7 @@ const operation = fc.oneof(
     report: fc.constantFrom('open', 'probing', 'failing', 'degraded', 'healthy'),
     stale: often(false, flag, 3),
   }),
+  weighted(1, { kind: fc.constant('forget-strays'), bucket, target }),
   weighted(1, { kind: fc.constant('lease'), by: small }),
   weighted(1, { kind: fc.constant('kill'), by: small }),
   weighted(1, { kind: fc.constant('settle') }),
@@ -136,6 +137,9 @@ export class Lockstep {
   readonly #orders = new Map<string, number>();
   readonly #intents: IntentId[] = [];
   readonly #claims: Claim[] = [];
+  /** What was stored with a claim since it was made. */
+  readonly #uploads = new Map<Claim, UploadState | null>();
+  #uploadCount = 0;
   /** The last versions that were written. */
   #versions: readonly ObjectRef[] = [];
   #epoch = 0;
@@ -234,6 +238,13 @@ export class Lockstep {
         await this.#both((f) => f.outbox.storeReport(this.#epoch, lane, mark, report));
         return;
       }
+      case 'forget-strays': {
+        const lane = laneOf(operation.bucket, operation.target);
+        const [stray] = await this.#fixtures[0].outbox.strayUploads(lane, null, 1);
+        if (stray === undefined) return;
+        await this.#both((f) => f.outbox.forgetStrays(this.#epoch, lane, [stray]));
+        return;
+      }
       case 'lease': {
         const epoch = await this.#both((f) =>
           f.asProcess(`process-${operation.by}`).acquireLease(),
@@ -309,16 +320,21 @@ export class Lockstep {
     if (claim === undefined) return;
     const { now } = this.#fixtures[0].world;
     if (outcome === 'upload') {
-      const upload = one ? { uploadId: 'u', versionId: 'v', order: 1, partBytes: 1 } : null;
+      const uploadId = `upload-${this.#uploadCount++}`;
+      const upload = more < 3 ? { uploadId, versionId: 'v', order: 1, partBytes: 1 } : null;
+      this.#uploads.set(claim, upload);
       await this.#both((f) => f.outbox.storeUpload(this.#epoch, claim, upload));
       return;
     }
+    const stored = this.#uploads.get(claim);
+    const carried = stored === undefined ? claim.row.upload : stored;
     const lastError = { reason: 'It failed.', ...(other ? { status: 500 } : {}) };
     const outcomes: Record<typeof outcome, ClaimOutcome> = {
       complete: {
         kind: 'complete',
         upTo: claim.row.operation === 'resolve' ? 1_000 : claim.row.order + more * 5,
         verifyAt: one ? now + 60_000 : null,
+        uploadId: other ? (carried?.uploadId ?? null) : null,
       },
       retry: {
         kind: 'retry',
@@ -326,7 +342,7 @@ export class Lockstep {
         lastError,
         compareFirst: one,
         asResolve: other,
-        upload: null,
+        upload: more === 1 ? carried : null,
       },
       fail: { kind: 'fail', lastError, compareFirst: one },
       release: { kind: 'release', compareFirst: one },
@@ -393,6 +409,7 @@ async function show({ outbox }: OutboxFixture, versions: readonly ObjectRef[]): 
   const lanes = await outbox.lanes();
   const shown: object[] = [
     { lanes: lanes.map((lane) => JSON.stringify(lane)).sort() },
+    { strays: (await outbox.strayLanes()).map((lane) => JSON.stringify(lane)).sort() },
     { totals: await outbox.queueTotals() },
     { versions: await Promise.all(versions.map((version) => outbox.versionState(version))) },
     { resyncs: (await outbox.runningResyncs()).toSorted((a, b) => a.run - b.run) },
@@ -410,10 +427,15 @@ async function show({ outbox }: OutboxFixture, versions: readonly ObjectRef[]): 
       gaps: sortedByText(gaps),
       oldest: sortedByText(oldest),
       conditions,
+      strays: await Promise.all([0, 1, 2].map((target) => straysOf(outbox, laneOf(n, target)))),
       marks: await Promise.all([0, 1, 2].map((target) => markOf(outbox, laneOf(n, target)))),
     });
   }
   return shown;
+}
+
+async function straysOf(outbox: Outbox, lane: LaneRef): Promise<StrayUpload[]> {
+  return sortedByText(await outbox.strayUploads(lane, null, 1_000));
 }
 
 async function markOf(outbox: Outbox, lane: LaneRef): Promise<number | null> {

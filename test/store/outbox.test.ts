@@ -147,6 +147,19 @@ describe('the outbox and its environment', () => {
     feed.close();
   });
 
+  it('a failed row of a former version that carries an upload resumes it when it is retried', async (t) => {
+    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const [row] = await d.put('a', 1);
+    await d.failOne();
+    const { rows } = (d.fixture as LmdbFixture).tables;
+    const [entry] = Array.from(rows.getRange());
+    const upload = { uploadId: 'u', versionId: 'v1', order: 1, partBytes: 8 };
+    await rows.put(entry!.key, { ...entry!.value, upload });
+    await d.outbox.retryRow(BUCKET, row!.sequence, d.now);
+    assert.deepEqual((await d.claim())?.row.upload, upload);
+    assert.deepEqual(await d.outbox.strayLanes(), []);
+  });
+
   it('a row behind very many of a disabled rule goes first again after a retry', async (t) => {
     const d = await OutboxDriver.open(t, openLmdbOutbox);
     const writes = Array.from({ length: 1_500 }, (_, n) => d.write('a', n));
@@ -194,6 +207,33 @@ describe('the outbox and its environment', () => {
     assert.equal(left, 0);
     assert.deepEqual(Array.from(tables.laneOwners.getKeys()), []);
     assert.deepEqual(Array.from(tables.lanes.getKeys()), []);
+  });
+});
+
+describe('stray uploads of a bucket that is gone', () => {
+  it('are forgotten in batches, before their lane', async (t) => {
+    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const writes = Array.from({ length: 150 }, (_, n) => d.write(`k${n}`, n));
+    await d.outbox.commit(0, writes);
+    for (const claim of await d.outbox.claim(d.epoch, d.lane(), 150, d.now)) {
+      const upload = { uploadId: `u-${claim.row.key}`, versionId: 'v', order: 1, partBytes: 8 };
+      await d.outbox.storeUpload(d.epoch, claim, upload);
+      await d.settle(claim, complete(claim.row.order));
+    }
+    const { tables } = d.fixture as LmdbFixture;
+    await d.sweep();
+    let left = tables.strays.getCount();
+    assert.equal(left, 150);
+    await d.configurations.removeBucket(BUCKET);
+    for (let more = true; more;) {
+      more = await d.outbox.sweep(d.epoch, d.now);
+      const now = tables.strays.getCount();
+      assert(left - now <= 64, 'one transaction forgets at most 64');
+      left = now;
+      assertTablesAgree(tables);
+    }
+    assert.equal(left, 0);
+    assert.deepEqual(Array.from(tables.laneOwners.getKeys()), []);
   });
 });
 

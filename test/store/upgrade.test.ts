@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { openTables, STORE_FORMAT, type Tables } from '../../src/store/tables.ts';
 import { openLmdbOutbox, type LmdbFixture } from '../support/outbox-fixture.ts';
-import { OutboxDriver } from '../support/outbox-driver.ts';
+import { complete, OutboxDriver } from '../support/outbox-driver.ts';
 import { assertTablesAgree } from '../support/outbox-tables.ts';
 
 const OWN_BYTES = 11;
@@ -49,7 +49,7 @@ describe('an environment of format 1', () => {
     assert.deepEqual([...upgraded.chains.getRange()], before);
     assert.equal(upgraded.meta.get('format'), STORE_FORMAT);
     for (const claim of claims) {
-      assert(await d.settle(claim, { kind: 'complete', upTo: claim.row.order, verifyAt: null }));
+      assert(await d.settle(claim, complete(claim.row.order)));
     }
     assertTablesAgree(tables);
     await upgraded.root.close();

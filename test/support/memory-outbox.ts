@@ -25,6 +25,7 @@ import type {
   QueueTotals,
   ResyncJob,
   RowFilter,
+  StrayUpload,
   TargetAccess,
 } from '../../src/model/ports.ts';
 import {
@@ -155,7 +156,9 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
       if (claim.epoch === epoch) continue;
       const row = this.#rows.queue.rows.get(claim.sequence);
       this.#rows.queue.claims.delete(chain);
-      if (row !== undefined) this.#rows.giveBack({ ...row, compareFirst: true, verifyAt: null });
+      if (row === undefined) continue;
+      const given = { ...row, compareFirst: true, verifyAt: null };
+      this.#rows.losingUploads(() => this.#rows.giveBack(given));
     }
     this.#tell();
   }
@@ -215,7 +218,11 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     const row = this.#rows.queue.rows.get(claim.row.sequence);
     if (row === undefined || held?.sequence !== row.sequence || held.epoch !== epoch) return false;
     this.#rows.queue.claims.delete(chain);
-    this.#rows.applyOutcome({ ...row, boot: this.#rows.boot, verifyAt: null }, outcome);
+    const ended = outcome.kind === 'complete' ? outcome.uploadId : null;
+    this.#rows.losingUploads(
+      () => this.#rows.applyOutcome({ ...row, boot: this.#rows.boot, verifyAt: null }, outcome),
+      ended,
+    );
     this.#tell();
     return true;
   }
@@ -225,7 +232,11 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     const held = this.#rows.queue.claims.get(chainOf(claim.row));
     const row = this.#rows.queue.rows.get(claim.row.sequence);
     if (row === undefined || held?.sequence !== row.sequence || held.epoch !== epoch) return false;
-    this.#rows.queue.rows.set(row.sequence, { ...row, upload });
+    const aborted = upload === null ? (row.upload?.uploadId ?? null) : null;
+    this.#rows.losingUploads(
+      () => this.#rows.queue.rows.set(row.sequence, { ...row, upload }),
+      aborted,
+    );
     return true;
   }
 
@@ -243,6 +254,23 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     );
     const { retryMark } = this.#rows.reports.of(lane);
     return { kind: 'usable', target, secretAccessKey, rules, retryMark };
+  }
+
+  async strayLanes(): Promise<readonly LaneRef[]> {
+    return this.#rows.strays.lanes();
+  }
+
+  async strayUploads(
+    lane: LaneRef,
+    after: StrayUpload | null,
+    limit: number,
+  ): Promise<readonly StrayUpload[]> {
+    return this.#rows.strays.page(lane, after, limit);
+  }
+
+  async forgetStrays(epoch: number, lane: LaneRef, strays: readonly StrayUpload[]): Promise<void> {
+    this.#fence(epoch);
+    this.#rows.strays.forget(lane, strays);
   }
 
   async laneReport(lane: LaneRef): Promise<LaneReport> {
@@ -283,7 +311,7 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
   async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
     const row = this.#rows.visible(bucket, {}).find((visible) => visible.sequence === sequence);
     if (row === undefined) return null;
-    this.#rows.retry(row, now);
+    this.#rows.losingUploads(() => this.#rows.retry(row, now));
     this.#askToTryAnew(bucket, (id) => id === row.lane.targetId);
     await this.flushed();
     this.#tell();
@@ -291,7 +319,7 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
   }
 
   async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
-    const retried = this.#rows.retryAll(bucket, filter, now);
+    const retried = this.#rows.losingUploads(() => this.#rows.retryAll(bucket, filter, now));
     const { ruleIncarnation } = filter;
     const { rules } = this.#configuration(bucket);
     const rule = rules.find(({ incarnation }) => incarnation === ruleIncarnation);
@@ -363,11 +391,14 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
 
   async sweep(epoch: number, now: number): Promise<boolean> {
     this.#fence(epoch);
-    this.#rows.sweepDead(now);
-    for (const row of [...this.#rows.queue.rows.values()]) {
-      if (this.#rows.isExpired(row, now)) this.#rows.expire(row);
-    }
-    this.#rows.queue.chooseHeadsAnew();
+    this.#rows.losingUploads(() => {
+      this.#rows.sweepDead(now);
+      for (const row of [...this.#rows.queue.rows.values()]) {
+        if (this.#rows.isExpired(row, now)) this.#rows.expire(row);
+      }
+      this.#rows.queue.chooseHeadsAnew();
+    });
+    this.#rows.forgetStrays();
     this.#tell();
     return false;
   }

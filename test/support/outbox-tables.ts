@@ -11,6 +11,7 @@ import type { Tables } from '../../src/store/tables.ts';
 
 const fits = validatorOf('stored-row');
 const fitsReport = validatorOf('stored-lane-report');
+const fitsStray = validatorOf('stored-stray');
 
 interface RawRow {
   readonly sequence: number;
@@ -36,6 +37,7 @@ export function assertTablesAgree(tables: Tables): void {
   assert.deepEqual(countsOf(tables), recount(rows), 'counts');
   assertHeads(tables, rows);
   assertReports(tables);
+  assertStrays(tables, rows);
   for (const { row } of rows) {
     const owner = tables.laneOwners.get(row.lane);
     assert(owner !== undefined, `lane ${row.lane} has no owner`);
@@ -59,6 +61,24 @@ function assertReports(tables: Tables): void {
   for (const { key, value } of tables.laneReports.getRange()) {
     assert(fitsReport(value), `report ${key.join()}: ${JSON.stringify(fitsReport.errors)}`);
     assert(listed.has(JSON.stringify(key)), `the target of report ${key.join()} is gone`);
+  }
+}
+
+/** Strays are of lanes that are there, and no row of the lane carries them. */
+function assertStrays(tables: Tables, rows: readonly RawRow[]): void {
+  const nameOf = (lane: number, key: string, uploadId: string): string =>
+    JSON.stringify([lane, key, uploadId]);
+  const carried = new Set(
+    rows.flatMap(({ row: { lane, key, upload } }) =>
+      upload === null ? [] : [nameOf(lane, key, upload.uploadId)],
+    ),
+  );
+  for (const { key, value } of tables.strays.getRange()) {
+    assert(fitsStray(value), `stray ${key.toString('hex')}: ${JSON.stringify(fitsStray.errors)}`);
+    const lane = key.readUInt32BE(0);
+    assert(tables.laneOwners.get(lane) !== undefined, `lane ${lane} has strays but no owner`);
+    const name = nameOf(lane, value.key, value.uploadId);
+    assert(!carried.has(name), `${name} is a stray and carried`);
   }
 }
 
