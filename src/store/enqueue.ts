@@ -39,6 +39,8 @@ export interface EnqueueOptions {
   readonly backlogMax: number;
   /** Which start of the operating system this is. */
   readonly boot: number;
+  /** Since then. */
+  readonly bootedForMs: () => number;
 }
 
 /** What a row delivers; without a version, whatever is current then. */
@@ -150,9 +152,14 @@ export class Enqueuer {
     return merged;
   }
 
-  /** Whether a request for the row may have been sent: it may be applied, now or later. */
+  /**
+   * Whether a request for the row may have been sent: it may be applied, now or later. Where the
+   * operating system went down, a row that was queued and sent shortly before may be lost with its
+   * claim, while its request lingers: whatever its key has soon afterwards is in doubt.
+   */
   isSuspect({ row }: Entry): boolean {
-    return row.compareFirst || row.boot !== this.#options.boot;
+    const { boot, bootedForMs } = this.#options;
+    return row.compareFirst || row.boot !== boot || bootedForMs() < LINGER_MS;
   }
 
   /** Has the key looked at once requests that were sent by now can no longer be applied. */

@@ -25,6 +25,8 @@ export interface OutboxPartsOptions {
   readonly backlogMax: number;
   /** Which start of the operating system this is. */
   readonly boot: number;
+  /** Since then. */
+  readonly bootedForMs: () => number;
 }
 
 export interface OutboxParts {
@@ -42,7 +44,7 @@ export interface OutboxParts {
 }
 
 export function createParts(options: OutboxPartsOptions): OutboxParts {
-  const { tables, keyring, now, isDiskLow, backlogMax, boot } = options;
+  const { tables, keyring, now, boot } = options;
   const counts = new RowCounts(tables);
   const lanes = new LaneNumbers(tables);
   const configurations = new ConfigurationCache(tables);
@@ -50,7 +52,7 @@ export function createParts(options: OutboxPartsOptions): OutboxParts {
   const rows = new QueueRows(tables, counts, strays);
   const shared = { tables, rows, lanes, counts, configurations, strays, now };
   const chains = new Chains(shared);
-  const enqueuer = new Enqueuer({ ...shared, chains, isDiskLow, backlogMax, boot });
+  const enqueuer = new Enqueuer({ ...options, ...shared, chains });
   const accesses = new TargetAccesses(tables, configurations, keyring);
   return {
     counts,

@@ -3,6 +3,7 @@
  * which transaction each operation is; what happens inside is in the files that outbox-parts.ts wires together.
  */
 import { createHash } from 'node:crypto';
+import { uptime } from 'node:os';
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
 import { LEASE_MS } from '../model/lease.ts';
 import type {
@@ -55,6 +56,8 @@ export interface LmdbOutboxOptions {
   readonly now?: () => number;
   /** Since the server started, by a clock that does not jump; by default since the outbox was made. */
   readonly uptimeMs?: () => number;
+  /** Since the operating system started; by default as it says itself. */
+  readonly bootedForMs?: () => number;
   /** Rows a bucket, 1,000,000 by default. */
   readonly backlogMax?: number;
   readonly leaseMs?: number;
@@ -93,6 +96,7 @@ export class LmdbOutbox implements Outbox {
       isDiskLow,
       backlogMax: options.backlogMax ?? BACKLOG_MAX,
       boot: numberOf(this.#identity.bootId),
+      bootedForMs: options.bootedForMs ?? timeSinceBoot(),
     });
     this.#lease = new Lease(tables);
     this.#transactions = new Transactions(tables, [this.#parts.counts, this.#lease]);
@@ -396,6 +400,12 @@ export class LmdbOutbox implements Outbox {
       return work();
     });
   }
+}
+
+/** Asked of the system once, as every claim wants to know it. */
+function timeSinceBoot(): () => number {
+  const bootedForMs = uptime() * 1_000 - performance.now();
+  return () => bootedForMs + performance.now();
 }
 
 /** The start of the operating system as a number that fits into rows. */

@@ -1,6 +1,7 @@
 /** The outbox contract: processes and leases, and what is done to the queue beside deliveries. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { LINGER_MS } from '../../src/model/delivery.ts';
 import type { ResyncJob } from '../../src/model/ports.ts';
 import { type Claim, type Row } from '../../src/model/row.ts';
 import type { OpenOutbox } from '../support/outbox-fixture.ts';
@@ -76,6 +77,18 @@ export function leases(open: OpenOutbox): void {
     const epoch = (await d.outbox.acquireLease())!;
     await d.outbox.recoverClaims(epoch);
     assert.equal((await d.outbox.claim(epoch, d.lane(), 999, d.now)).length, 600);
+  });
+
+  it('whatever is claimed soon after the start of the operating system may have been sent before', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.put('a', 1);
+    await d.put('a', 2);
+    d.world.bootedForMs = LINGER_MS - 1;
+    const first = (await d.claim())!;
+    assert.equal(first.row.compareFirst, true);
+    await d.settle(first, complete(1));
+    d.world.bootedForMs = LINGER_MS;
+    assert.equal((await d.claim())?.row.compareFirst, false);
   });
 
   it('an upload is stored with the claim', async (t) => {

@@ -121,6 +121,7 @@ describe('the outbox and its environment', () => {
         isDiskLow: () => false,
         identity: { instance: bootId, pid: 1, startTime: '1', bootId },
         mayBeAlive: () => false,
+        bootedForMs: () => Infinity,
       });
     await configurations.replaceTargets(BUCKET, [targetDraft(1)], ANY);
     await configurations.replaceRules(BUCKET, [ruleDraft(RULE)], ANY);

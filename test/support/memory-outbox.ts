@@ -50,6 +50,8 @@ export interface MemoryOutboxOptions {
   readonly backlogMax?: number;
   /** Since the store was opened; by default what `now` has moved. */
   readonly uptimeMs?: () => number;
+  /** Since the operating system started; by default so long that it does not matter. */
+  readonly bootedForMs?: () => number;
 }
 
 interface State {
@@ -77,6 +79,7 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
       isDiskLow: options.isDiskLow ?? (() => false),
       backlogMax: options.backlogMax ?? 1_000_000,
       uptimeMs: options.uptimeMs ?? (() => options.now() - opened),
+      bootedForMs: options.bootedForMs ?? (() => Infinity),
       configuration: (bucket) => this.#configuration(bucket),
     });
     this.#durableState = this.#copy();

@@ -29,6 +29,7 @@ export interface MemoryRowsOptions {
   readonly isDiskLow: () => boolean;
   readonly backlogMax: number;
   readonly uptimeMs: () => number;
+  readonly bootedForMs: () => number;
   /** As it is committed now; the empty one where the bucket has another id. */
   readonly configuration: (bucket: BucketRef) => Configuration;
 }
@@ -214,7 +215,8 @@ export class MemoryRows {
   }
 
   isSuspect(row: MemoryRow): boolean {
-    return row.compareFirst || row.boot !== this.boot;
+    const isJustBooted = this.#options.bootedForMs() < LINGER_MS;
+    return row.compareFirst || row.boot !== this.boot || isJustBooted;
   }
 
   #lingersUntil(): number {

@@ -14,6 +14,7 @@ import { temporaryDirectory } from './temporary-directory.ts';
 export interface World {
   now: number;
   uptimeMs: number;
+  bootedForMs: number;
   isDiskLow: boolean;
 }
 
@@ -43,7 +44,7 @@ export type OpenOutbox<Fixture extends OutboxFixture = OutboxFixture> = (
 export const START = 1_700_000_000_000;
 
 function newWorld(): World {
-  return { now: START, uptimeMs: 0, isDiskLow: false };
+  return { now: START, uptimeMs: 0, bootedForMs: Infinity, isDiskLow: false };
 }
 
 export interface LmdbFixture extends OutboxFixture {
@@ -73,6 +74,7 @@ export const openLmdbOutbox: OpenOutbox<LmdbFixture> = async (t, options = {}) =
         identity,
         isDiskLow: () => world.isDiskLow,
         uptimeMs: () => world.uptimeMs,
+        bootedForMs: () => world.bootedForMs,
         mayBeAlive: ({ instance }) => !dead.has(instance),
         ...options,
       });
@@ -99,6 +101,7 @@ export const openMemoryOutbox: OpenOutbox = async (t, options = {}) => {
   const store = new MemoryOutbox({
     now: () => world.now,
     uptimeMs: () => world.uptimeMs,
+    bootedForMs: () => world.bootedForMs,
     isDiskLow: () => world.isDiskLow,
     ...options,
   });
