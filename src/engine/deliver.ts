@@ -146,6 +146,8 @@ async function sendPut(
 ): Promise<Decided> {
   const object = context.known ?? (await readHead(context.host, ref));
   if (object === null) return gone(row, context);
+  // It was current again for a while, as its successor was removed: an event of this server's own.
+  if (object.replica) return { kind: 'nothing', upTo };
   const plan = planTransfer(object.size);
   const done = { kind: 'delivered', upTo } as const;
   if (row.compareFirst) {

@@ -57,6 +57,14 @@ describe('delivery of small objects', () => {
     assert.equal(String(target.objects.get('key')?.body), 'five');
   });
 
+  it('sends no replica, although it was current again for a while', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', Buffer.from('five'), { replica: true });
+    host.put('v6', Buffer.from('six'));
+    assert.deepEqual(await deliverOne(claim(row(), true)), { kind: 'nothing', upTo: 5 });
+    assert.deepEqual(target.log, []);
+  });
+
   it('asks for another look where that version is gone', async () => {
     const { host, target, deliverOne } = setUp();
     host.put('v6', Buffer.from('six'));
