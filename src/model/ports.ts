@@ -214,7 +214,7 @@ export interface Outbox {
   /** Resolves with false where the row is no longer claimed under this epoch (its rule or bucket is gone). */
   settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean>;
   /**
-   * Committed before the first part is sent, so that a crash leaves no unknown upload behind. Resolves
+   * Committed before the first part is sent, so that a crash leaves no unknown parts behind. Resolves
    * with false where the row is no longer claimed under this epoch: nobody will know of the upload.
    */
   storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean>;
