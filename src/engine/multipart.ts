@@ -1,9 +1,10 @@
 /**
  * Sends one large version in parts, several at a time.
  *
- * The upload's id is stored before the first part, so that a crash leaves no unknown upload behind:
- * the next try resumes what ListParts knows, where version, tags and part size are the same, and aborts
- * it otherwise. A part that is there already is used only if its ETag is the MD5 of our own bytes: it
+ * The upload's id is stored before the first part, so that a crash leaves no parts behind that nobody
+ * knows of: the next try resumes what ListParts knows, where version, tags and part size are the same,
+ * and aborts it otherwise. (The id is the target's to give: a crash before it is stored leaves an upload
+ * without parts.) A part that is there already is used only if its ETag is the MD5 of our own bytes: it
  * may have been damaged on its way.
  */
 import type { RequestFailure, RequestResult } from '../model/delivery.ts';

@@ -259,7 +259,7 @@ export interface Outbox {
     isAwaited?: boolean,
   ): Promise<boolean>;
   /**
-   * Committed before the first part is sent, so that a crash leaves no unknown upload behind. Resolves
+   * Committed before the first part is sent, so that a crash leaves no unknown parts behind. Resolves
    * with false where the row is no longer claimed under this epoch: nobody will know of the upload.
    * Null: the one that the row carries was aborted. Another one makes that a stray.
    */
