@@ -113,6 +113,8 @@ export function intents(open: OpenOutbox): void {
     const { intent: id } = await other.announce([{ ...announced[0], before }]);
     const { intent: finished } = await other.announce(announced);
     await other.abandon(finished);
+    const { intent: done } = await other.announce(announced);
+    await other.commit(done, []);
     assert.deepEqual(await d.outbox.leftIntents(d.epoch), []);
     d.fixture.kill('other');
     assert.deepEqual(await d.outbox.leftIntents(d.epoch), [
@@ -208,6 +210,17 @@ export function resyncs(open: OpenOutbox): void {
     d.world.isDiskLow = true;
     await d.put('a', 2);
     await advance(d, second, [], true);
+    assert.equal((await d.outbox.queueStatus(BUCKET)).gaps.length, 1);
+  });
+
+  it('does not clear the gap of a delete: no listing shows what is gone', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.rules([{ n: RULE, replicateDeletes: true }]);
+    d.world.isDiskLow = true;
+    await d.remove('a', 1);
+    d.world.isDiskLow = false;
+    const job = (await d.outbox.startResync(BUCKET, d.ruleId(RULE), d.now))!;
+    assert.equal((await advance(d, job, [], true))?.state, 'completed');
     assert.equal((await d.outbox.queueStatus(BUCKET)).gaps.length, 1);
   });
 

@@ -289,6 +289,15 @@ describe('delivery of large objects', () => {
     assert.deepEqual(target.log.slice(-2), ['complete', 'head']);
   });
 
+  it('aborts an upload where the object came in another way meanwhile', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    await deliverOne(claim(row()));
+    target.log.length = 0;
+    await deliverOne(claim(row({ compareFirst: true, upload: known('old') })));
+    assert.deepEqual(target.log, ['head', 'abort', 'forget']);
+  });
+
   it('knows its own object again, and reads it only if all else fits', async () => {
     const { host, target, deliverOne } = setUp();
     host.put('v5', body);

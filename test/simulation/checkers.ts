@@ -6,12 +6,15 @@ import type { Configuration } from '../../src/model/configuration.ts';
 import type { QueueStatus, ResyncJob } from '../../src/model/ports.ts';
 import type { Row } from '../../src/model/row.ts';
 import type { Rule } from '../../src/model/rule.ts';
-import type { FaultyTargets, StoredObject } from './faulty-target.ts';
+import type { FaultyTargets } from './faulty-target.ts';
+import type { StoredObject } from './place.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import type { UploadLedger } from './upload-ledger.ts';
 
 export interface FinalState {
   readonly host: SimulatedHost;
   readonly targets: FaultyTargets;
+  readonly uploads: UploadLedger;
   readonly configuration: Configuration;
   readonly queue: QueueStatus;
   readonly rows: readonly Row[];
@@ -45,7 +48,7 @@ function checkRule(
 ): string[] {
   const target = configuration.targets.find(({ id }) => id === rule.targetId);
   if (target === undefined) return [];
-  const place = targets.place(target);
+  const { objects } = targets.place(target);
   const savedAt = ruleSavedAt.get(rule.incarnation) ?? Infinity;
   const isResynced = jobs.get(rule.id)?.state === 'completed';
   return host.keys().flatMap((key) => {
@@ -57,28 +60,47 @@ function checkRule(
     if (shown?.replica === true) return [];
     const isCovered = history.changedAt > savedAt || (isResynced && shown !== null);
     if (!isCovered || (shown === null && !rule.replicateDeletes)) return [];
-    const there = place.get(key);
-    return isSame(there, shown)
+    const there = describe(objects.get(key));
+    const etag = shown === null ? undefined : host.etagAtTarget(shown);
+    const wanted = shown === null ? describe(undefined) : describe({ ...shown, etag: etag ?? '' });
+    return there === wanted
       ? []
-      : [`${key} at ${target.targetBucket}: ${describe(there)} in place of ${describe(shown)}`];
+      : [`${key} at ${target.targetBucket}: ${there} in place of ${wanted}`];
   });
 }
 
 /** A bucket that was deleted and made again inherits nothing: no version of the old one is there. */
 export function checkNothingInherited({ host, targets, configuration }: FinalState): string[] {
   return configuration.targets.flatMap((target) =>
-    [...targets.place(target)]
+    [...targets.place(target).objects]
       .filter(([, { userMetadata }]) => host.ownerOf(userMetadata.version ?? '') !== host.bucket.id)
       .map(([key]) => `${key} at ${target.targetBucket} comes from a bucket that is gone`),
   );
 }
 
-function isSame(there: StoredObject | undefined, shown: StoredObject | null): boolean {
-  if (there === undefined || shown === null) return there === undefined && shown === null;
-  return describe(there) === describe(shown) && there.size === shown.size;
+/** What came by replication is not replicated again. */
+export function checkNoReplicaSent({ host, targets }: FinalState): string[] {
+  return targets
+    .places()
+    .flatMap(({ objects }) => [...objects])
+    .filter(([, { userMetadata }]) => host.isReplica(userMetadata.version ?? ''))
+    .map(([key]) => `${key}, a replica, was replicated`);
 }
 
-function describe(object: StoredObject | undefined | null): string {
-  if (object === undefined || object === null) return 'nothing';
-  return `${object.userMetadata.version} ${JSON.stringify(object.tags)} ${object.etag.slice(0, 6)}`;
+/** What a delivered version was sent with is not left behind half sent, where its bucket goes to now. */
+export function checkNoUploadLeft({ targets, uploads, configuration }: FinalState): string[] {
+  return configuration.targets.flatMap((target) =>
+    [...targets.place(target).uploads]
+      .filter(([uploadId]) => !uploads.mayStay(uploadId))
+      .map(
+        ([uploadId, { key, metadata }]) =>
+          `${uploadId} of ${key} (${metadata.userMetadata.version}) is left at ${target.targetBucket}`,
+      ),
+  );
+}
+
+function describe(object: StoredObject | undefined): string {
+  if (object === undefined) return 'nothing';
+  const { userMetadata, tags, size, etag } = object;
+  return `${userMetadata.version} ${JSON.stringify(tags)} of ${size} bytes ${etag}`;
 }

@@ -7,10 +7,12 @@ import { describe, it } from 'node:test';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import { MemoryOutbox } from '../support/memory-outbox.ts';
 import { uuid } from '../support/replication-bodies.ts';
-import { FaultyTargets, GOOD_SECRET, NO_FAULTS, type Fault } from './faulty-target.ts';
+import { FaultyTargets, GOOD_SECRET } from './faulty-target.ts';
+import { NO_FAULTS, type Fault } from './faults.ts';
 import { Random } from './random.ts';
 import { SimulatedHost } from './simulated-host.ts';
 import { SimulatedProcess, type World } from './simulated-process.ts';
+import { UploadLedger } from './upload-ledger.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 const WRITES = 60;
@@ -30,10 +32,12 @@ async function arrivals(neighbours: Readonly<Record<number, Fault>>): Promise<Ma
     store,
     host,
     targets,
+    uploads: new UploadLedger(),
     random,
     violations: [],
     epochs: { newest: 0 },
     flushSoon,
+    onUploadStored: () => undefined,
   };
   const numbers = [HEALTHY, ...Object.keys(neighbours).map(Number)];
   const drafts = numbers.map((n) =>

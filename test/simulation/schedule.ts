@@ -6,12 +6,21 @@
 import type { Row } from '../../src/model/row.ts';
 import { MemoryOutbox } from '../support/memory-outbox.ts';
 import { uuid } from '../support/replication-bodies.ts';
-import { checkConvergence, checkDrained, checkNothingInherited } from './checkers.ts';
+import {
+  checkConvergence,
+  checkDrained,
+  checkNoReplicaSent,
+  checkNothingInherited,
+  checkNoUploadLeft,
+} from './checkers.ts';
 import { Configurator } from './configurator.ts';
-import { drawWeights, FaultyTargets, NO_FAULTS } from './faulty-target.ts';
+import { drawWeights, NO_FAULTS } from './faults.ts';
+import { FaultyTargets } from './faulty-target.ts';
 import { Random } from './random.ts';
+import { Rarities, type Standstill } from './rarities.ts';
 import { SimulatedHost, type Change } from './simulated-host.ts';
 import { SimulatedProcess, type World } from './simulated-process.ts';
+import { UploadLedger } from './upload-ledger.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 const KEYS = ['a1', 'a2', 'b1', 'b2'];
@@ -56,6 +65,8 @@ const CHANGES: Readonly<Record<Change, number>> = {
 export interface ScheduleResult {
   readonly violations: readonly string[];
   readonly requests: number;
+  /** Uploads whose ids were stored. */
+  readonly uploads: number;
   /** Of virtual time. */
   readonly tookMs: number;
 }
@@ -70,30 +81,42 @@ class Schedule {
   readonly #host = new SimulatedHost();
   readonly #store: MemoryOutbox;
   readonly #targets: FaultyTargets;
+  readonly #uploads = new UploadLedger();
+  readonly #rarities: Rarities;
   readonly #world: World;
   readonly #configurator: Configurator;
   #processes: SimulatedProcess[] = [];
   #started = 0;
   #isFlushDue = false;
+  /** The last time that the power failed, monotonic. */
+  #crashedAt: number | null = null;
+  #isMended = false;
   #isQuiet = false;
+  #uploadsStored = 0;
 
   constructor(seed: number) {
     this.#random = new Random(seed);
+    this.#rarities = new Rarities(seed);
+    this.#host.isReadFailing = () => this.#rarities.drawFailingRead();
     this.#store = new MemoryOutbox({
       now: () => this.#clock.nowMs(),
-      uptimeMs: () => this.#clock.monotonicMs(),
+      uptimeMs: () => this.#clock.monotonicMs() - (this.#crashedAt ?? 0),
+      bootedForMs: () => this.#clock.monotonicMs() - (this.#crashedAt ?? -Infinity),
     });
     this.#store.holdFlushes();
     this.#targets = new FaultyTargets(this.#clock, this.#random.fork(), drawWeights(this.#random));
+    this.#targets.areSilent = this.#rarities.areTargetsSilent;
     this.#world = {
       clock: this.#clock,
       store: this.#store,
       host: this.#host,
       targets: this.#targets,
+      uploads: this.#uploads,
       random: this.#random.fork(),
       violations: [],
       epochs: { newest: 0 },
       flushSoon: () => this.#flushSoon(),
+      onUploadStored: (process, key) => this.#uploadStored(process, key),
     };
     this.#configurator = new Configurator(this.#world);
   }
@@ -104,6 +127,8 @@ class Schedule {
     const actions = this.#random.between(5, ACTIONS_MAX);
     for (let action = 0; action < actions; action++) {
       this.#act();
+      const standstill = this.#rarities.drawStandstill();
+      if (standstill !== null) this.#standStill(standstill);
       await this.#clock.run(this.#random.pick([0, 5, 50, 500, 3_000, 20_000, 70_000]));
     }
     await this.#mend();
@@ -112,6 +137,7 @@ class Schedule {
     return {
       violations: [...this.#world.violations, ...(await this.#check())],
       requests: this.#targets.requests,
+      uploads: this.#uploadsStored,
       tookMs: this.#clock.monotonicMs(),
     };
   }
@@ -178,9 +204,31 @@ class Schedule {
     });
   }
 
+  /** The process is killed between the id of an upload and its parts, or the object changes. */
+  #uploadStored(process: SimulatedProcess, key: string): void {
+    this.#uploadsStored += 1;
+    const mishap = this.#isMended ? null : this.#rarities.drawMishap();
+    if (mishap === null) return;
+    if (mishap.kind === 'change') this.#targets.refuseFor(mishap.outageMs);
+    this.#clock.after(mishap.afterMs, () => {
+      if (mishap.kind === 'change') void this.#write(process, key, mishap.change);
+      else this.#end(process, () => process.kill());
+    });
+  }
+
+  #standStill({ afterMs, forMs }: Standstill): void {
+    this.#startProcess();
+    const leader = this.#processes.find(({ engine }) => engine.leading);
+    if (leader === undefined) return;
+    void this.#write(leader, this.#random.pick(KEYS), 'put');
+    this.#clock.after(afterMs, () => leader.stall(forMs));
+  }
+
   #crash(): void {
     this.#store.crash();
+    this.#uploads.forget();
     this.#isFlushDue = false;
+    this.#crashedAt = this.#clock.monotonicMs();
     for (const process of this.#processes) process.kill();
     this.#processes = [];
     this.#startLater();
@@ -208,7 +256,7 @@ class Schedule {
     const { bucket } = this.#host;
     const announcedAt = this.#clock.monotonicMs();
     const head = this.#host.current(key);
-    const before = head === null || head.deleteMarker ? null : head;
+    const shown = head === null || head.deleteMarker ? null : head;
     const operation = change === 'delete' || change === 'remove-version' ? 'delete' : 'put';
     try {
       const announcement = await process.engine.announce([
@@ -216,14 +264,16 @@ class Schedule {
           bucket,
           key,
           operation,
-          before: before === null ? null : { versionId: before.versionId, order: before.order },
+          before: shown === null ? null : { versionId: shown.versionId, order: shown.order },
         },
       ]);
       await this.#clock.sleep(this.#random.between(0, 30));
       if (!process.isAlive) return;
       const isAbandoned = this.#random.chance(0.08) || this.#host.bucket.id !== bucket.id;
       if (isAbandoned) return await announcement.abandoned();
-      const committed = this.#host.apply(key, change, announcedAt, head?.versionId);
+      const wholeParts = change === 'put' ? this.#rarities.drawWholeParts() : 0;
+      const before = head?.versionId ?? null;
+      const committed = this.#host.apply(key, change, announcedAt, before, wholeParts);
       // Hooks of one key may come in another order than its commits.
       await this.#clock.sleep(this.#random.pick([0, 1, 30, 2_000]));
       if (!process.isAlive) return;
@@ -237,6 +287,8 @@ class Schedule {
 
   async #mend(): Promise<void> {
     this.#targets.weights = NO_FAULTS;
+    this.#host.isReadFailing = () => false;
+    this.#isMended = true;
     await this.#finish(this.#configurator.mend());
     this.#startProcess();
     // Announcements of processes that died are found after a minute at the latest.
@@ -285,13 +337,21 @@ class Schedule {
     const state = {
       host: this.#host,
       targets: this.#targets,
+      uploads: this.#uploads,
       configuration,
       queue: await this.#store.queueStatus(bucket),
       rows,
       jobs: new Map(jobs),
       ruleSavedAt: this.#configurator.ruleSavedAt,
     };
-    return [checkDrained, checkConvergence, checkNothingInherited].flatMap((check) => check(state));
+    const checks = [
+      checkDrained,
+      checkConvergence,
+      checkNothingInherited,
+      checkNoReplicaSent,
+      checkNoUploadLeft,
+    ];
+    return checks.flatMap((check) => check(state));
   }
 
   /** Lets time pass until `promise` has come to its end. */

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { runSchedule } from './schedule.ts';
+import { runSchedule, type ScheduleResult } from './schedule.ts';
 
 const RUNS = 2_000;
 const SHARES = 2;
@@ -21,15 +21,22 @@ export function itKeepsInvariants(share: 0 | 1): void {
   );
   it(`keeps its invariants through ${seeds.length} schedules from seed ${firstSeed + share}`, async (t) => {
     let requests = 0;
-    for (const seed of seeds) requests += await runChecked(seed);
-    t.diagnostic(`${requests} requests in ${seeds.length} schedules`);
-    assert.ok(seeds.length < 100 || requests > 5 * seeds.length, 'hardly anything was sent');
+    let uploads = 0;
+    for (const seed of seeds) {
+      const result = await runChecked(seed);
+      requests += result.requests;
+      uploads += result.uploads;
+    }
+    t.diagnostic(`${requests} requests and ${uploads} uploads in ${seeds.length} schedules`);
+    if (seeds.length < 100) return;
+    assert.ok(requests > 5 * seeds.length, 'hardly anything was sent');
+    assert.ok(uploads > seeds.length / 10, 'hardly anything was sent in parts');
   });
 }
 
-/** How many requests the schedule sent. */
-export async function runChecked(seed: number): Promise<number> {
-  const { violations, requests } = await runSchedule(seed);
-  assert.deepEqual(violations, [], `seed ${seed} failed: run it with SIMULATION_SEED=${seed}`);
-  return requests;
+export async function runChecked(seed: number): Promise<ScheduleResult> {
+  const result = await runSchedule(seed);
+  const failed = `seed ${seed} failed: run it with SIMULATION_SEED=${seed}`;
+  assert.deepEqual(result.violations, [], failed);
+  return result;
 }

@@ -2,11 +2,11 @@
  * The storage server, as its plugin sees it: versions of keys in one bucket name, kept through every
  * crash. Its hooks are called by the schedule.
  */
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type {
   Bucket,
   BucketRef,
+  ByteRange,
   CommittedWrite,
   Host,
   ObjectHead,
@@ -15,10 +15,12 @@ import type {
   OpenedObject,
 } from '../../src/host.ts';
 import type { Row } from '../../src/model/row.ts';
+import { SINGLE_PUT_BYTES_MAX } from '../../src/model/transfer-plan.ts';
+import { Body } from './bodies.ts';
 
 interface Version {
   readonly head: ObjectHead;
-  readonly body: Buffer;
+  readonly body: Body;
 }
 
 interface History {
@@ -43,6 +45,12 @@ export class SimulatedHost implements Pick<
   #versions = 0;
   /** By version id: the id of the bucket that it was made in. */
   readonly #owners = new Map<string, string>();
+  /** Ids of versions. */
+  readonly #replicas = new Set<string>();
+  /** By version id: the entity tag that a target gives to it. */
+  readonly #etagsAtTarget = new Map<string, string>();
+  /** Asked for each body that is opened: whether the disk fails in the middle of it. */
+  isReadFailing: () => boolean = () => false;
 
   get bucket(): Bucket {
     return this.#bucket;
@@ -72,6 +80,15 @@ export class SimulatedHost implements Pick<
     return this.#owners.get(versionId);
   }
 
+  isReplica(versionId: string): boolean {
+    return this.#replicas.has(versionId);
+  }
+
+  /** Undefined for versions that there never were. */
+  etagAtTarget({ versionId }: ObjectHead): string | undefined {
+    return this.#etagsAtTarget.get(versionId);
+  }
+
   hasVersion({ key, versionId, lane }: Pick<Row, 'key' | 'versionId' | 'lane'>): boolean {
     if (lane.bucket.id !== this.#bucket.id) return false;
     const versions = this.#histories.get(key)?.versions ?? [];
@@ -83,12 +100,14 @@ export class SimulatedHost implements Pick<
    *
    * @param before the version that was current when the change was announced: the one that
    *   `remove-version` removes
+   * @param wholeParts how large the object is that `put` puts (bodies.ts)
    */
   apply(
     key: string,
     change: Change,
     announcedAt: number,
     before: string | null = null,
+    wholeParts = 0,
   ): CommittedWrite | null {
     const history = this.#histories.get(key) ?? {
       versions: [],
@@ -97,7 +116,7 @@ export class SimulatedHost implements Pick<
       isReplica: false,
     };
     const order = history.lastOrder + 1;
-    const versions = this.#changed(history.versions, key, change, order, before);
+    const versions = this.#changed(history.versions, key, change, { order, before, wholeParts });
     if (versions === null) return null;
     const isReplica = change === 'replica';
     this.#histories.set(key, { versions, lastOrder: order, changedAt: announcedAt, isReplica });
@@ -120,12 +139,16 @@ export class SimulatedHost implements Pick<
     return bucket.id === this.#bucket.id ? this.current(key) : null;
   }
 
-  async openObject({ bucket, key, versionId }: ObjectRef): Promise<OpenedObject | null> {
+  async openObject(
+    { bucket, key, versionId }: ObjectRef,
+    range?: ByteRange,
+  ): Promise<OpenedObject | null> {
     if (bucket.id !== this.#bucket.id) return null;
     const versions = this.#histories.get(key)?.versions ?? [];
     const version = versions.find(({ head }) => head.versionId === versionId);
     if (version === undefined || version.head.deleteMarker) return null;
-    return { head: version.head, body: Readable.from([version.body]) };
+    const { head, body } = version;
+    return { head, body: this.isReadFailing() ? brokenBody() : body.read(range) };
   }
 
   async listCurrent(bucket: BucketRef, prefix: string, after = ''): Promise<ObjectPage> {
@@ -146,21 +169,27 @@ export class SimulatedHost implements Pick<
     versions: readonly Version[],
     key: string,
     change: Change,
-    order: number,
-    before: string | null,
+    {
+      order,
+      before,
+      wholeParts,
+    }: { readonly order: number; readonly before: string | null; readonly wholeParts: number },
   ): Version[] | null {
     const last = versions.at(-1);
     switch (change) {
       case 'put':
+        return [...versions, this.#version(key, order, { wholeParts })];
       case 'replica':
-        return [...versions, this.#version(key, order, { replica: change === 'replica' })];
+        return [...versions, this.#version(key, order, { replica: true })];
       case 'delete':
         return [...versions, this.#version(key, order, { deleteMarker: true })];
       case 'remove-version':
         return last?.head.versionId === before ? versions.slice(0, -1) : null;
       case 'tag': {
         if (last === undefined || last.head.deleteMarker) return null;
-        const tags = order % 2 === 0 ? {} : { order: String(order) };
+        // Mostly other ones than before; an object that was just put has none.
+        const isBare = order % (last.head.size > SINGLE_PUT_BYTES_MAX ? 3 : 2) === 0;
+        const tags = isBare ? {} : { order: String(order) };
         return [...versions.slice(0, -1), { ...last, head: { ...last.head, order, tags } }];
       }
     }
@@ -169,14 +198,18 @@ export class SimulatedHost implements Pick<
   #version(
     key: string,
     order: number,
-    { deleteMarker = false, replica = false }: { deleteMarker?: boolean; replica?: boolean },
+    {
+      deleteMarker = false,
+      replica = false,
+      wholeParts = 0,
+    }: { deleteMarker?: boolean; replica?: boolean; wholeParts?: number },
   ): Version {
     this.#versions += 1;
     const versionId = `v${this.#versions}`;
     this.#owners.set(versionId, this.#bucket.id);
-    const body = deleteMarker
-      ? Buffer.alloc(0)
-      : Buffer.from(`${this.#bucket.id}/${key}/${versionId}`);
+    const body = new Body(deleteMarker ? '' : `${this.#bucket.id}/${key}/${versionId}`, wholeParts);
+    if (replica) this.#replicas.add(versionId);
+    this.#etagsAtTarget.set(versionId, body.etagAtTarget);
     return {
       body,
       head: {
@@ -185,8 +218,8 @@ export class SimulatedHost implements Pick<
         order,
         deleteMarker,
         replica,
-        size: body.length,
-        etag: createHash('md5').update(body).digest('hex'),
+        size: body.size,
+        etag: body.etag,
         lastModified: 0,
         systemHeaders: {},
         userMetadata: deleteMarker ? {} : { version: versionId },
@@ -194,4 +227,12 @@ export class SimulatedHost implements Pick<
       },
     };
   }
+}
+
+function brokenBody(): Readable {
+  return new Readable({
+    read() {
+      this.destroy(new Error('EIO'));
+    },
+  });
 }

@@ -6,11 +6,13 @@ import type { EngineClock } from '../../src/engine/clock.ts';
 import { Engine, type UsableTarget } from '../../src/engine/engine.ts';
 import type { Host, Logger } from '../../src/host.ts';
 import type { ClaimOutcome, Outbox } from '../../src/model/ports.ts';
-import type { Claim } from '../../src/model/row.ts';
+import type { Claim, UploadState } from '../../src/model/row.ts';
 import type { MemoryOutbox } from '../support/memory-outbox.ts';
+import { ChainWatch } from './chain-watch.ts';
 import type { FaultyTargets, RequestObserver } from './faulty-target.ts';
 import type { Random } from './random.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import type { UploadLedger } from './upload-ledger.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
 export interface World {
@@ -18,12 +20,15 @@ export interface World {
   readonly store: MemoryOutbox;
   readonly host: SimulatedHost;
   readonly targets: FaultyTargets;
+  readonly uploads: UploadLedger;
   readonly random: Random;
   /** What broke an invariant, one sentence each. */
   readonly violations: string[];
   readonly epochs: { newest: number };
   /** Makes what was committed durable, some time from now. */
   readonly flushSoon: () => void;
+  /** A process has stored the id of an upload, and sends its first part next. */
+  readonly onUploadStored: (process: SimulatedProcess, key: string) => void;
 }
 
 const NEVER = new Promise<never>(() => undefined);
@@ -49,16 +54,14 @@ export class SimulatedProcess {
   readonly name: string;
   readonly engine: Engine;
   readonly #world: World;
-  /** Committed claims without an outcome, by chain. */
-  readonly #claimed = new Set<string>();
-  /** Requests without an answer, by chain. */
-  readonly #open = new Map<string, number>();
+  readonly #watch: ChainWatch;
   #isAlive = true;
   #stallsUntil = 0;
 
   constructor(name: string, world: World) {
     this.name = name;
     this.#world = world;
+    this.#watch = new ChainWatch(world);
     const outbox = this.#outbox();
     this.engine = new Engine({
       outbox,
@@ -91,16 +94,8 @@ export class SimulatedProcess {
 
   #observer(nameChain: (key: string) => string): RequestObserver {
     return {
-      begin: (key) => {
-        const chain = nameChain(key);
-        const open = (this.#open.get(chain) ?? 0) + 1;
-        this.#open.set(chain, open);
-        if (open > 1) this.#world.violations.push(`two open requests for ${chain}`);
-        if (!this.#claimed.has(chain)) {
-          this.#world.violations.push(`a request without a committed claim for ${chain}`);
-        }
-        return () => this.#open.set(chain, (this.#open.get(chain) ?? 1) - 1);
-      },
+      begin: (request) => this.#watch.begin(nameChain(request.key), request),
+      aborts: (uploadId) => this.#world.uploads.aborted(uploadId),
       isAlive: () => this.#isAlive,
     };
   }
@@ -135,7 +130,7 @@ export class SimulatedProcess {
     const { host } = this.#world;
     return {
       findBucket: (name) => this.#guard(host.findBucket(name)),
-      openObject: (ref) => this.#guard(host.openObject(ref)),
+      openObject: (ref, range) => this.#guard(host.openObject(ref, range)),
       headCurrent: (bucket, key) => this.#guard(host.headCurrent(bucket, key)),
       listCurrent: (bucket, prefix, after) => this.#guard(host.listCurrent(bucket, prefix, after)),
       logger: this.#logger(),
@@ -166,6 +161,8 @@ export class SimulatedProcess {
         }
         return async (...args: unknown[]): Promise<unknown> => {
           if (!this.#isAlive) return NEVER;
+          if (name === 'settleClaim')
+            this.#watch.decided(args[1] as Claim, args[2] as ClaimOutcome);
           const stallMs = this.#stallsUntil - clock.monotonicMs();
           if (stallMs > 0) await clock.sleep(stallMs);
           if (!this.#isAlive) return NEVER;
@@ -178,13 +175,24 @@ export class SimulatedProcess {
   }
 
   #noteClaims(name: string, args: readonly unknown[], result: unknown): unknown {
+    const { uploads, onUploadStored } = this.#world;
     if (name === 'claim') {
-      for (const claim of result as readonly Claim[]) this.#claimed.add(chainOf(claim));
+      for (const claim of result as readonly Claim[]) {
+        this.#watch.claimed(claim);
+        uploads.claimed(claim.row);
+      }
+    }
+    if (name === 'storeUpload' && result === true) {
+      const [, { row }, upload] = args as [number, Claim, UploadState | null];
+      if (upload !== null) {
+        uploads.stored(upload, row.sequence);
+        onUploadStored(this, row.key);
+      }
     }
     if (name === 'settleClaim') {
       const [, claim, outcome] = args as [number, Claim, ClaimOutcome];
-      this.#claimed.delete(chainOf(claim));
-      this.#checkOutcome(claim, outcome);
+      this.#watch.settled(claim);
+      if (result === true) uploads.settled(claim.row, outcome);
     }
     this.#checkEpoch(name, args, result);
     return result;
@@ -205,16 +213,6 @@ export class SimulatedProcess {
     }
   }
 
-  #checkOutcome({ row }: Claim, outcome: ClaimOutcome): void {
-    const { host, violations } = this.#world;
-    if (outcome.kind === 'complete' && row.operation !== 'resolve' && outcome.upTo < row.order) {
-      violations.push(`${row.key} was completed without what it supersedes`);
-    }
-    if (outcome.kind === 'retry' && outcome.asResolve && host.hasVersion(row)) {
-      violations.push(`${row.key} lost its place although its version is there`);
-    }
-  }
-
   /** What a dead process asked for is never answered. */
   async #guard<T>(promise: Promise<T>): Promise<T> {
     try {
@@ -225,10 +223,6 @@ export class SimulatedProcess {
       throw error;
     }
   }
-}
-
-function chainOf({ row }: Claim): string {
-  return `${row.lane.bucket.id}/${row.lane.targetId}/${row.key}`;
 }
 
 /** Each bucket's destinations carry its id in their names. */

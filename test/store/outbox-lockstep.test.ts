@@ -1,7 +1,7 @@
 /**
  * The outbox in LMDB against the one in memory, operation by operation, on random sequences: equal
  * answers, and tables that agree with each other at the end. A failure prints its seed and path;
- * `LOCKSTEP_SEED=… LOCKSTEP_PATH=…` replays it.
+ * `LOCKSTEP_SEED=… LOCKSTEP_PATH=…` replays it. LOCKSTEP_SHRINK=no stops at the first failure.
  */
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -36,6 +36,7 @@ describe('the outbox in LMDB and the one in memory', () => {
     });
     await fc.assert(property, {
       numRuns: RUNS,
+      endOnFailure: process.env['LOCKSTEP_SHRINK'] === 'no',
       ...(seed === undefined ? {} : { seed: Number(seed) }),
       ...(path === undefined ? {} : { path }),
     });

@@ -1,0 +1,198 @@
+/**
+ * Mistakes in the engine, in what it decides by, and in how the simulation's store fences it, for the
+ * simulation. Some invariants are kept twice, so that no single mistake breaks them there: the rows of
+ * a bucket that was made again are of rules that are gone too, and a renewal finds out that the lease
+ * is lost where no call did.
+ */
+import type { Mutant } from './mutant.ts';
+
+export const engineMutants: readonly Mutant[] = [
+  {
+    name: 'a delivery completes without superseding',
+    file: 'src/engine/claim-outcome.ts',
+    find: `return { kind: 'complete', upTo: delivery.upTo, verifyAt, uploadId };`,
+    replacement: `return { kind: 'complete', upTo: 0, verifyAt, uploadId };`,
+    suite: 'simulation',
+  },
+  {
+    name: 'an outcome counts under an epoch that is over',
+    file: 'test/support/memory-outbox.ts',
+    find: `  async settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
+    this.#fence(epoch);
+    const chain = chainOf(claim.row);
+    const held = this.rows.queue.claims.get(chain);
+    const row = this.rows.queue.rows.get(claim.row.sequence);
+    if (row === undefined || held?.sequence !== row.sequence || held.epoch !== epoch) return false;`,
+    replacement: `  async settleClaim(_epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
+    const chain = chainOf(claim.row);
+    const held = this.rows.queue.claims.get(chain);
+    const row = this.rows.queue.rows.get(claim.row.sequence);
+    if (row === undefined || held?.sequence !== row.sequence) return false;`,
+    suite: 'simulation',
+  },
+  {
+    name: 'a row is claimed under an epoch that is over',
+    file: 'test/support/memory-outbox.ts',
+    find: `limit: number, now: number): Promise<Claim[]> {
+    this.#fence(epoch);`,
+    replacement: `limit: number, now: number): Promise<Claim[]> {`,
+    suite: 'simulation',
+  },
+  {
+    name: 'a row that failed goes to the tail of its chain',
+    file: 'src/engine/claim-outcome.ts',
+    find: `    lastError,
+    compareFirst,
+    asResolve: false,`,
+    replacement: `    lastError,
+    compareFirst,
+    asResolve: true,`,
+    suite: 'simulation',
+  },
+  {
+    name: 'a breaker never half-opens',
+    file: 'src/model/breaker.ts',
+    find: `  return { state: 'open', until: event.now + Math.max(wait, asked), openings, alike: null };`,
+    replacement: `  return { state: 'open', until: Infinity, openings, alike: null };`,
+    suite: 'simulation',
+  },
+  {
+    name: 'a row that may have arrived is sent without a look',
+    file: 'src/engine/deliver.ts',
+    find: `  if (row.compareFirst) {
+    const compared`,
+    replacement: `  if (row.attempts < 0) {
+    const compared`,
+    suite: 'simulation',
+  },
+  {
+    name: 'an ambiguous failure counts as one that is certain',
+    file: 'src/engine/claim-outcome.ts',
+    find: `const compareFirst = row.compareFirst || failure.ambiguous;`,
+    replacement: `const compareFirst = row.compareFirst;`,
+    suite: 'simulation',
+  },
+  {
+    name: 'nobody looks again after an ambiguous outcome',
+    file: 'src/engine/claim-outcome.ts',
+    find: `const verifyAt = isSuspect(row, context) ? context.now + LINGER_MS : null;`,
+    replacement: `const verifyAt = isSuspect(row, context) ? null : null;`,
+    suite: 'simulation',
+  },
+  {
+    name: 'an old version is sent although none waits behind it',
+    file: 'src/engine/decision.ts',
+    find: `if (laterVersionWaits && !isCurrent) {`,
+    replacement: `if ((laterVersionWaits || true) && !isCurrent) {`,
+    suite: 'simulation',
+  },
+  {
+    name: 'a row whose version is gone is dropped',
+    file: 'src/engine/claim-outcome.ts',
+    find: `    case 'gone':
+      return {`,
+    replacement: `    case 'gone':
+      if (row.order > 0) return { kind: 'complete', upTo: row.order, verifyAt: null };
+      return {`,
+    suite: 'simulation',
+  },
+  {
+    name: 'a resync is done after its first page',
+    file: 'src/engine/resync-runner.ts',
+    find: `const isLast = next === undefined;`,
+    replacement: `const isLast = objects.length >= 0;`,
+    suite: 'simulation',
+  },
+  {
+    name: 'a disabled rule misses events without a gap',
+    file: 'src/model/match.ts',
+    find: `    else dropped.push({ incarnation, deleteLost: event.operation === 'delete' });`,
+    replacement: ``,
+    suite: 'simulation',
+  },
+  {
+    name: 'settlement drops announcements of writes that happened',
+    file: 'src/engine/settlement.ts',
+    find: `if (!isChanged(write, current)) continue;`,
+    replacement: `if (isChanged(write, current)) continue;`,
+    suite: 'simulation',
+  },
+  {
+    name: 'a replica that was current again for a while is sent',
+    file: 'src/engine/deliver.ts',
+    find: `if (object.replica) return { kind: 'nothing', upTo };`,
+    replacement: ``,
+    suite: 'simulation',
+  },
+  {
+    name: 'other tags count as the same object',
+    file: 'src/model/transfer-plan.ts',
+    find: `if (Object.keys(object.tags).length > 0 || (head.tagCount ?? 0) > 0) return false;`,
+    replacement: ``,
+    suite: 'simulation',
+  },
+  {
+    name: 'an upload that began with other tags is resumed',
+    file: 'src/engine/deliver.ts',
+    find: `isSameVersion && upload.order === object.order && upload.partBytes`,
+    replacement: `isSameVersion && upload.partBytes`,
+    suite: 'simulation',
+  },
+  {
+    name: 'an upload of another version is resumed',
+    file: 'src/engine/deliver.ts',
+    find: `const isSameVersion = upload?.versionId === object.versionId;
+      const mayResume =
+        isSameVersion && upload.order === object.order && upload.partBytes === plan.partBytes;`,
+    replacement: `const isSameVersion = upload !== null;
+      const mayResume = isSameVersion && upload.partBytes === plan.partBytes;`,
+    suite: 'simulation',
+  },
+  {
+    name: 'an outcome is stored while parts are under way',
+    file: 'src/engine/multipart.ts',
+    find: `await Promise.allSettled(workers);`,
+    replacement: `await Promise.allSettled(workers.slice(0, 1));`,
+    suite: 'simulation',
+  },
+  {
+    name: 'parts are sent before the upload is stored',
+    file: 'src/engine/multipart.ts',
+    find: `isKnown = await context.storeUpload(state);`,
+    replacement: `isKnown = true;`,
+    suite: 'simulation',
+  },
+  {
+    name: 'an upload is forgotten where its object had arrived',
+    file: 'src/engine/deliver.ts',
+    find: `if (row.upload !== null) await discardUpload(row.key, row.upload, context);
+      return { ...done`,
+    replacement: `return { ...done`,
+    // What made the object is over with it: only a second upload of the version can be left.
+    suite: 'delivery',
+  },
+  {
+    name: 'an upload is forgotten where the source fails',
+    file: 'src/engine/deliver.ts',
+    find: `    if (isClaimed) upload = next;`,
+    replacement: ``,
+    suite: 'simulation',
+  },
+  {
+    name: 'an upload is forgotten where its version is gone',
+    file: 'src/engine/deliver.ts',
+    find: `  if (upload !== null) await discardUpload(key, upload, context);
+  return { kind: 'gone' };`,
+    replacement: `  return { kind: 'gone' };`,
+    suite: 'simulation',
+  },
+  {
+    name: 'a silent completion counts as a success',
+    file: 'src/engine/multipart.ts',
+    find: `? null
+    : { stage: 'integrity', ambiguous: true };`,
+    replacement: `? { stage: 'integrity', ambiguous: true }
+    : null;`,
+    suite: 'simulation',
+  },
+];

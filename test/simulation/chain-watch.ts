@@ -1,0 +1,118 @@
+/**
+ * What one process does to each chain, from the claim of a row to its outcome: which requests are
+ * under way and what was answered. It complains of whatever the engine promises never to do.
+ */
+import type { ClaimOutcome } from '../../src/model/ports.ts';
+import type { Claim } from '../../src/model/row.ts';
+import type { SimulatedHost } from './simulated-host.ts';
+import type { UploadLedger } from './upload-ledger.ts';
+
+export type RequestKind =
+  /** HEAD, and the parts of an upload that the target lists. */
+  | 'look'
+  | 'list'
+  /** Whatever changes, or begins to change, what the target shows. */
+  | 'write'
+  | 'part'
+  | 'abort';
+
+export interface WatchedRequest {
+  readonly key: string;
+  readonly kind: RequestKind;
+  /** Of parts: the upload. */
+  readonly partOf: string | null;
+}
+
+/** A committed claim without an outcome. */
+interface Held {
+  /** Whether a former request may have changed the target, and it was not looked at yet. */
+  isInDoubt: boolean;
+  hasAnswer: boolean;
+}
+
+export interface ChainWatchOptions {
+  readonly host: SimulatedHost;
+  readonly uploads: UploadLedger;
+  readonly violations: string[];
+}
+
+export class ChainWatch {
+  readonly #options: ChainWatchOptions;
+  /** By chain. */
+  readonly #held = new Map<string, Held>();
+  /** By chain: requests without an answer. */
+  readonly #open = new Map<string, WatchedRequest[]>();
+
+  constructor(options: ChainWatchOptions) {
+    this.#options = options;
+  }
+
+  claimed({ row }: Claim): void {
+    this.#held.set(chainOf(row), { isInDoubt: row.compareFirst, hasAnswer: false });
+  }
+
+  /** @returns the way to say that it has ended, and whether the target did what was asked */
+  begin(chain: string, request: WatchedRequest): (isDone: boolean) => void {
+    const { violations, uploads } = this.#options;
+    const { kind, partOf } = request;
+    const open = this.#open.get(chain) ?? [];
+    this.#open.set(chain, open);
+    // Parts of one upload are sent side by side.
+    if (open.some((other) => other.partOf === null || other.partOf !== partOf)) {
+      violations.push(`two open requests for ${chain}`);
+    }
+    open.push(request);
+    const held = this.#held.get(chain);
+    if (held === undefined) violations.push(`a request without a committed claim for ${chain}`);
+    if (held?.isInDoubt === true && (kind === 'write' || kind === 'part')) {
+      violations.push(`a request for ${chain}, which is in doubt, without a look before it`);
+    }
+    if (partOf !== null && !uploads.wasStored(partOf)) {
+      violations.push(`a part of ${partOf}, which nobody would know after a crash`);
+    }
+    return (isDone) => {
+      open.splice(open.indexOf(request), 1);
+      if (!isDone || held === undefined) return;
+      if (kind === 'look') held.isInDoubt = false;
+      if (kind === 'look' || kind === 'write') held.hasAnswer = true;
+    };
+  }
+
+  /** The engine has decided what becomes of the claim. */
+  decided({ row }: Claim, outcome: ClaimOutcome): void {
+    const { host, violations } = this.#options;
+    const chain = chainOf(row);
+    if ((this.#open.get(chain)?.length ?? 0) > 0) {
+      violations.push(`an outcome for ${chain} while a request is open`);
+    }
+    if (outcome.kind === 'complete') {
+      const isWanted =
+        host.bucket.id === row.lane.bucket.id &&
+        isDelivered(host, row.key) &&
+        !host.isReplica(row.versionId ?? '');
+      if (isWanted && this.#held.get(chain)?.hasAnswer !== true) {
+        violations.push(`${row.key} was completed without a word of the target`);
+      }
+      if (row.operation !== 'resolve' && outcome.upTo < row.order) {
+        violations.push(`${row.key} was completed without what it supersedes`);
+      }
+    }
+    if (outcome.kind === 'retry' && outcome.asResolve && host.hasVersion(row)) {
+      violations.push(`${row.key} lost its place although its version is there`);
+    }
+  }
+
+  settled({ row }: Claim): void {
+    this.#held.delete(chainOf(row));
+  }
+}
+
+/** Whether what the key shows now has to be at its targets. */
+function isDelivered(host: SimulatedHost, key: string): boolean {
+  const current = host.current(key);
+  return current !== null && !current.deleteMarker && !current.replica;
+}
+
+function chainOf({ lane, key }: Claim['row']): string {
+  return `${lane.bucket.id}/${lane.targetId}/${key}`;
+}

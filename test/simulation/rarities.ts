@@ -1,0 +1,72 @@
+/**
+ * What only some schedules have, as it is expensive or needs several things at once: large objects, and
+ * leaders that stand still. It draws from a source of its own: a schedule without them is the same as
+ * if there were none.
+ */
+import { LEASE_MS } from '../../src/model/lease.ts';
+import { Random } from './random.ts';
+import type { Change } from './simulated-host.ts';
+
+const SCHEDULES_WITH_LARGE_OBJECTS = 0.15;
+const SCHEDULES_WITH_STANDSTILLS = 0.1;
+
+/** What comes so many milliseconds after an upload's id was stored: its parts are on their way. */
+export type Mishap =
+  | { readonly kind: 'death'; readonly afterMs: number }
+  /** Its object changes before the next try: no target is reached for a while. */
+  | {
+      readonly kind: 'change';
+      readonly change: Change;
+      readonly afterMs: number;
+      readonly outageMs: number;
+    };
+
+export interface Standstill {
+  readonly afterMs: number;
+  readonly forMs: number;
+}
+
+export class Rarities {
+  readonly #random: Random;
+  readonly #largeShare: number;
+  readonly #hasStandstills: boolean;
+  /** Whether targets do not say what they made of an upload. */
+  readonly areTargetsSilent: boolean;
+
+  constructor(seed: number) {
+    this.#random = new Random(seed ^ 0x5bd1e995);
+    const hasLargeObjects = this.#random.chance(SCHEDULES_WITH_LARGE_OBJECTS);
+    this.#largeShare = hasLargeObjects ? this.#random.pick([0.1, 0.3, 0.6]) : 0;
+    this.areTargetsSilent = this.#random.chance(0.2);
+    this.#hasStandstills = this.#random.chance(SCHEDULES_WITH_STANDSTILLS);
+  }
+
+  /** Of the object that is put next: whole parts before its last one, 0 for a small one. */
+  drawWholeParts(): number {
+    return this.#isLarge(this.#largeShare) ? this.#random.pick([1, 1, 1, 2]) : 0;
+  }
+
+  /** Whether the disk fails in the middle of a body. */
+  drawFailingRead(): boolean {
+    return this.#isLarge(0.03);
+  }
+
+  drawMishap(): Mishap | null {
+    if (!this.#isLarge(0.4)) return null;
+    const afterMs = this.#random.between(0, 60);
+    const change = this.#random.pick(['tag', 'remove-version', null] as const);
+    if (change === null) return { kind: 'death', afterMs };
+    return { kind: 'change', change, afterMs, outageMs: this.#random.between(50, 3_000) };
+  }
+
+  /** The process that delivers stands still in the middle of it, until another one has the lease. */
+  drawStandstill(): Standstill | null {
+    if (!this.#hasStandstills || !this.#random.chance(0.15)) return null;
+    const forMs = this.#random.between(LEASE_MS, 3 * LEASE_MS);
+    return { afterMs: this.#random.between(5, 60), forMs };
+  }
+
+  #isLarge(probability: number): boolean {
+    return this.#largeShare > 0 && this.#random.chance(probability);
+  }
+}
