@@ -1,6 +1,8 @@
 /**
- * All benches, one after the other: `npm run bench`. With `--smoke` it only shows that they still
- * run. Afterwards `node --import tsx bench/write-table.ts` puts the results into README.md.
+ * All benches, one after the other: `npm run bench`, 20 minutes on two cores, of which each file's
+ * header tells its part. One that fails does not keep the others from running; the exit code is 1
+ * then. With `--smoke` it only shows that they still run, in a minute. Afterwards
+ * `node --import tsx bench/write-table.ts` puts the results into README.md.
  */
 import { activate } from './activate.ts';
 import { announceCommit } from './announce-commit.ts';
@@ -10,6 +12,7 @@ import { deliverSmall } from './deliver-small.ts';
 import { getTargets } from './get-targets.ts';
 import { readArguments, runBenches } from './harness/bench.ts';
 import { putTargets } from './put-targets.ts';
+import { rcloneCopy } from './rclone-copy.ts';
 import { writePathHint } from './write-path-hint.ts';
 
 const benches = [
@@ -19,6 +22,7 @@ const benches = [
   announceCommit,
   deliverSmall,
   deliverLarge,
+  rcloneCopy,
   backlog,
   activate,
 ];

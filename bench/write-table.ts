@@ -1,8 +1,8 @@
 /**
- * Writes bench/results/results.json as a table between the markers of README.md, or of the file that
+ * Writes bench/results/results.json as tables between the markers of README.md, or of the file that
  * is named: `node --import tsx bench/write-table.ts [file] [results.json]`.
  */
-import { join } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { CHECKOUT } from './harness/compiled-tree.ts';
 import { readResults } from './harness/results.ts';
 import { writeReport } from './harness/table.ts';
@@ -10,4 +10,8 @@ import { writeReport } from './harness/table.ts';
 const [file = join(CHECKOUT, 'README.md'), results = join(CHECKOUT, 'bench/results/results.json')] =
   process.argv.slice(2);
 
-writeReport(file, readResults(results));
+await writeReport(
+  file,
+  readResults(results),
+  relative(dirname(resolve(file)), join(CHECKOUT, 'docs')),
+);

@@ -101,7 +101,6 @@ export async function activate(
       host,
       store,
       outbox,
-      lanes: engine,
       judgeEndpoint: (endpoint) => endpointPolicy.judge(endpoint),
       newId: randomUUID,
       now: Date.now,

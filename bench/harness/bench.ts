@@ -12,17 +12,20 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 import { CHECKOUT, compileTree, type CompiledTree } from './compiled-tree.ts';
 import { drawCurve } from './curve-svg.ts';
 import { readMachineFacts } from './machine.ts';
 import type { PairOptions } from './pairs.ts';
-import { keepFindings, type Findings } from './results.ts';
+import { Program, type ProgramOptions } from './program.ts';
+import { isMet, keepFindings, type Findings, type KeptFindings } from './results.ts';
 import { SubjectProcess } from './subject-process.ts';
 import { formatReport } from './table.ts';
 
 const RESULTS = join(CHECKOUT, 'bench/results/results.json');
 const DOCS = join(CHECKOUT, 'docs');
+/** The longest bench takes a third of it; one that hangs must not keep the others from running. */
+const LIMIT_MS = 20 * 60_000;
 
 export interface Bench {
   /** The name of its file. */
@@ -38,12 +41,12 @@ export interface RunOptions {
   readonly profiles: string | null;
 }
 
-/** Starts subjects and makes directories, and cleans up after both. */
+/** Starts processes and makes directories, and cleans up after both. */
 export class BenchContext {
   readonly smoke: boolean;
   readonly #tree: CompiledTree;
   readonly #profiles: string | null;
-  readonly #subjects = new Set<SubjectProcess>();
+  readonly #processes = new Set<{ close(): Promise<void> }>();
   readonly #directories: string[] = [];
 
   constructor(tree: CompiledTree, options: Pick<RunOptions, 'smoke' | 'profiles'>) {
@@ -91,8 +94,22 @@ export class BenchContext {
     const profile = this.#profiles === null ? [] : profileOptions(this.#profiles, path);
     const options = [...nodeOptions, ...profile];
     const subject = await SubjectProcess.start(this.file(path), parameters, options);
-    this.#subjects.add(subject);
+    this.#processes.add(subject);
     return subject;
+  }
+
+  /** A program of the checkout, as its command line runs it. */
+  program(path: string, options: Omit<ProgramOptions, 'command'>): Program {
+    const profile = this.#profiles === null ? [] : profileOptions(this.#profiles, path);
+    const args = [...profile, this.file(path), ...options.args];
+    return this.tool({ ...options, command: process.execPath, args });
+  }
+
+  /** A program that is installed on the machine. */
+  tool(options: ProgramOptions): Program {
+    const program = new Program(options);
+    this.#processes.add(program);
+    return program;
   }
 
   log(text: string): void {
@@ -100,7 +117,7 @@ export class BenchContext {
   }
 
   async close(): Promise<void> {
-    for (const subject of this.#subjects) await subject.close();
+    for (const process of this.#processes) await process.close();
     for (const path of this.#directories) rmSync(path, { recursive: true, force: true });
   }
 }
@@ -129,41 +146,68 @@ function profileOptions(directory: string, path: string): string[] {
   return ['--cpu-prof', `--cpu-prof-dir=${directory}`, `--cpu-prof-name=${name}`];
 }
 
-/** Runs them one after the other; the first failure ends the run. */
+/**
+ * Runs them one after the other, each whatever became of the others, and says in the end how long
+ * each took. The process's exit code is 1 where one failed; a missed budget is a finding, no failure.
+ */
 export async function runBenches(benches: readonly Bench[], options: RunOptions): Promise<void> {
   const tree = compileTree();
+  const ends: string[] = [];
   try {
-    for (const bench of benches) await runBench(bench, tree, options);
+    for (const bench of benches) ends.push(await runBench(bench, tree, options));
   } finally {
     tree.remove();
   }
+  if (ends.length > 1) process.stdout.write(`\n${ends.join('\n')}\n`);
 }
 
-async function runBench(bench: Bench, tree: CompiledTree, options: RunOptions): Promise<void> {
-  const { smoke, results, docs } = options;
+/** Never rejects; tells in a line how it ended. */
+async function runBench(bench: Bench, tree: CompiledTree, options: RunOptions): Promise<string> {
   const started = performance.now();
+  const seconds = (): string => `${((performance.now() - started) / 1000).toFixed(1)} s`;
+  try {
+    const kept = await measure(bench, tree, options);
+    process.stdout.write(`\n## ${bench.name}${options.smoke ? ' (smoke)' : ''}: ${seconds()}\n\n`);
+    process.stdout.write(`${formatReport({ [bench.name]: kept }, relative(CHECKOUT, DOCS))}\n`);
+    keep(bench, kept, options);
+    const missed = kept.rows.filter((row) => isMet(row) === false).length;
+    return `${bench.name}: ${seconds()}, ${options.smoke ? 'runs' : `${missed} budgets missed`}`;
+  } catch (error) {
+    process.exitCode = 1;
+    process.stderr.write(`\n## ${bench.name}: failed after ${seconds()}\n\n${inspect(error)}\n`);
+    return `${bench.name}: FAILED after ${seconds()}`;
+  }
+}
+
+/** @throws what the bench throws, or Error where it does not end in time */
+async function measure(
+  bench: Bench,
+  tree: CompiledTree,
+  options: RunOptions,
+): Promise<KeptFindings> {
   const machine = readMachineFacts();
   const context = new BenchContext(tree, options);
-  let findings: Findings;
+  let deadline: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const end = (): void => reject(new Error('It does not come to an end.'));
+    deadline = setTimeout(end, LIMIT_MS);
+  });
   try {
-    findings = await bench.run(context);
+    const findings = await Promise.race([bench.run(context), late]);
+    const command = `node --import tsx bench/${bench.name}.ts`;
+    return { ...findings, measuredAt: new Date().toISOString(), command, machine };
   } finally {
+    clearTimeout(deadline);
     await context.close();
   }
-  const kept = {
-    ...findings,
-    measuredAt: new Date().toISOString(),
-    command: `node --import tsx bench/${bench.name}.ts`,
-    machine,
-  };
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  process.stdout.write(`\n## ${bench.name}${smoke ? ' (smoke)' : ''}: ${seconds} s\n\n`);
-  process.stdout.write(`${formatReport({ [bench.name]: kept })}\n`);
-  if (smoke || options.profiles !== null) return;
-  keepFindings(results, bench.name, kept);
-  mkdirSync(docs, { recursive: true });
-  for (const curve of findings.curves ?? []) {
-    const path = join(docs, `${curve.file}.svg`);
+}
+
+function keep({ name }: Bench, kept: KeptFindings, options: RunOptions): void {
+  if (options.smoke || options.profiles !== null) return;
+  keepFindings(options.results, name, kept);
+  mkdirSync(options.docs, { recursive: true });
+  for (const curve of kept.curves ?? []) {
+    const path = join(options.docs, `${curve.file}.svg`);
     writeFileSync(path, drawCurve(curve));
     process.stdout.write(`${relative(CHECKOUT, path)}\n`);
   }

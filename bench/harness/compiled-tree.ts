@@ -6,8 +6,16 @@
  * users run is what tsc emits, so that is what is measured: each file is transpiled on its own, types
  * unchecked, into a temporary directory whose layout equals the checkout's.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +24,9 @@ import ts from 'typescript';
 export const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url));
 
 const FOLDERS = ['src', 'bench'];
-const SHARED = ['node_modules', 'schemas', 'package.json'];
+const SHARED = ['node_modules', 'package.json'];
+/** A link would not do: what a plugin's manifest names must lie in its own folder. */
+const COPIED = ['schemas'];
 
 const compilerOptions: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2023,
@@ -35,6 +45,7 @@ export interface CompiledTree {
 export function compileTree(): CompiledTree {
   const root = mkdtempSync(join(tmpdir(), 'alarik-bench-compiled-'));
   for (const name of SHARED) symlinkSync(join(CHECKOUT, name), join(root, name));
+  for (const name of COPIED) cpSync(join(CHECKOUT, name), join(root, name), { recursive: true });
   for (const folder of FOLDERS) compileFolder(root, folder);
   const manifest = JSON.parse(readFileSync(join(CHECKOUT, 'plugin.json'), 'utf8')) as object;
   writeFileSync(

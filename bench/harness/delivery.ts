@@ -1,4 +1,7 @@
-/** What the delivery benches share: a sink, the engine with its queue filled, and a lane's width. */
+/**
+ * What the delivery benches share: a sink, the engine with its queue filled, and a lane's width; and
+ * the same where the target is a server, which does not count what arrives.
+ */
 import { CONCURRENCY_MAX } from '../../src/model/concurrency.ts';
 import type { ObjectSet } from '../subjects/object-set.ts';
 import type { HostCommand, QueueCounts } from '../subjects/host-driver.ts';
@@ -10,7 +13,10 @@ import type { SubjectProcess } from './subject-process.ts';
 /** Requests that a lane has in flight at most; peers get as many workers. */
 export const LANE_WIDTH = CONCURRENCY_MAX;
 
-const POLL_MS = 20;
+export const MIB = 2 ** 20;
+
+/** The status costs its process a millisecond, and a process that is measured pays for it. */
+const POLL_MS = 50;
 
 export class Sink {
   readonly #subject: SubjectProcess;
@@ -64,8 +70,9 @@ export class ReplicatingHost {
     return this.subject.run<T>(command);
   }
 
-  async configure(bucket: number, endpoint: string, enabled: boolean): Promise<void> {
-    await this.run({ kind: 'configure', bucket, endpoint, enabled });
+  /** When it was acknowledged, in nanoseconds of `process.hrtime`. */
+  configure(bucket: number, endpoint: string, enabled: boolean): Promise<bigint> {
+    return this.run({ kind: 'configure', bucket, endpoint, enabled });
   }
 
   /** While the target is paused, so that the whole queue is there when it starts. */
@@ -78,15 +85,22 @@ export class ReplicatingHost {
   }
 
   /** @throws Error where the queue does not get shorter, with what the status says */
-  async drained(bucket: number): Promise<void> {
-    for (;;) {
-      const { queued, failed, lastError } = await this.counts(bucket);
-      if (queued === 0) return;
-      if (failed > 0 || lastError !== null) {
-        throw new Error(`${queued} queued, ${failed} failed: ${lastError}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  drained(bucket: number): Promise<void> {
+    return untilDrained(() => this.counts(bucket));
+  }
+}
+
+/** @throws Error where the queue does not get shorter, with what the status says */
+export async function untilDrained(
+  readCounts: () => Promise<Omit<QueueCounts, 'state'>>,
+): Promise<void> {
+  for (;;) {
+    const { queued, failed, lastError } = await readCounts();
+    if (queued === 0) return;
+    if (failed > 0 || lastError !== null) {
+      throw new Error(`${queued} queued, ${failed} failed: ${lastError}`);
     }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
@@ -119,4 +133,53 @@ export function loopSide(name: string, subject: SubjectProcess, sink: Sink, obje
         return arrived;
       }),
   };
+}
+
+/** As {@link engineSide}, from the moment that the target is enabled until nothing is queued. */
+export function engineToServerSide(host: ReplicatingHost, endpoint: string, objects: number): Side {
+  return {
+    name: 'engine',
+    async sample(): Promise<Sample> {
+      await host.configure(0, endpoint, false);
+      await host.enqueue(0, objects);
+      return sampleThroughput(host.subject, () =>
+        timed(objects, async () => {
+          await host.configure(0, endpoint, true);
+          await host.drained(0);
+        }),
+      );
+    },
+  };
+}
+
+/** As {@link loopSide}, from the loop's start to its end. */
+export function loopToServerSide(name: string, subject: SubjectProcess, objects: number): Side {
+  return {
+    name,
+    sample: () =>
+      sampleThroughput(subject, () => timed(objects, () => subject.run({ count: objects }))),
+  };
+}
+
+/** One operation is one MiB then. */
+export function inMebibytes(side: Side, bytesPerOperation: number): Side {
+  const mebibytes = bytesPerOperation / MIB;
+  return {
+    name: side.name,
+    async sample(): Promise<Sample> {
+      const sample = await side.sample();
+      const { value, cpuMicrosPerOperation: cpu } = sample;
+      return {
+        ...sample,
+        value: value * mebibytes,
+        cpuMicrosPerOperation: cpu === null ? null : cpu / mebibytes,
+      };
+    },
+  };
+}
+
+async function timed(operations: number, work: () => Promise<unknown>): Promise<Work> {
+  const start = performance.now();
+  await work();
+  return { operations, elapsedMs: performance.now() - start };
 }

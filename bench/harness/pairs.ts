@@ -6,7 +6,6 @@
  * median and whole range are reported.
  */
 import { medianOf, spreadOf, type Spread } from './statistics.ts';
-import type { SubjectProcess } from './subject-process.ts';
 
 /** What a driven subject did. */
 export interface Work {
@@ -14,12 +13,23 @@ export interface Work {
   readonly elapsedMs: number;
 }
 
+/** What something cost its process; null where nobody can tell, or where it would mean nothing. */
+export interface Cost {
+  readonly cpuMicrosPerOperation: number | null;
+  readonly peakBytes: number | null;
+}
+
+export const UNKNOWN_COST: Cost = { cpuMicrosPerOperation: null, peakBytes: null };
+
 /** One sample of one side. */
-export interface Sample {
+export interface Sample extends Cost {
   /** In the unit of the comparison. */
   readonly value: number;
-  readonly cpuMicrosPerOperation: number;
-  readonly peakBytes: number;
+}
+
+/** A subject, or a program that is looked at from outside. */
+export interface MeasuredProcess {
+  usage(): Promise<{ readonly cpuMicros: number | null; readonly peakBytes: number | null }>;
 }
 
 export interface Side {
@@ -27,12 +37,9 @@ export interface Side {
   sample(): Promise<Sample>;
 }
 
-export interface SideSummary {
+/** The value and the CPU are medians, the peak is the highest. */
+export interface SideSummary extends Sample {
   readonly name: string;
-  /** Median, in the unit of the comparison. */
-  readonly value: number;
-  readonly cpuMicrosPerOperation: number;
-  readonly peakBytes: number;
 }
 
 export interface Comparison {
@@ -62,40 +69,56 @@ export async function comparePairs(
     const first = await ours.sample();
     samples.push({ ours: first, peer: await peer.sample() });
   }
+  return compareSamples(
+    { name: ours.name, samples: samples.map((pair) => pair.ours) },
+    { name: peer.name, samples: samples.map((pair) => pair.peer) },
+  );
+}
+
+export interface Samples {
+  readonly name: string;
+  readonly samples: readonly Sample[];
+}
+
+/** The n-th of ours belongs to the n-th of the peer's. */
+export function compareSamples(ours: Samples, peer: Samples): Comparison {
+  const ratios = ours.samples.map(({ value }, n) => value / peer.samples[n]!.value);
   return {
-    ours: summarise(
-      ours.name,
-      samples.map((pair) => pair.ours),
-    ),
-    peer: summarise(
-      peer.name,
-      samples.map((pair) => pair.peer),
-    ),
-    ratio: spreadOf(samples.map((pair) => pair.ours.value / pair.peer.value)),
-    pairs,
+    ours: summarise(ours),
+    peer: summarise(peer),
+    ratio: spreadOf(ratios),
+    pairs: ratios.length,
   };
 }
 
-/** Lets `drive` work a subject, and reads what that cost the subject's process. */
+/** Lets `drive` work a process, and reads what that cost it. */
 export async function sampleThroughput(
-  subject: SubjectProcess,
+  process: MeasuredProcess,
   drive: () => Promise<Work>,
 ): Promise<Sample> {
-  const before = await subject.usage();
+  const before = await process.usage();
   const { operations, elapsedMs } = await drive();
-  const after = await subject.usage();
+  const after = await process.usage();
+  const isKnown = before.cpuMicros !== null && after.cpuMicros !== null;
   return {
     value: (operations / elapsedMs) * 1000,
-    cpuMicrosPerOperation: (after.cpuMicros - before.cpuMicros) / operations,
+    cpuMicrosPerOperation: isKnown ? (after.cpuMicros - before.cpuMicros) / operations : null,
     peakBytes: after.peakBytes,
   };
 }
 
-function summarise(name: string, samples: readonly Sample[]): SideSummary {
+/** Of at least one sample. What is unknown of one sample is unknown of all. */
+function summarise({ name, samples }: Samples): SideSummary {
+  const known = (read: (sample: Sample) => number | null): number[] | null => {
+    const values = samples.flatMap((sample) => read(sample) ?? []);
+    return values.length === samples.length ? values : null;
+  };
+  const cpu = known((sample) => sample.cpuMicrosPerOperation);
+  const peaks = known(({ peakBytes }) => peakBytes);
   return {
     name,
     value: medianOf(samples.map(({ value }) => value)),
-    cpuMicrosPerOperation: medianOf(samples.map((sample) => sample.cpuMicrosPerOperation)),
-    peakBytes: Math.max(...samples.map(({ peakBytes }) => peakBytes)),
+    cpuMicrosPerOperation: cpu === null ? null : medianOf(cpu),
+    peakBytes: peaks === null ? null : Math.max(...peaks),
   };
 }

@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { MachineFacts } from './machine.ts';
-import type { Comparison, SideSummary } from './pairs.ts';
+import { UNKNOWN_COST, type Comparison, type Cost, type SideSummary } from './pairs.ts';
 import type { Spread } from './statistics.ts';
 
 /** What the median must be. `ours…` budgets are in the row's unit, the others about the ratio. */
@@ -66,6 +66,18 @@ export function rowOf(
   budget: Budget | null,
 ): Row {
   return { what, unit, ...comparison, budget };
+}
+
+/** A value of ours that has no peer; where it is no cost of an operation, it has no cost either. */
+export function rowOfOurs(
+  what: string,
+  unit: string,
+  { value, samples, cost = UNKNOWN_COST }: { value: number; samples: number; cost?: Cost },
+  budget: Budget | null,
+): Row {
+  const { cpuMicrosPerOperation, peakBytes } = cost;
+  const ours = { name: what, value, cpuMicrosPerOperation, peakBytes };
+  return { what, unit, ours, peer: null, ratio: null, pairs: samples, budget };
 }
 
 /** Null where the row has no budget. */

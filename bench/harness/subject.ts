@@ -6,7 +6,7 @@
  * Messages from the parent: run, usage, close. Each is answered under its id; the first message of
  * the child is `ready`, with whatever the parent must know (a port, for instance).
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { forgetPeak, readPeakBytes } from './process-usage.ts';
 
 /** What a process has used since it started, and the most memory since the last time it was asked. */
 export interface Usage {
@@ -81,10 +81,11 @@ function readUsage(): Usage {
 /** Linux forgets the peak on request; elsewhere it is that of the process's whole life. */
 function takePeak(): number {
   try {
-    const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-    writeFileSync('/proc/self/clear_refs', '5');
-    return Number(peak) * 1024;
+    const peakBytes = readPeakBytes('self');
+    forgetPeak('self');
+    if (peakBytes !== null) return peakBytes;
   } catch {
-    return process.resourceUsage().maxRSS * 1024;
+    // There is no /proc.
   }
+  return process.resourceUsage().maxRSS * 1024;
 }

@@ -3,9 +3,12 @@
  * over a socket, the write path through the plugin's hook.
  */
 import type { CommittedWrite, Plugin } from '../../src/host.ts';
-import { runWriters } from '../harness/writers.ts';
+import { callJson } from '../harness/json-call.ts';
+import { quantile } from '../harness/statistics.ts';
+import { runEach, runWriters, type WriterLoad } from '../harness/writers.ts';
 import { AUTHORIZATION, bucketName } from './bench-host.ts';
 import { objectKey } from './object-set.ts';
+import { ruleList, targetList } from './replication-lists.ts';
 
 export interface HostReady {
   /** How long `activate` took. */
@@ -19,8 +22,19 @@ export interface QueueCounts {
   readonly lastError: string | null;
 }
 
+/** In milliseconds, of announcement and commit together. */
+export interface WriteTimes {
+  readonly operations: number;
+  readonly median: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
 export type HostCommand =
-  /** Saves the target and, the first time, the rule. A disabled target is a pause. */
+  /**
+   * Saves the target and, the first time, the rule. A disabled target is a pause. Tells when that was
+   * acknowledged, by the clock that all processes share (`process.hrtime`).
+   */
   | {
       readonly kind: 'configure';
       readonly bucket: number;
@@ -36,16 +50,29 @@ export type HostCommand =
     }
   /** Writers that announce, commit and begin again; of new keys each time. */
   | { readonly kind: 'write'; readonly writers: number; readonly durationMs: number }
+  /** As `enqueue`, each write announced alone, by that many writers. */
+  | {
+      readonly kind: 'enqueue-each';
+      readonly bucket: number;
+      readonly from: number;
+      readonly count: number;
+      readonly writers: number;
+    }
+  /** As `write`, of the objects from `from` on; tells how long writes took. */
+  | ({ readonly kind: 'time-writes'; readonly bucket: number; readonly from: number } & WriterLoad)
+  /** Saves an empty list of rules, and tells how many milliseconds that took. */
+  | { readonly kind: 'remove-rule'; readonly bucket: number }
+  /** Rows of all buckets, those of removed rules too, as the metrics tell. */
+  | { readonly kind: 'queue-total' }
   | { readonly kind: 'counts'; readonly bucket: number }
   | { readonly kind: 'collect' };
 
 const BATCH = 64;
-const TARGET_ID = '11111111-1111-4111-8111-111111111111';
-const RULE_ID = '22222222-2222-4222-8222-222222222222';
 
 const NOTHING_QUEUED: QueueCounts = { queued: 0, failed: 0, state: 'absent', lastError: null };
 
 export class HostDriver {
+  readonly #plugin: Plugin;
   readonly #announce: NonNullable<Plugin['announce']>;
   readonly #url: string;
   readonly #configured = new Set<number>();
@@ -53,6 +80,7 @@ export class HostDriver {
 
   constructor(plugin: Plugin, url: string) {
     if (plugin.announce === undefined) throw new Error('The plugin has no announce hook.');
+    this.#plugin = plugin;
     this.#announce = (writes) => plugin.announce!(writes);
     this.#url = url;
   }
@@ -65,6 +93,16 @@ export class HostDriver {
         return this.#enqueue(command.bucket, command.from, command.count);
       case 'write':
         return runWriters(command, () => this.#write(0, [objectKey(this.#order)]));
+      case 'enqueue-each':
+        return runEach(command.count, command.writers, (n) =>
+          this.#write(command.bucket, [objectKey(command.from + n)]),
+        );
+      case 'time-writes':
+        return this.#timeWrites(command);
+      case 'remove-rule':
+        return this.#removeRule(command.bucket);
+      case 'queue-total':
+        return this.#queueTotal();
       case 'counts':
         return this.#counts(command.bucket);
       case 'collect':
@@ -77,27 +115,13 @@ export class HostDriver {
     bucket,
     endpoint,
     enabled,
-  }: Extract<HostCommand, { kind: 'configure' }>): Promise<void> {
-    const target = {
-      id: TARGET_ID,
-      endpoint,
-      targetBucket: 'replica',
-      accessKeyId: 'AKIAIOSFODNN7EXAMPLE',
-      secretAccessKey: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
-      region: 'us-east-1',
-      enabled,
-    };
-    await this.#call('PUT', bucket, 'targets', { targets: [target] });
-    if (this.#configured.has(bucket)) return;
-    this.#configured.add(bucket);
-    const rule = {
-      id: RULE_ID,
-      targetId: TARGET_ID,
-      replicateDeletes: true,
-      replicateExisting: false,
-      enabled: true,
-    };
-    await this.#call('PUT', bucket, 'rules', { rules: [rule] });
+  }: Extract<HostCommand, { kind: 'configure' }>): Promise<bigint> {
+    await this.#call('PUT', bucket, 'targets', targetList(endpoint, enabled));
+    if (!this.#configured.has(bucket)) {
+      this.#configured.add(bucket);
+      await this.#call('PUT', bucket, 'rules', ruleList());
+    }
+    return process.hrtime.bigint();
   }
 
   async #enqueue(bucket: number, from: number, count: number): Promise<void> {
@@ -130,21 +154,47 @@ export class HostDriver {
     await announcement.committed(writes);
   }
 
+  async #timeWrites({
+    bucket,
+    from,
+    ...load
+  }: Extract<HostCommand, { kind: 'time-writes' }>): Promise<WriteTimes> {
+    const times: number[] = [];
+    let next = from;
+    await runWriters(load, async () => {
+      const start = performance.now();
+      await this.#write(bucket, [objectKey(next++)]);
+      times.push(performance.now() - start);
+    });
+    times.sort((a, b) => a - b);
+    return {
+      operations: times.length,
+      median: quantile(times, 0.5),
+      p99: quantile(times, 0.99),
+      max: times.at(-1)!,
+    };
+  }
+
+  async #removeRule(bucket: number): Promise<number> {
+    const start = performance.now();
+    await this.#call('PUT', bucket, 'rules', { rules: [] });
+    return performance.now() - start;
+  }
+
+  async #queueTotal(): Promise<number> {
+    const metrics = await this.#plugin.metrics();
+    return Number(/^alarik_replication_pending_tasks (\d+)$/m.exec(metrics)?.[1]);
+  }
+
   async #counts(bucket: number): Promise<QueueCounts> {
-    const { targets } = (await this.#call('GET', bucket, 'status')) as { targets: QueueCounts[] };
+    const { targets } = await this.#call<{ targets: QueueCounts[] }>('GET', bucket, 'status');
     const [{ queued, failed, state, lastError } = NOTHING_QUEUED] = targets;
     return { queued, failed, state, lastError };
   }
 
-  async #call(method: string, bucket: number, resource: string, body?: object): Promise<unknown> {
-    const path = `/api/v1/buckets/${bucketName(bucket)}/replication/${resource}`;
-    const response = await fetch(this.#url + path, {
-      method,
-      headers: { authorization: AUTHORIZATION, 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
-    return JSON.parse(text);
+  #call<T>(method: string, bucket: number, resource: string, body?: object): Promise<T> {
+    const url = `${this.#url}/api/v1/buckets/${bucketName(bucket)}/replication/${resource}`;
+    const call = { method, url, authorization: AUTHORIZATION };
+    return callJson<T>(body === undefined ? call : { ...call, body });
   }
 }

@@ -8,13 +8,7 @@ import { formatTime } from '../model/task.ts';
 import { requestState } from './request.ts';
 import type { AdminApiDependencies, Resource } from './router.ts';
 
-export function createResyncHandlers({
-  host,
-  store,
-  outbox,
-  lanes,
-  now,
-}: AdminApiDependencies): Resource {
+export function createResyncHandlers({ host, store, outbox, now }: AdminApiDependencies): Resource {
   /** @throws ApiError NoSuchRule */
   async function requestedRule(ctx: Context): Promise<Rule> {
     const { rules } = await store.read(requestState(ctx).bucket);
@@ -47,7 +41,6 @@ export function createResyncHandlers({
       const job = await outbox.startResync(bucket, rule.id, now());
       if (job === null) throw replicationError('ResyncInProgress');
       audit(ctx, rule, 'resync-started');
-      lanes.retryLane({ bucket, targetId: rule.targetId });
       // Koa turns a null body into 204: the status comes after it.
       ctx.body = null;
       ctx.status = 202;

@@ -3,7 +3,6 @@
  */
 import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
-import type { Engine } from '../engine/engine.ts';
 import type { Host } from '../host.ts';
 import { answerWith, methodNotAllowed } from '../json-api/answers.ts';
 import { readJsonBody } from '../json-api/body.ts';
@@ -16,14 +15,10 @@ import { createStatusHandler } from './status.ts';
 import { createTargetHandlers, type JudgeEndpoint } from './targets.ts';
 import { createTaskHandlers } from './tasks.ts';
 
-/** What the API asks of the engine: how a lane is doing, and that it try again now. */
-export type LaneControl = Pick<Engine, 'laneStatus' | 'retryLane'>;
-
 export interface AdminApiDependencies {
   readonly host: Pick<Host, 'logger' | 'authenticate' | 'findBucket' | 'withBucketLock'>;
   readonly store: ConfigurationStore;
   readonly outbox: Outbox;
-  readonly lanes: LaneControl;
   readonly judgeEndpoint: JudgeEndpoint;
   /** Makes a random UUID. */
   readonly newId: () => string;

@@ -9,11 +9,13 @@ import type { PutRules } from '../model/generated/put-rules.ts';
 import { findRepeatedIds } from '../model/ids.ts';
 import { answerRule, draftRules } from '../model/rule.ts';
 import { auditRules } from './audit.ts';
-import { ifMatchHeader, sendConfiguration } from './configuration-answers.ts';
+import { ifMatchHeader, rememberAnswers, sendConfiguration } from './configuration-answers.ts';
 import { assertSame, requestState } from './request.ts';
 import type { AdminApiDependencies, Resource } from './router.ts';
 
 const validateBody = createValidator(readSchema('put-rules'));
+
+const rulesText = rememberAnswers(({ rules }) => ({ rules: rules.map(answerRule) }));
 
 export function createRuleHandlers({ host, store, newId }: AdminApiDependencies): Resource {
   return {
@@ -50,5 +52,5 @@ function validBody(body: unknown): PutRules {
 }
 
 function sendRules(ctx: Context, configuration: Configuration): void {
-  sendConfiguration(ctx, configuration.revision, { rules: configuration.rules.map(answerRule) });
+  sendConfiguration(ctx, configuration.revision, rulesText(configuration));
 }

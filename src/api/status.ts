@@ -1,16 +1,19 @@
 /** `GET /status`: per rule and per target, how replication is doing. */
 
-import type { BucketRef } from '../host.ts';
 import type { Configuration } from '../model/configuration.ts';
-import type { QueueStatus } from '../model/ports.ts';
+import { HEALTHY } from '../model/lane-report.ts';
+import { judgeRuleset } from '../model/match.ts';
+import type { LaneCondition, QueueStatus } from '../model/ports.ts';
 import type { RowCount } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
 import type { Target } from '../model/target.ts';
 import { formatTime } from '../model/task.ts';
 import { requestState } from './request.ts';
-import type { AdminApiDependencies, Handler, LaneControl } from './router.ts';
+import type { AdminApiDependencies, Handler } from './router.ts';
 
-export function createStatusHandler({ store, outbox, lanes, now }: AdminApiDependencies): Handler {
+const SEALED = 'No configured key opens the secret of this target.';
+
+export function createStatusHandler({ store, outbox, now }: AdminApiDependencies): Handler {
   return async function getStatus(ctx) {
     const { bucket } = requestState(ctx);
     const configuration = await store.read(bucket);
@@ -19,7 +22,7 @@ export function createStatusHandler({ store, outbox, lanes, now }: AdminApiDepen
     ctx.body = {
       rules: configuration.rules.map((rule) => describeRule(rule, configuration, queue)),
       targets: configuration.targets.map((target) =>
-        describeTarget(target, bucket, queue, lanes, now()),
+        describeTarget(target, configuration, queue, now()),
       ),
     };
   };
@@ -39,14 +42,20 @@ function describeRule(rule: Rule, configuration: Configuration, queue: QueueStat
 
 function describeTarget(
   target: Target,
-  bucket: BucketRef,
+  configuration: Configuration,
   queue: QueueStatus,
-  lanes: LaneControl,
   now: number,
 ): object {
-  const lane = lanes.laneStatus({ bucket, targetId: target.id });
+  const lane = queue.lanes.find(({ targetId }) => targetId === target.id) ?? unknownLane(target);
   const oldest = queue.oldest.find(({ targetId }) => targetId === target.id);
   const counts = queue.counts.filter(({ targetId }) => targetId === target.id);
+  // What waits for a disabled rule is not on its way.
+  const hasWork = counts.some(
+    ({ pending, ruleset }) =>
+      pending > 0 && judgeRuleset(configuration, target.id, ruleset) === 'active',
+  );
+  const { retryAt, lastError, degraded } = lane.report;
+  const state = stateOf(target, lane, hasWork);
   return {
     targetId: target.id,
     endpoint: target.endpoint,
@@ -54,11 +63,28 @@ function describeTarget(
     ...sum(counts, new Set([target.id])),
     oldestAgeSeconds:
       oldest === undefined ? null : Math.max(0, Math.round((now - oldest.createdAt) / 1000)),
-    state: target.enabled ? lane.state : 'paused',
-    retryAt: lane.retryAt === null ? null : formatTime(lane.retryAt),
-    lastError: lane.lastError?.reason ?? null,
-    degraded: lane.degraded,
+    state,
+    retryAt: state === 'open' && retryAt !== null ? formatTime(retryAt) : null,
+    lastError: lane.isSealed ? SEALED : (lastError?.reason ?? null),
+    degraded,
   };
+}
+
+/** The target was saved after the queue was looked at, or before. */
+function unknownLane({ id }: Target): LaneCondition {
+  return { targetId: id, isSealed: false, report: HEALTHY };
+}
+
+type LaneState = 'paused' | 'open' | 'probing' | 'delivering' | 'idle';
+
+function stateOf(
+  { enabled }: Target,
+  { isSealed, report: { breaker } }: LaneCondition,
+  hasWork: boolean,
+): LaneState {
+  if (!enabled || isSealed) return 'paused';
+  if (breaker !== 'closed') return breaker;
+  return hasWork ? 'delivering' : 'idle';
 }
 
 /** Rows of a removed target count as failed, as the list of tasks shows them. */

@@ -15,7 +15,7 @@ import { findRepeatedIds } from '../model/ids.ts';
 import { answerTarget, draftTargets, findMasksOfNewTargets } from '../model/target.ts';
 import type { TargetDraft } from '../model/target.ts';
 import { auditTargets } from './audit.ts';
-import { ifMatchHeader, sendConfiguration } from './configuration-answers.ts';
+import { ifMatchHeader, rememberAnswers, sendConfiguration } from './configuration-answers.ts';
 import { assertSame, requestState } from './request.ts';
 import type { AdminApiDependencies, Resource } from './router.ts';
 
@@ -28,6 +28,8 @@ const DENIED =
 const validateBody = createValidator(readSchema('put-targets'), {
   formats: { endpoint: (text) => parseEndpoint(text) !== null },
 });
+
+const targetsText = rememberAnswers(({ targets }) => ({ targets: targets.map(answerTarget) }));
 
 export function createTargetHandlers({
   host,
@@ -113,7 +115,5 @@ function refusal(verdict: EndpointVerdict, principal: Principal, index: number):
 }
 
 function sendTargets(ctx: Context, configuration: Configuration): void {
-  sendConfiguration(ctx, configuration.revision, {
-    targets: configuration.targets.map(answerTarget),
-  });
+  sendConfiguration(ctx, configuration.revision, targetsText(configuration));
 }

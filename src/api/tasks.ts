@@ -15,7 +15,6 @@ export function createTaskHandlers({
   host,
   store,
   outbox,
-  lanes,
   now,
 }: AdminApiDependencies): Record<'list' | 'retryOne' | 'retryMany', Handler> {
   return {
@@ -43,7 +42,6 @@ export function createTaskHandlers({
       const row = sequence === null ? null : await outbox.retryRow(bucket, sequence, now());
       const task = row === null ? null : answerTask(row, await store.read(bucket));
       if (row === null || task === null) throw replicationError('NoSuchTask');
-      lanes.retryLane(row.lane);
       ctx.body = task;
     },
 
@@ -54,7 +52,6 @@ export function createTaskHandlers({
       const ruleIncarnation = ruleParameter(ctx, configuration);
       const filter = { state, ...(ruleIncarnation === undefined ? {} : { ruleIncarnation }) };
       const retried = await outbox.retryRows(bucket, filter, now());
-      for (const { id } of configuration.targets) lanes.retryLane({ bucket, targetId: id });
       host.logger.info(
         {
           audit: 'tasks-retried',

@@ -11,6 +11,12 @@ import type { RequestBody, Sending } from './request-body.ts';
 import type { Connection, TargetConnections } from './target-connections.ts';
 
 export const ANSWER_BYTES_MAX = 64 * 1024;
+/**
+ * What an answer may take on the wire, with its head, interim answers and the framing of its body.
+ * Bytes beyond are no progress: a target that sends interim answers or chunk extensions without end
+ * would keep a request alive for ever.
+ */
+const ANSWER_WIRE_BYTES_MAX = 1024 * 1024;
 
 export interface WireRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
@@ -92,6 +98,8 @@ class RunningExchange implements Watched, Dispatcher.DispatchHandler {
   #headers: AnswerHeaders = {};
   readonly #chunks: Buffer[] = [];
   #bodyBytes = 0;
+  /** What the socket had read when the request began. */
+  #readBefore = 0;
   /** Whether the connection may not be used again. */
   abandoned = false;
 
@@ -131,7 +139,8 @@ class RunningExchange implements Watched, Dispatcher.DispatchHandler {
   bytesMoved(): number | null {
     const { socket } = this.#connection;
     if (this.#controller === null || socket === null) return null;
-    return socket.bytesRead + socket.bytesWritten - socket.writableLength;
+    const read = Math.min(socket.bytesRead - this.#readBefore, ANSWER_WIRE_BYTES_MAX);
+    return read + socket.bytesWritten - socket.writableLength;
   }
 
   onIdle(): void {
@@ -140,6 +149,7 @@ class RunningExchange implements Watched, Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    this.#readBefore = this.#connection.socket?.bytesRead ?? 0;
   }
 
   onResponseStart(

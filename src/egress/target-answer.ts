@@ -25,6 +25,8 @@ import { elementText, rootName } from './target-xml.ts';
 
 const REQUEST_ID_CHARACTERS_MAX = 128;
 const MESSAGE_CHARACTERS_MAX = 200;
+/** ETags of up to 10,000 parts are held at a time, and sent back; those that are known have 70 at most. */
+const ETAG_CHARACTERS_MAX = 256;
 const REFUSED_UNAPPLIED = new Set([501, 503, 505, 507]);
 
 export interface AnswerContext {
@@ -76,10 +78,10 @@ export function integrityFailure(answer: Answer): RequestFailure {
   };
 }
 
-/** Without quotes and the mark of weakness; null where it is missing or empty. */
+/** Without quotes and the mark of weakness; null where it is missing, empty or far too long. */
 export function normalizeEtag(etag: string | null | undefined): string | null {
   const bare = (etag ?? '').trim().replace(/^W\//, '').replaceAll('"', '');
-  return bare === '' ? null : bare;
+  return bare === '' || bare.length > ETAG_CHARACTERS_MAX ? null : bare;
 }
 
 /**

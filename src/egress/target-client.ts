@@ -57,7 +57,7 @@ export interface TargetClient extends TargetMultipart {
   ): Promise<RequestResult<StoredObject>>;
   /** Succeeds too where there is no such key. */
   deleteObject(key: string, options?: RequestOptions): Promise<RequestResult<null>>;
-  /** Lets running requests finish; later ones fail with `ABORT_ERR`. */
+  /** Lets requests on the wire finish; later ones, and those that still connect, fail with `ABORT_ERR`. */
   close(): Promise<void>;
   /** Ends running requests as failures. */
   destroy(): Promise<void>;

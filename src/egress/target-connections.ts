@@ -83,7 +83,7 @@ export class TargetConnections {
     this.#reportIfAllFree();
   }
 
-  /** Waits for the requests that run, refuses those that wait, then ends. */
+  /** Waits for the requests on the wire, refuses those that wait or connect, then ends. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -102,6 +102,7 @@ export class TargetConnections {
   }
 
   async #close(): Promise<void> {
+    this.#abort.abort();
     for (const settle of this.#waiting) settle(null);
     await new Promise<void>((resolve) => {
       this.#whenAllFree = resolve;

@@ -5,6 +5,7 @@
  * ListParts says or aborts; nothing here remembers an upload.
  */
 import type { RequestResult } from '../model/delivery.ts';
+import { PARTS_MAX } from '../model/transfer-plan.ts';
 import type { ObjectMetadata } from './object-headers.ts';
 import { bodyFromMemory, bodyFromSource, type BodySource } from './request-body.ts';
 import { contradictsEtag, integrityFailure, normalizeEtag } from './target-answer.ts';
@@ -15,6 +16,10 @@ import { encodeComponent } from './uri-encoding.ts';
 
 /** A hundred parts of every service known fit into the 64 KiB that are read of an answer. */
 const LISTED_PARTS_MAX = 100;
+/** Printable and of such a length; those of S3 have some 130 characters, the longest known under 1,000. */
+const UPLOAD_ID = /^[\x21-\x7e]{1,2048}$/;
+/** What this client compares a listed part with. */
+const MD5_ETAG = /^[0-9a-f]{32}$/i;
 /** "Processing of a CompleteMultipartUpload request could take several minutes": blanks drip meanwhile. */
 const COMPLETE_SLOW_WINDOW_MS = 600_000;
 
@@ -25,7 +30,7 @@ export interface UploadRef {
 
 export interface ListedPart {
   readonly partNumber: number;
-  /** Without quotes. */
+  /** Without quotes; null where it is no MD5. */
   readonly etag: string | null;
   readonly size: number | null;
 }
@@ -101,7 +106,8 @@ async function create(
   const xml = answer.body.toString('utf8');
   if (rootName(xml) === 'Error') return { ok: false, failure: requester.describe(answer, request) };
   const uploadId = elementText(xml, 'UploadId');
-  return uploadId === null || uploadId === ''
+  // It is stored, and part of every request from here on.
+  return uploadId === null || !UPLOAD_ID.test(uploadId)
     ? { ok: false, failure: integrityFailure(answer) }
     : { ok: true, value: { uploadId, tagsRefused } };
 }
@@ -152,7 +158,7 @@ async function listParts(
   const isReadable =
     rootName(xml) === 'ListPartsResult' &&
     !result.value.bodyCut &&
-    parts.every(({ partNumber }) => Number.isInteger(partNumber)) &&
+    parts.every(({ partNumber }) => isPartNumber(partNumber)) &&
     // A page that does not advance would be asked for without end.
     (!isTruncated || last > after);
   if (!isReadable) {
@@ -163,11 +169,16 @@ async function listParts(
 
 function readPart(xml: string): ListedPart {
   const size = elementText(xml, 'Size');
+  const etag = normalizeEtag(elementText(xml, 'ETag'));
   return {
     partNumber: Number(elementText(xml, 'PartNumber') ?? NaN),
-    etag: normalizeEtag(elementText(xml, 'ETag')),
+    etag: etag !== null && MD5_ETAG.test(etag) ? etag : null,
     size: size === null || !/^\d{1,15}$/.test(size) ? null : Number(size),
   };
+}
+
+function isPartNumber(number: number): boolean {
+  return Number.isInteger(number) && number >= 1 && number <= PARTS_MAX;
 }
 
 async function complete(
@@ -205,7 +216,7 @@ async function complete(
   return { ok: true, value: { etag } };
 }
 
-/** An upload id is the target's own text, and so always encodable; one that is not names no upload. */
+/** Upload ids are printable ASCII and so always encodable. */
 function uploadQuery({ uploadId }: UploadRef): string {
   return `uploadId=${encodeComponent(uploadId) ?? ''}`;
 }

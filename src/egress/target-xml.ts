@@ -29,7 +29,7 @@ export function elementText(xml: string, name: string): string | null {
   const textStart = start + open.length;
   const end = xml.indexOf('<', textStart);
   if (end < 0 || !xml.startsWith(`</${name}>`, end)) return null;
-  return decodeEntities(xml.slice(textStart, end)).trim();
+  return copyOf(decodeEntities(xml.slice(textStart, end)).trim());
 }
 
 /** What is between the tags of each element of that name; elements do not nest in themselves. */
@@ -62,6 +62,11 @@ function escapeText(text: string): string {
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
     .replaceAll('"', '&quot;');
+}
+
+/** A piece of a text keeps all of it in memory, here 64 KiB for an id that is kept as long as a lane. */
+function copyOf(piece: string): string {
+  return Buffer.from(piece).toString();
 }
 
 function decodeEntities(text: string): string {

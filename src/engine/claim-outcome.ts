@@ -27,7 +27,7 @@ export interface OutcomeContext {
   readonly pacedByBreaker: boolean;
   /** How long this process has held the lease. */
   readonly leadingForMs: number;
-  /** The lane stops: a try that failed is given back as it was. */
+  /** The lane stops, or the target was changed: a try that failed is given back as it was. */
   readonly interrupted: boolean;
 }
 
@@ -37,7 +37,8 @@ export function outcomeOf(claim: Claim, delivery: Delivery, context: OutcomeCont
     case 'delivered':
     case 'nothing': {
       const verifyAt = isSuspect(row, context) ? context.now + LINGER_MS : null;
-      return { kind: 'complete', upTo: delivery.upTo, verifyAt };
+      const uploadId = delivery.kind === 'delivered' ? delivery.uploadId : null;
+      return { kind: 'complete', upTo: delivery.upTo, verifyAt, uploadId };
     }
     case 'unwanted':
       return { kind: 'release', compareFirst: row.compareFirst };
@@ -48,7 +49,8 @@ export function outcomeOf(claim: Claim, delivery: Delivery, context: OutcomeCont
         lastError: { reason: 'The version is gone; what is current is delivered instead.' },
         compareFirst: row.compareFirst,
         asResolve: true,
-        upload: null,
+        // Where it is still there, the next try finds that nobody wants its version, and aborts it.
+        upload: delivery.upload,
       };
     case 'source-failed':
       if (context.interrupted) return { kind: 'release', compareFirst: row.compareFirst };

@@ -44,11 +44,17 @@ export type Delivery =
       readonly wasThere: boolean;
       readonly bytes: number;
       readonly tagsRefused: boolean;
+      /** The multipart upload that made it. */
+      readonly uploadId: string | null;
     }
   /** The target shall stay as it is; it was not asked. */
   | { readonly kind: 'nothing'; readonly upTo: number }
-  /** The version is gone at the source. */
-  | { readonly kind: 'gone' }
+  | {
+      /** The version is gone at the source. */
+      readonly kind: 'gone';
+      /** Begun for it, and not aborted yet. */
+      readonly upload: UploadState | null;
+    }
   /** No enabled rule wants the row any longer, or it is not claimed any longer. */
   | { readonly kind: 'unwanted' }
   | {
@@ -62,23 +68,27 @@ export type Delivery =
       readonly upload: UploadState | null;
     };
 
+/** What a delivery comes to before it is looked at what became of the upload. */
+type Decided = Exclude<Delivery, { kind: 'gone' }> | { readonly kind: 'gone' };
+
 /** @throws only what storing an upload id throws */
 export async function deliver(claim: Claim, context: DeliveryContext): Promise<Delivery> {
-  let upload = claim.row.upload;
-  const storeUpload = async (next: UploadState | null): Promise<boolean> => {
-    const isKnown = await context.storeUpload(next);
-    if (isKnown) upload = next;
-    return isKnown;
+  let { upload } = claim.row;
+  const storeUpload: DeliveryContext['storeUpload'] = async (next) => {
+    const isClaimed = await context.storeUpload(next);
+    if (isClaimed) upload = next;
+    return isClaimed;
   };
   try {
-    return await deliverDecided(claim, { ...context, storeUpload });
+    const delivery = await deliverDecided(claim, { ...context, storeUpload });
+    return delivery.kind === 'gone' ? { ...delivery, upload } : delivery;
   } catch (error) {
     if (error instanceof SourceFailure) return { kind: 'source-failed', upload };
     throw error;
   }
 }
 
-async function deliverDecided(claim: Claim, context: DeliveryContext): Promise<Delivery> {
+async function deliverDecided(claim: Claim, context: DeliveryContext): Promise<Decided> {
   const { row } = claim;
   const { rules, host } = context;
   if (rules.length === 0) return { kind: 'unwanted' };
@@ -113,7 +123,7 @@ async function sendDelete(
   upTo: number,
   { client, signal }: DeliveryContext,
 ): Promise<Delivery> {
-  const done = { kind: 'delivered', upTo, bytes: 0, tagsRefused: false } as const;
+  const done = { kind: 'delivered', upTo, bytes: 0, tagsRefused: false, uploadId: null } as const;
   if (row.compareFirst) {
     const head = await client.headObject(row.key, { signal });
     if (!head.ok) return failed(head.failure, null);
@@ -133,7 +143,7 @@ async function sendPut(
   ref: ObjectRef,
   upTo: number,
   context: PutContext,
-): Promise<Delivery> {
+): Promise<Decided> {
   const object = context.known ?? (await readHead(context.host, ref));
   if (object === null) return gone(row, context);
   // It was current again for a while, as its successor was removed: an event of this server's own.
@@ -146,7 +156,7 @@ async function sendPut(
     if (!compared.ok) return failed(compared.failure, row.upload);
     if (compared.value) {
       if (row.upload !== null) await discardUpload(row.key, row.upload, context);
-      return { ...done, wasThere: true, bytes: 0, tagsRefused: false };
+      return { ...done, wasThere: true, bytes: 0, tagsRefused: false, uploadId: null };
     }
   }
   const sent = await send(row.upload, ref, object, plan, context);
@@ -156,13 +166,15 @@ async function sendPut(
       return sent;
     case 'failed':
       return failed(sent.failure, sent.upload);
-    case 'sent':
-      return { ...done, wasThere: false, bytes: object.size, tagsRefused: sent.tagsRefused };
+    case 'sent': {
+      const { tagsRefused, uploadId } = sent;
+      return { ...done, wasThere: false, bytes: object.size, tagsRefused, uploadId };
+    }
   }
 }
 
 /** What was begun for a version that is gone is of no more use. */
-async function gone({ key, upload }: Row, context: DeliveryContext): Promise<Delivery> {
+async function gone({ key, upload }: Row, context: DeliveryContext): Promise<Decided> {
   if (upload !== null) await discardUpload(key, upload, context);
   return { kind: 'gone' };
 }
@@ -204,7 +216,7 @@ async function sendSingle(
     if (body === null) return { kind: 'gone' };
     const result = await client.putObject(ref.key, object, body, { signal });
     return result.ok
-      ? { kind: 'sent', tagsRefused: result.value.tagsRefused }
+      ? { kind: 'sent', tagsRefused: result.value.tagsRefused, uploadId: null }
       : { kind: 'failed', failure: result.failure, upload: null };
   } finally {
     giveBack();

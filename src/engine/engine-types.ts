@@ -2,7 +2,6 @@
 import type { TargetClient } from '../egress/target-client.ts';
 import type { Host } from '../host.ts';
 import type { ConfigurationStore, Outbox, TargetAccess } from '../model/ports.ts';
-import type { LastError } from '../model/row.ts';
 import type { DiskState } from '../store/disk-space.ts';
 import type { EngineClock } from './clock.ts';
 
@@ -13,24 +12,13 @@ export type UsableTarget = Extract<TargetAccess, { kind: 'usable' }>;
 export interface EngineOptions {
   readonly host: Pick<Host, 'findBucket' | 'openObject' | 'headCurrent' | 'listCurrent' | 'logger'>;
   readonly outbox: Outbox;
-  readonly configurations: Pick<ConfigurationStore, 'read' | 'mayReplicate'>;
+  readonly configurations: Pick<ConfigurationStore, 'read' | 'mayReplicate' | 'mayReplicateNow'>;
   /** Makes the connections of one lane; nothing is connected before the first request. */
   readonly connectTarget: (access: UsableTarget) => TargetClient;
   readonly clock: EngineClock;
   /** In [0, 1). */
   readonly random: () => number;
   readonly diskState: () => DiskState;
-}
-
-/** What the admin API shows of a lane; `standby` where another process delivers. */
-export interface LaneStatus {
-  readonly state: 'idle' | 'delivering' | 'paused' | 'open' | 'probing' | 'standby';
-  /** Milliseconds since the epoch: when the next probe is due; null unless `state` is open. */
-  readonly retryAt: number | null;
-  /** Of the lane's last failed request; null since the last success. */
-  readonly lastError: LastError | null;
-  /** What the target refuses and objects are delivered without. */
-  readonly degraded: readonly 'tags'[];
 }
 
 /** Since the process started; plain numbers for metrics. */

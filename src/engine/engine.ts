@@ -10,26 +10,18 @@
  */
 import type { AnnouncedWrite, Announcement } from '../host.ts';
 import type { ClaimOutcome } from '../model/ports.ts';
-import type { LaneRef, Row } from '../model/row.ts';
+import type { Row } from '../model/row.ts';
 import { ClockWatch } from './clock-watch.ts';
-import type { EngineCounters, EngineOptions, LaneStatus } from './engine-types.ts';
+import type { EngineCounters, EngineOptions } from './engine-types.ts';
 import { Leadership } from './leadership.ts';
 import { SynchronousWrites } from './synchronous-writes.ts';
 import { Term } from './term.ts';
 import { WritePath } from './write-path.ts';
 
-export type {
-  DiskState,
-  EngineCounters,
-  EngineOptions,
-  LaneStatus,
-  UsableTarget,
-} from './engine-types.ts';
+export type { DiskState, EngineCounters, EngineOptions, UsableTarget } from './engine-types.ts';
 
 /** How long transfers in flight may take to end when the process closes. */
 const CLOSE_LIMIT_MS = 10_000;
-
-const STANDBY: LaneStatus = { state: 'standby', retryAt: null, lastError: null, degraded: [] };
 
 type State = 'created' | 'started' | 'closing' | 'closed';
 
@@ -92,15 +84,6 @@ export class Engine {
   /** Looks for work and for changed configurations soon; the outbox's `subscribe` calls it too. */
   wake(): void {
     this.#term?.wake();
-  }
-
-  /** A retry was asked for: closes the lane's breaker and looks for due rows. */
-  retryLane(lane: LaneRef): void {
-    this.#term?.retryLane(lane);
-  }
-
-  laneStatus(lane: LaneRef): LaneStatus {
-    return this.#term?.lanes.status(lane) ?? STANDBY;
   }
 
   /** Whether this process holds the lease, as far as it knows. */

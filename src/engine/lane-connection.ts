@@ -1,22 +1,28 @@
 /**
- * The client of one lane, for as long as its target is reached and signed for in the same way. A
- * replaced client is closed after the last claim that uses it: what it has sent may still arrive.
+ * The client of one lane, for as long as its target is reached and signed for in the same way.
+ *
+ * A replaced client lets the requests end that are under way, since what it has sent may still arrive,
+ * and begins no other: a delivery of many requests must neither go on to a target that was paused or
+ * corrected meanwhile, nor open connections that the present configuration does not allow.
  */
 import type { TargetClient } from '../egress/target-client.ts';
 import type { Logger } from '../host.ts';
+import { placeOf } from '../model/target.ts';
 import type { UsableTarget } from './engine-types.ts';
 
 export class LaneConnection {
   readonly client: TargetClient;
+  /** Where it leads. */
+  readonly place: string;
   readonly #fingerprint: string;
   /** The last one that fitted. */
   #access: UsableTarget;
   readonly #logger: Logger;
-  #users = 0;
-  #isRetired = false;
+  #retired: Promise<void> | null = null;
 
   constructor(client: TargetClient, access: UsableTarget, logger: Logger) {
     this.client = client;
+    this.place = placeOf(access.target);
     this.#fingerprint = fingerprintOf(access);
     this.#access = access;
     this.#logger = logger;
@@ -29,19 +35,10 @@ export class LaneConnection {
     return true;
   }
 
-  /** Returns the way to say that the use is over. */
-  use(): () => Promise<void> {
-    this.#users += 1;
-    return async () => {
-      this.#users -= 1;
-      if (this.#users === 0 && this.#isRetired) await this.#close();
-    };
-  }
-
-  /** Closes it as soon as nobody uses it. Never rejects. */
-  async retire(): Promise<void> {
-    this.#isRetired = true;
-    if (this.#users === 0) await this.#close();
+  /** Resolves when the requests that were under way have ended. Never rejects. */
+  retire(): Promise<void> {
+    this.#retired ??= this.#close();
+    return this.#retired;
   }
 
   async #close(): Promise<void> {

@@ -18,7 +18,7 @@ import { setMaxListeners } from 'node:events';
 import { CLOSED, nextBreaker, type Breaker } from '../model/breaker.ts';
 import { newConcurrency, type Concurrency } from '../model/concurrency.ts';
 import type { ClaimOutcome } from '../model/ports.ts';
-import type { Claim, LaneRef, LastError } from '../model/row.ts';
+import type { Claim, LaneRef } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { ChainWaits } from './chain-waits.ts';
@@ -26,11 +26,12 @@ import { outcomeOf } from './claim-outcome.ts';
 import { pause } from './clock.ts';
 import type { LaneSlots } from './connection-slots.ts';
 import { deliver, type Delivery } from './deliver.ts';
-import type { LaneStatus } from './engine-types.ts';
 import { LaneConnection } from './lane-connection.ts';
 import type { LaneContext } from './lane-context.ts';
 import { reactTo } from './lane-reaction.ts';
+import { LaneReporter } from './lane-reporter.ts';
 import { isLeaseLost } from './lease-lost.ts';
+import { StrayUploads } from './stray-uploads.ts';
 
 /** Bodies and parts in memory: four parts of 8 MiB. */
 const BODY_BYTES_MAX = 32 * 1024 * 1024;
@@ -39,7 +40,9 @@ const TIMER_MAX_MS = 60_000;
 const TIMER_MIN_MS = 10;
 const STORE_RETRY_MS = 5_000;
 /** How much is claimed ahead, in rounds of as many requests as may be in flight. */
-const ROUNDS_AHEAD = 3;
+const ROUNDS_AHEAD = 7;
+/** Where the store is slow, nothing more is claimed while so many outcomes are to be stored. */
+const UNSTORED_MAX = 128;
 
 /** The target and its rules as they are now. */
 interface Current {
@@ -62,6 +65,8 @@ export class Lane {
   readonly #running = new Set<Promise<void>>();
   readonly #interrupt = new AbortController();
   readonly #waits = new ChainWaits();
+  readonly #reporter: LaneReporter;
+  readonly #strays: StrayUploads;
   #breaker: Breaker = CLOSED;
   #concurrency: Concurrency = newConcurrency();
   #connection: LaneConnection | null = null;
@@ -80,14 +85,14 @@ export class Lane {
   /** Requests in flight. */
   #sending = 0;
   #cancelTimer: (() => void) | null = null;
-  #lastError: LastError | null = null;
-  #refusesTags = false;
   /** Since when it has had nothing to do, monotonic. */
   #idleSince: number;
 
   constructor(ref: LaneRef, context: LaneContext) {
     this.ref = ref;
     this.#context = context;
+    this.#reporter = new LaneReporter(ref, context);
+    this.#strays = new StrayUploads(ref, context);
     this.#idleSince = context.clock.monotonicMs();
     // Every request in flight listens, and they are bounded elsewhere.
     setMaxListeners(0, this.#interrupt.signal);
@@ -99,23 +104,10 @@ export class Lane {
     this.#step();
   }
 
-  /** Somebody wants it tried again now. */
-  retry(): void {
-    this.#breaker = nextBreaker(this.#breaker, { type: 'reset' });
-    this.notify();
-  }
-
-  status(): LaneStatus {
-    const { clock } = this.#context;
-    const breaker = this.#breaker;
-    const isOpen = breaker.state === 'open' && !this.#isPaused;
-    const waitMs = isOpen ? Math.max(0, Math.round(breaker.until - clock.monotonicMs())) : 0;
-    return {
-      state: this.#state(),
-      retryAt: isOpen ? clock.nowMs() + waitMs : null,
-      lastError: this.#lastError,
-      degraded: this.#refusesTags ? ['tags'] : [],
-    };
+  /** There are uploads that no row carries any longer: some of them are aborted, beside deliveries. */
+  abortStrays(): void {
+    this.#strays.want();
+    this.#step();
   }
 
   /** Whether a row that is enqueued now has a prospect of being delivered at once. */
@@ -135,7 +127,7 @@ export class Lane {
   /** Milliseconds for which there was nothing to do, 0 while there is. */
   idleMs(): number {
     const isBusy = this.#running.size > 0 || this.#ahead.length > 0 || this.#claiming !== null;
-    // Why a lane is held up must stay to be seen.
+    // What holds a lane up is remembered here: it must not try at once again.
     const isIdle = !isBusy && !this.isBroken && !this.#isPaused;
     return isIdle ? this.#context.clock.monotonicMs() - this.#idleSince : 0;
   }
@@ -148,18 +140,13 @@ export class Lane {
     await this.#claiming;
     this.#giveBackAhead();
     while (this.#running.size > 0) await Promise.all(this.#running);
+    await this.#reporter.settled();
     await this.#connection?.retire();
   }
 
   /** Ends what is in flight; the claims are given back. */
   interrupt(): void {
     this.#interrupt.abort();
-  }
-
-  #state(): LaneStatus['state'] {
-    if (this.#isPaused) return 'paused';
-    if (this.#breaker.state !== 'closed') return this.#breaker.state;
-    return this.#running.size > 0 ? 'delivering' : 'idle';
   }
 
   #step(): void {
@@ -185,6 +172,7 @@ export class Lane {
 
   /** Begins as many as may be in flight now, and sees to it that there are more. */
   #beginAhead(current: Current): void {
+    this.#beginStrays(current);
     while (this.#ahead.length > 0 && this.#roomLeft() > 0 && this.#slots?.take(1) === 1) {
       this.#begin(this.#ahead.shift()!, current);
     }
@@ -194,12 +182,27 @@ export class Lane {
     if (wanted > 0) this.#claiming = this.#claimDue(wanted);
   }
 
+  /** A target that fails is asked for nothing; the next upkeep tells again. */
+  #beginStrays({ connection }: Current): void {
+    if (this.#slots === null) return;
+    const mayGoOn = (): boolean =>
+      !this.#isStopped &&
+      this.#breaker.state === 'closed' &&
+      connection === this.#connection &&
+      // A delivery that waits for a connection comes first.
+      (this.#ahead.length === 0 || this.#sending > 0);
+    const { signal } = this.#interrupt;
+    const round = this.#strays.begin({ connection, slots: this.#slots, mayGoOn, signal });
+    if (round !== null) this.#track(round.then(() => this.#step()));
+  }
+
   /** How many to claim now: a batch, or one for a probe. */
   #wantedAhead(): number {
     if (this.#breaker.state !== 'closed') return this.#roomLeft();
     const { allowed } = this.#concurrency;
-    if (this.#ahead.length >= allowed) return 0;
-    return allowed * (1 + ROUNDS_AHEAD) - this.#running.size - this.#ahead.length;
+    const unstored = this.#running.size - this.#sending;
+    if (this.#ahead.length >= allowed || unstored > UNSTORED_MAX) return 0;
+    return allowed * (1 + ROUNDS_AHEAD) - this.#sending - this.#ahead.length;
   }
 
   async #claimDue(wanted: number): Promise<void> {
@@ -234,7 +237,7 @@ export class Lane {
   #giveBackAhead(): void {
     for (const claim of this.#ahead.splice(0)) {
       const { compareFirst } = claim.row;
-      this.#track(this.#store(claim, { kind: 'release', compareFirst }));
+      this.#track(this.#store(claim, { kind: 'release', compareFirst }, true));
     }
   }
 
@@ -258,35 +261,38 @@ export class Lane {
     });
   }
 
-  /** The target as it is configured now, or null where it cannot be used. A change closes the breaker. */
+  /** The target as it is configured now, or null where it cannot be used. A new retry mark closes the breaker. */
   async #connect(): Promise<Current | null> {
     const { outbox, connectTarget, logger } = this.#context;
     const access = await outbox.accessTarget(this.ref);
-    if (access.kind === 'sealed') {
-      this.#lastError = { reason: 'No configured key opens the secret of this target.' };
-    }
     this.#isPaused =
       access.kind === 'sealed' || (access.kind === 'usable' && !access.target.enabled);
+    // What runs on a replaced client may take its time; nobody waits for it here.
     if (access.kind !== 'usable' || !access.target.enabled) {
-      await this.#connection?.retire();
+      void this.#connection?.retire();
       this.#connection = null;
       return null;
     }
-    if (this.#connection?.fits(access) !== true) {
-      await this.#connection?.retire();
-      this.#connection = new LaneConnection(connectTarget(access), access, logger);
+    const isReplaced = this.#connection?.fits(access) !== true;
+    if (isReplaced || !this.#reporter.isUnder(access.retryMark)) {
+      await this.#reporter.begin(access.retryMark);
       this.#breaker = nextBreaker(this.#breaker, { type: 'reset' });
-      this.#lastError = null;
-      this.#refusesTags = false;
+    }
+    if (isReplaced) {
+      void this.#connection?.retire();
+      this.#connection = new LaneConnection(connectTarget(access), access, logger);
     }
     this.#slots ??= await this.#context.joinSlots(this.ref, () => this.#step());
-    if (this.#slots === null) return null;
-    return { connection: this.#connection, rules: access.rules };
+    const connection = this.#connection;
+    return connection === null || this.#slots === null ? null : { connection, rules: access.rules };
   }
 
   #begin(claim: Claim, { connection, rules }: Current): void {
     const isProbe = this.#breaker.state === 'open';
-    if (isProbe) this.#breaker = nextBreaker(this.#breaker, { type: 'probe-begun' });
+    if (isProbe) {
+      this.#breaker = nextBreaker(this.#breaker, { type: 'probe-begun' });
+      this.#reporter.say(this.#breaker);
+    }
     this.#sending += 1;
     const begun = { connection, rules, isProbe, cutsAtStart: this.#concurrency.cuts };
     this.#track(this.#carryOut(claim, begun));
@@ -299,7 +305,6 @@ export class Lane {
 
   /** Never rejects. */
   async #carryOut(claim: Claim, begun: Begun): Promise<void> {
-    const endUse = begun.connection.use();
     const delivery = await this.#tryOnce(claim, begun);
     this.#sending -= 1;
     // What a replaced client met says nothing about the target as it is configured now.
@@ -308,19 +313,22 @@ export class Lane {
       this.#react(claim, delivery, begun);
     this.#slots?.release(1);
     this.#step();
-    const useEnded = endUse();
-    if (delivery !== null) await this.#store(claim, this.#outcomeOf(claim, delivery), delivery);
-    await useEnded;
+    if (delivery !== null) {
+      const isAwaited = claim.laterVersionWaits || isSynchronous(claim, begun);
+      const outcome = this.#outcomeOf(claim, delivery, isCurrent);
+      await this.#store(claim, outcome, isAwaited, delivery);
+    }
+    if (!isCurrent) await begun.connection.retire();
   }
 
-  #outcomeOf(claim: Claim, delivery: Delivery): ClaimOutcome {
+  #outcomeOf(claim: Claim, delivery: Delivery, isCurrent: boolean): ClaimOutcome {
     const { clock, random, leadingSince } = this.#context;
     const now = clock.nowMs();
     const outcome = outcomeOf(claim, delivery, {
       now,
       random: random(),
       pacedByBreaker: this.#breaker.state === 'open' && this.#breaker.openings > 1,
-      interrupted: this.#interrupt.signal.aborted,
+      interrupted: this.#interrupt.signal.aborted || !isCurrent,
       leadingForMs: clock.monotonicMs() - leadingSince,
     });
     const { key } = claim.row;
@@ -367,16 +375,23 @@ export class Lane {
     });
     this.#breaker = reaction.breaker;
     this.#concurrency = reaction.concurrency;
-    if (reaction.lastError !== undefined) this.#lastError = reaction.lastError;
-    if (delivery.kind === 'delivered' && delivery.tagsRefused) this.#refusesTags = true;
+    this.#reporter.say(reaction.breaker, {
+      lastError: reaction.lastError,
+      tagsRefused: delivery.kind === 'delivered' && delivery.tagsRefused,
+    });
   }
 
   /** Repeats what the store could not do: the outcome must not be forgotten. Never rejects. */
-  async #store(claim: Claim, outcome: ClaimOutcome, delivery?: Delivery): Promise<void> {
+  async #store(
+    claim: Claim,
+    outcome: ClaimOutcome,
+    isAwaited: boolean,
+    delivery?: Delivery,
+  ): Promise<void> {
     const { outbox, epoch, clock } = this.#context;
     for (;;) {
       try {
-        await outbox.settleClaim(epoch, claim, outcome);
+        await outbox.settleClaim(epoch, claim, outcome, isAwaited);
         const bytes = delivery?.kind === 'delivered' ? delivery.bytes : 0;
         this.#context.onOutcome(claim.row, outcome, bytes);
         // Another row of its chain may be due now. What is claimed already comes first.
@@ -399,4 +414,9 @@ export class Lane {
     const { bucket, targetId } = this.ref;
     this.#context.logger.error({ err: error, bucket: bucket.name, targetId }, sentence);
   }
+}
+
+/** Whether a write may wait for the row. */
+function isSynchronous({ row }: Claim, { rules }: Begun): boolean {
+  return rules.some((rule) => rule.synchronous && row.ruleset.includes(rule.incarnation));
 }

@@ -8,7 +8,6 @@
 import type { LaneRef } from '../model/row.ts';
 import { Lane } from './lane.ts';
 import type { LaneContext } from './lane-context.ts';
-import type { LaneStatus } from './engine-types.ts';
 import { isLeaseLost } from './lease-lost.ts';
 import { pause } from './clock.ts';
 
@@ -24,18 +23,22 @@ export class Lanes {
   #isScanning = false;
   #scanAgain = false;
   #cancelScan: (() => void) | null = null;
+  readonly #notified = new Map<string, LaneRef>();
+  #cancelNotices: (() => void) | null = null;
 
   constructor(context: LaneContext) {
     this.#context = context;
   }
 
-  /** A row of the lane was enqueued, or is wanted again now. */
+  /** A row of the lane was enqueued. Many writes that end together are one notice. */
   notify(ref: LaneRef): void {
-    if (!this.#isStopped) this.#lane(ref).notify();
-  }
-
-  retry(ref: LaneRef): void {
-    if (!this.#isStopped) this.#lane(ref).retry();
+    if (this.#isStopped) return;
+    this.#notified.set(nameOf(ref), ref);
+    this.#cancelNotices ??= this.#context.clock.after(0, () => {
+      this.#cancelNotices = null;
+      for (const notified of this.#notified.values()) this.#lane(notified).notify();
+      this.#notified.clear();
+    });
   }
 
   /** Something was committed that may concern any lane. */
@@ -46,14 +49,15 @@ export class Lanes {
     void this.#scan();
   }
 
-  find(ref: LaneRef): Lane | undefined {
-    return this.#lanes.get(nameOf(ref));
+  /** Every lane that left uploads behind aborts some of them. Rejects where they cannot be listed. */
+  async abortStrays(): Promise<void> {
+    const refs = await this.#context.outbox.strayLanes();
+    if (this.#isStopped) return;
+    for (const ref of refs) this.#lane(ref).abortStrays();
   }
 
-  status(ref: LaneRef): LaneStatus {
-    return (
-      this.find(ref)?.status() ?? { state: 'idle', retryAt: null, lastError: null, degraded: [] }
-    );
+  find(ref: LaneRef): Lane | undefined {
+    return this.#lanes.get(nameOf(ref));
   }
 
   count(): { readonly openBreakers: number; readonly inFlight: number } {
@@ -82,6 +86,7 @@ export class Lanes {
   async stop(limitMs: number): Promise<void> {
     this.#isStopped = true;
     this.#cancelScan?.();
+    this.#cancelNotices?.();
     const lanes = [...this.#lanes.values()];
     const stopped = Promise.all(lanes.map((lane) => lane.stop()));
     await Promise.race([stopped, pause(this.#context.clock, limitMs)]);
@@ -93,8 +98,10 @@ export class Lanes {
     this.#scanAgain = false;
     try {
       const refs = await this.#context.outbox.lanes();
-      // Lanes with an open breaker too: the target may have been corrected.
-      for (const ref of refs) this.notify(ref);
+      // Lanes with an open breaker too, with or without rows: the target may have been corrected, or
+      // somebody asked for a retry.
+      const broken = [...this.#lanes.values()].filter((lane) => lane.isBroken);
+      for (const ref of [...refs, ...broken.map(({ ref: held }) => held)]) this.notify(ref);
     } catch (error) {
       if (isLeaseLost(error)) this.#context.onLeaseLost();
       else this.#context.logger.warn({ err: error }, 'the lanes with work could not be listed');

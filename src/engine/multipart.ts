@@ -1,9 +1,10 @@
 /**
  * Sends one large version in parts, several at a time.
  *
- * The upload's id is stored before the first part, so that a crash leaves no unknown upload behind:
- * the next try resumes what ListParts knows, where version, tags and part size are the same, and aborts
- * it otherwise. A part that is there already is used only if its ETag is the MD5 of our own bytes: it
+ * The upload's id is stored before the first part, so that a crash leaves no parts behind that nobody
+ * knows of: the next try resumes what ListParts knows, where version, tags and part size are the same,
+ * and aborts it otherwise. (The id is the target's to give: a crash before it is stored leaves an upload
+ * without parts.) A part that is there already is used only if its ETag is the MD5 of our own bytes: it
  * may have been damaged on its way.
  */
 import type { RequestFailure, RequestResult } from '../model/delivery.ts';
@@ -35,7 +36,12 @@ const UPLOAD_LOST_CODES: ReadonlySet<string> = new Set([
 export type MultipartPlan = Extract<TransferPlan, { kind: 'multipart' }>;
 
 export type Sent =
-  | { readonly kind: 'sent'; readonly tagsRefused: boolean }
+  | {
+      readonly kind: 'sent';
+      readonly tagsRefused: boolean;
+      /** The multipart upload that made it. */
+      readonly uploadId: string | null;
+    }
   /** The version was removed from the source meanwhile. */
   | { readonly kind: 'gone' }
   /** The row is not claimed any longer. */
@@ -88,7 +94,7 @@ export async function sendMultipart(
     return sent;
   }
   const failure = sent.kind === 'failed' ? sent.failure : await complete(job, sent.parts, context);
-  if (failure === null) return { kind: 'sent', tagsRefused };
+  if (failure === null) return { kind: 'sent', tagsRefused, uploadId: state.uploadId };
   if (!isUploadLost(failure)) return { kind: 'failed', failure, upload: state };
   await discardUpload(ref.key, state, context);
   return { kind: 'failed', failure, upload: null };
@@ -121,7 +127,8 @@ async function beginUpload(
   context: DeliveryContext,
 ): Promise<Begun> {
   if (known !== null) {
-    const listed = await listParts({ key: ref.key, uploadId: known.uploadId }, context);
+    const upload = { key: ref.key, uploadId: known.uploadId };
+    const listed = await listParts(upload, plan.partCount, context);
     if (listed.ok) return { kind: 'begun', state: known, listed: listed.value, tagsRefused: false };
     const { failure } = listed;
     if (!isUploadLost(failure)) return { kind: 'failed', failure, upload: known };
@@ -143,13 +150,15 @@ async function beginUpload(
   return { kind: 'begun', state, listed: new Map(), tagsRefused };
 }
 
+/** @param partCount parts beyond it are not asked for, however many the target says there are */
 async function listParts(
   upload: UploadRef,
+  partCount: number,
   { client, signal }: DeliveryContext,
 ): Promise<RequestResult<ReadonlyMap<number, ListedPart>>> {
   const listed = new Map<number, ListedPart>();
   let after: number | null = 0;
-  while (after !== null) {
+  while (after !== null && after < partCount) {
     const page: Awaited<ReturnType<typeof client.listParts>> = await client.listParts(
       upload,
       after,

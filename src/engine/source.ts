@@ -97,7 +97,10 @@ function readToEnd(body: Readable, onChunk: (chunk: Uint8Array) => void): Promis
     const fail = (error?: unknown): void =>
       reject(new SourceFailure('The source could not be read.', { cause: error }));
     body.on('data', onChunk);
-    body.once('end', resolve);
+    body.once('end', () => {
+      body.off('close', fail);
+      resolve();
+    });
     body.once('error', fail);
     // Without an end before it, and perhaps without an error.
     body.once('close', fail);

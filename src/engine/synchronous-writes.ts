@@ -49,8 +49,12 @@ export class SynchronousWrites {
     if (waited.length > 0) await Promise.all(waited.map((row) => this.#waitFor(row)));
   }
 
-  /** The leader committed an outcome. A retry will take a while: nobody waits for it. */
+  /**
+   * The leader committed an outcome. A retry will take a while: nobody waits for it. A row that is only
+   * given back is tried soon.
+   */
   settled(row: Row, outcome: ClaimOutcome): void {
+    if (outcome.kind === 'release') return;
     const upTo = outcome.kind === 'complete' ? outcome.upTo : -1;
     for (const waiter of this.#waiters.get(row.lane.bucket.id) ?? []) {
       const { lane, key, order, sequence } = waiter.row;
@@ -109,7 +113,11 @@ export class SynchronousWrites {
 
   #waitedInVain(lane: LaneRef): void {
     if (this.#options.isLeading()) return;
-    this.#inVainUntil.set(nameOf(lane), this.#options.clock.monotonicMs() + IN_VAIN_MS);
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const [name, until] of this.#inVainUntil) {
+      if (until <= nowMs) this.#inVainUntil.delete(name);
+    }
+    this.#inVainUntil.set(nameOf(lane), nowMs + IN_VAIN_MS);
   }
 }
 

@@ -18,7 +18,7 @@ import { ResyncRunner } from './resync-runner.ts';
 import { settleLeftIntents } from './settlement.ts';
 
 const ERROR_WAIT_MS = 5_000;
-/** Rows without rules, expired rows, announcements of processes that died meanwhile, idle lanes. */
+/** Rows without rules, expired rows, announcements of dead processes, idle lanes, stray uploads. */
 const UPKEEP_INTERVAL_MS = 60_000;
 const UPKEEP_END_MS = 2_000;
 /** Between batches of a sweep, so that it takes at most a part of the store's time. */
@@ -67,10 +67,6 @@ export class Term {
     if (this.#isReady) this.lanes.notify(lane);
   }
 
-  retryLane(lane: LaneRef): void {
-    if (this.#isReady) this.lanes.retry(lane);
-  }
-
   /** The wall clock jumped: nothing may wait for days because of it. */
   async clampSchedules(): Promise<void> {
     const { outbox, epoch, clock } = this.#options;
@@ -102,6 +98,7 @@ export class Term {
       await this.#attempt('left announcements could not be settled', () => this.#settle());
       await this.#attempt('the queue could not be swept', () => this.#sweep());
       await this.lanes.retireIdle();
+      await this.#attempt('unfinished uploads could not be found', () => this.lanes.abortStrays());
       await pause(clock, UPKEEP_INTERVAL_MS, signal);
     }
   }

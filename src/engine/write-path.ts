@@ -15,7 +15,7 @@ const STORE_RETRY_MS = 5_000;
 
 export interface WritePathOptions {
   readonly outbox: Pick<Outbox, 'announce' | 'commit' | 'abandon'>;
-  readonly configurations: Pick<ConfigurationStore, 'mayReplicate'>;
+  readonly configurations: Pick<ConfigurationStore, 'mayReplicate' | 'mayReplicateNow'>;
   readonly diskState: () => DiskState;
   readonly clock: EngineClock;
   readonly logger: Logger;
@@ -80,9 +80,10 @@ export class WritePath {
     await this.#options.waitFor(rows);
   }
 
-  /** A rule may have come between the announcement and the commit: its bucket replicates now. */
+  /** A rule may have come between the look at the hint and the commit: its bucket replicates now. */
   #commitUnannounced(writes: readonly CommittedWrite[]): Promise<void> {
-    const replicated = writes.filter((write) => this.#mayReplicate(write));
+    const { configurations } = this.#options;
+    const replicated = writes.filter(({ bucket }) => configurations.mayReplicateNow(bucket.name));
     return replicated.length === 0 ? Promise.resolve() : this.#announceLate(replicated);
   }
 

@@ -34,11 +34,11 @@ export function errorBody(error: ApiError): ErrorBody {
 }
 
 /** The id that the answer carries; made on first use, kept where a host set one before. */
-export function requestId(ctx: Pick<ParameterizedContext, 'res' | 'set'>): string {
-  const known = ctx.res.getHeader(REQUEST_ID_HEADER);
+export function requestId({ res }: Pick<ParameterizedContext, 'res'>): string {
+  const known = res.getHeader(REQUEST_ID_HEADER);
   if (typeof known === 'string') return known;
   const id = randomUUID();
-  ctx.set(REQUEST_ID_HEADER, id);
+  res.setHeader(REQUEST_ID_HEADER, id);
   return id;
 }
 

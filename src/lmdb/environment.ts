@@ -29,6 +29,8 @@ export interface Environment {
   readonly root: RootDatabase;
   /** The stamp's database; its owner may keep counters there under other keys. */
   readonly meta: Database<number, string>;
+  /** The format of what is there: of a new environment, the one that was asked for. */
+  readonly format: number;
 }
 
 /**
@@ -49,9 +51,9 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Envi
   } as RootDatabaseOptionsWithPath);
   try {
     const meta = root.openDB<number, string>({ name: META });
-    await checkFormat(meta, options);
+    const format = await checkFormat(meta, options);
     root.readerCheck();
-    return { root, meta };
+    return { root, meta, format };
   } catch (error) {
     await root.close();
     throw error;
@@ -61,7 +63,7 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Envi
 async function checkFormat(
   meta: Database<number, string>,
   options: EnvironmentOptions,
-): Promise<void> {
+): Promise<number> {
   const stamp = meta.get(FORMAT);
   if (stamp !== undefined && stamp > options.format) {
     throw new UnsupportedFormatError(
@@ -69,7 +71,13 @@ async function checkFormat(
         'Install the version that wrote it, or restore a backup.',
     );
   }
-  if (stamp !== undefined || options.readOnly === true) return;
-  await meta.put(FORMAT, options.format);
+  if (stamp !== undefined || options.readOnly === true) return stamp ?? options.format;
+  await stampFormat(meta, options.format);
+  return options.format;
+}
+
+/** Durable when it resolves: earlier programs refuse the environment from then on. */
+export async function stampFormat(meta: Database<number, string>, format: number): Promise<void> {
+  await meta.put(FORMAT, format);
   await meta.flushed;
 }

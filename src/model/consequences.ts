@@ -1,12 +1,12 @@
 /**
  * What a changed configuration means for the queue, beyond what later reads see by themselves: which
- * rules now miss something at their destination, which jobs begin, which records have no owner left.
+ * rules now miss something at their destination, which jobs begin, which lanes have to try anew, which
+ * records have no owner left.
  * Rows of removed rules need nothing here: they are dead from this commit on, and swept.
  */
-import type { StoredConfiguration } from './generated/stored-configuration.ts';
-import { parseEndpoint } from './endpoint.ts';
+import type { StoredConfiguration, StoredTarget } from './generated/stored-configuration.ts';
 import type { Rule } from './rule.ts';
-import type { Target } from './target.ts';
+import { placeOf, type Target } from './target.ts';
 
 export interface Consequences {
   /** Rules that left: their gaps and jobs go with them. */
@@ -15,16 +15,22 @@ export interface Consequences {
   readonly gaps: readonly Rule[];
   /** New, enabled rules that ask for what exists already. */
   readonly resyncs: readonly Rule[];
+  /** Targets that left: what their lanes showed goes with them. */
+  readonly left: readonly Target[];
+  /** Targets that stay but were saved with other values, or enabled: what failed may work now. */
+  readonly renewed: readonly Target[];
 }
 
-type Listed = Pick<StoredConfiguration, 'rules'> & { readonly targets: readonly Target[] };
+type Listed = Pick<StoredConfiguration, 'rules' | 'targets'>;
 
 /** @param before of the same bucket id */
 export function consequencesOf(before: Listed, after: Listed): Consequences {
   const known = new Map(before.rules.map((rule) => [rule.incarnation, rule]));
-  const left = new Set(after.rules.map((rule) => rule.incarnation));
+  const stay = new Set(after.rules.map((rule) => rule.incarnation));
+  const targets = new Map(before.targets.map((target) => [target.id, target]));
+  const targetIds = new Set(after.targets.map(({ id }) => id));
   return {
-    removed: before.rules.filter((rule) => !left.has(rule.incarnation)),
+    removed: before.rules.filter((rule) => !stay.has(rule.incarnation)),
     gaps: after.rules.filter((rule) => {
       const old = known.get(rule.incarnation);
       return old !== undefined && deliversElsewhere(before, old, after, rule);
@@ -32,6 +38,11 @@ export function consequencesOf(before: Listed, after: Listed): Consequences {
     resyncs: after.rules.filter(
       (rule) => !known.has(rule.incarnation) && rule.enabled && rule.replicateExisting,
     ),
+    left: before.targets.filter(({ id }) => !targetIds.has(id)),
+    renewed: after.targets.filter((target) => {
+      const old = targets.get(target.id);
+      return old !== undefined && isRenewed(old, target);
+    }),
   };
 }
 
@@ -51,8 +62,12 @@ function findTarget({ targets }: Listed, { targetId }: Rule): Target | undefined
   return targets.find(({ id }) => id === targetId);
 }
 
-/** Where objects arrive: service, path below it and bucket. */
-function placeOf({ endpoint, targetBucket }: Target): string {
-  const parsed = parseEndpoint(endpoint);
-  return JSON.stringify([parsed?.origin ?? endpoint, parsed?.pathPrefix ?? '', targetBucket]);
+/** A secret that was sent anew counts, whatever it is: it is sealed into another box each time. */
+function isRenewed(old: StoredTarget, target: StoredTarget): boolean {
+  if (target.enabled && !old.enabled) return true;
+  const valuesOf = ({ endpoint, targetBucket, accessKeyId, region, exemptKinds }: Target): string =>
+    JSON.stringify([endpoint, targetBucket, accessKeyId, region, exemptKinds]);
+  return (
+    valuesOf(old) !== valuesOf(target) || Buffer.compare(old.secret.box, target.secret.box) !== 0
+  );
 }

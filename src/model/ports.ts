@@ -7,6 +7,7 @@
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
 import type { Configuration } from './configuration.ts';
 import type { Precondition } from './etag.ts';
+import type { LaneReport } from './lane-report.ts';
 import type { Claim, LaneRef, LastError, Row, RowCount, UploadState } from './row.ts';
 import type { Rule, RuleDraft } from './rule.ts';
 import type { Target, TargetDraft } from './target.ts';
@@ -56,9 +57,13 @@ export interface ConfigurationStore {
 
   /**
    * Whether a write to a bucket of that name may have to be replicated. Synchronous and cheap, for
-   * every write of the server; true may be wrong, false never is.
+   * every write of the server; true may be wrong. False may be old by a moment where another process
+   * saved the rules.
    */
   mayReplicate(bucketName: string): boolean;
+
+  /** The same as of the newest commit of any process: false is never wrong. Costs twice as much. */
+  mayReplicateNow(bucketName: string): boolean;
 
   /** Rejects where the store cannot be read. */
   probe(): Promise<void>;
@@ -74,6 +79,8 @@ export type TargetAccess =
       readonly target: Target;
       readonly secretAccessKey: string;
       readonly rules: readonly Rule[];
+      /** Another one than before: what failed is to be tried anew. */
+      readonly retryMark: number;
     }
   /** No configured key opens the secret. */
   | { readonly kind: 'sealed'; readonly target: Target }
@@ -109,6 +116,17 @@ export interface RuleGap {
   readonly deleteLost: boolean;
 }
 
+/**
+ * A multipart upload that began at a target, was neither completed nor aborted, and that no row
+ * carries any longer.
+ */
+export interface StrayUpload {
+  readonly key: string;
+  readonly uploadId: string;
+  /** Where the target was when the upload was left (placeOf in model/target.ts). */
+  readonly place: string;
+}
+
 /** What became of a claim; every outcome is one transaction, fenced by the epoch. */
 export type ClaimOutcome =
   /**
@@ -118,8 +136,14 @@ export type ClaimOutcome =
    * `verifyAt`: an earlier request may still be applied late; look again then. The same where a row
    * that goes was in doubt (`compareFirst`), or one that waits for a disabled or removed rule is: a
    * `resolve` row under the claimed one's rules looks again after LINGER_MS.
+   * `uploadId`: the multipart upload that was completed; another one that the row carries is a stray.
    */
-  | { readonly kind: 'complete'; readonly upTo: number; readonly verifyAt: number | null }
+  | {
+      readonly kind: 'complete';
+      readonly upTo: number;
+      readonly verifyAt: number | null;
+      readonly uploadId: string | null;
+    }
   | {
       readonly kind: 'retry';
       readonly nextAttemptAt: number;
@@ -129,6 +153,7 @@ export type ClaimOutcome =
       readonly asResolve: boolean;
       readonly upload: UploadState | null;
     }
+  /** The row waits for seven days without its upload. */
   | { readonly kind: 'fail'; readonly lastError: LastError; readonly compareFirst: boolean }
   /** Gives the claim back untried. */
   | { readonly kind: 'release'; readonly compareFirst: boolean };
@@ -164,6 +189,16 @@ export interface QueueStatus {
   readonly gaps: readonly RuleGap[];
   /** When the oldest pending row of each target was enqueued, milliseconds since the epoch. */
   readonly oldest: readonly { readonly targetId: string; readonly createdAt: number }[];
+  /** Of each target that is listed. */
+  readonly lanes: readonly LaneCondition[];
+}
+
+/** How the lane of a target is doing, whichever process delivers. */
+export interface LaneCondition {
+  readonly targetId: string;
+  /** No configured key opens the secret: nothing is delivered. */
+  readonly isSealed: boolean;
+  readonly report: LaneReport;
 }
 
 /** The queue of all buckets in numbers. */
@@ -211,14 +246,41 @@ export interface Outbox {
   nextDueAt(lane: LaneRef): Promise<number | null>;
   /** Claims up to `limit` due heads of the lane, the longest due first, committed when it resolves. */
   claim(epoch: number, lane: LaneRef, limit: number, now: number): Promise<readonly Claim[]>;
-  /** Resolves with false where the row is no longer claimed under this epoch (its rule or bucket is gone). */
-  settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean>;
   /**
-   * Committed before the first part is sent, so that a crash leaves no unknown upload behind. Resolves
+   * Resolves with false where the row is no longer claimed under this epoch (its rule or bucket is gone).
+   *
+   * @param isAwaited whether something waits for it: what nobody waits for may take some milliseconds
+   *   more, to share its transaction with others
+   */
+  settleClaim(
+    epoch: number,
+    claim: Claim,
+    outcome: ClaimOutcome,
+    isAwaited?: boolean,
+  ): Promise<boolean>;
+  /**
+   * Committed before the first part is sent, so that a crash leaves no unknown parts behind. Resolves
    * with false where the row is no longer claimed under this epoch: nobody will know of the upload.
+   * Null: the one that the row carries was aborted. Another one makes that a stray.
    */
   storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean>;
   accessTarget(lane: LaneRef): Promise<TargetAccess>;
+  /** Lanes that left uploads behind: each change that takes an upload off its row notes it as a stray. */
+  strayLanes(): Promise<readonly LaneRef[]>;
+  /** Strays of the lane behind `after`, in an order of the store's own. */
+  strayUploads(
+    lane: LaneRef,
+    after: StrayUpload | null,
+    limit: number,
+  ): Promise<readonly StrayUpload[]>;
+  forgetStrays(epoch: number, lane: LaneRef, strays: readonly StrayUpload[]): Promise<void>;
+  /**
+   * What the lane shows now. Saving its target with other values, or enabling it, makes it healthy; a
+   * request for a retry leaves only the last error.
+   */
+  laneReport(lane: LaneRef): Promise<LaneReport>;
+  /** Changes nothing where the target is gone or has another mark than the report was made under. */
+  storeReport(epoch: number, lane: LaneRef, retryMark: number, report: LaneReport): Promise<void>;
 
   /** Rows of the bucket, newest first, before `after` where it is given. */
   pageRows(
@@ -230,10 +292,14 @@ export interface Outbox {
   findRow(bucket: BucketRef, sequence: number): Promise<Row | null>;
   /**
    * Makes the row due now with no attempts behind it; null where there is none. A row in flight stays
-   * as it is; one that looks for a late request stays due when it was. Durable.
+   * as it is; one that looks for a late request stays due when it was. The row's lane gets a new retry
+   * mark, and its report an unbroken breaker. Durable.
    */
   retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null>;
-  /** The same for all that match, in batches; returns how many were not in flight. Durable. */
+  /**
+   * The same for all that match, in batches; returns how many were not in flight. Every lane that the
+   * filter covers is marked, also where none of its rows matched. Durable.
+   */
   retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number>;
   queueStatus(bucket: BucketRef): Promise<QueueStatus>;
   /** Of all buckets; rows that no rule is left for are counted until they are swept. */
@@ -244,7 +310,10 @@ export interface Outbox {
    */
   versionState(version: ObjectRef): Promise<Row['state'] | null>;
 
-  /** Null where a resync of the rule is running, or the rule does not exist or is disabled. Durable. */
+  /**
+   * Null where a resync of the rule is running, or the rule does not exist or is disabled. The lane is
+   * marked as for a retry. Durable.
+   */
   startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null>;
   readResync(bucket: BucketRef, ruleId: string): Promise<ResyncJob | null>;
   cancelResync(bucket: BucketRef, ruleId: string, now: number): Promise<boolean>;
@@ -271,7 +340,7 @@ export interface Outbox {
    * that failed 7 days ago, and lets rows under enabled rules overtake rows under disabled ones;
    * true while more may be left. Rows in flight stay until their claim ends, and rows in doubt whose
    * rules are gone are looked past for LINGER_MS (they become `resolve` rows, for a rule that comes
-   * back). Nothing expires in the store's first hour.
+   * back). Strays of targets that are not listed are forgotten. Nothing expires in the store's first hour.
    */
   sweep(epoch: number, now: number): Promise<boolean>;
   /**

@@ -5,6 +5,7 @@
  * secret leaves.
  */
 import type { ErrorDetail } from '../json-api/errors.ts';
+import { parseEndpoint } from './endpoint.ts';
 import type { TargetInput } from './generated/put-targets.ts';
 import type { StoredTarget } from './generated/stored-configuration.ts';
 import { NEW_ID } from './ids.ts';
@@ -68,4 +69,13 @@ export function answerTarget(target: Target): TargetAnswer {
     region: target.region,
     enabled: target.enabled,
   };
+}
+
+/** Where objects arrive: service, path below it and bucket. */
+export function placeOf({
+  endpoint,
+  targetBucket,
+}: Pick<Target, 'endpoint' | 'targetBucket'>): string {
+  const parsed = parseEndpoint(endpoint);
+  return JSON.stringify([parsed?.origin ?? endpoint, parsed?.pathPrefix ?? '', targetBucket]);
 }

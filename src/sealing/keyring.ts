@@ -10,6 +10,8 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+/** Nonces that are drawn at once: asking the system costs more than all else that sealing does. */
+const NONCES_DRAWN = 256;
 
 /** A secret at rest: the id of its key, and nonce, tag and ciphertext in this order. */
 export interface Sealed {
@@ -25,6 +27,8 @@ export class CannotOpenError extends Error {
 export class Keyring {
   readonly newestKeyId: string;
   readonly #keys: ReadonlyMap<string, Uint8Array>;
+  /** Random bytes that no nonce has been made of yet. */
+  #unused: Buffer = Buffer.alloc(0);
 
   /** @param keys 32 bytes each, the newest first, at least one */
   constructor(keys: readonly Uint8Array[]) {
@@ -37,11 +41,18 @@ export class Keyring {
   /** @param context where the secret is kept, for instance [bucket id, target id] */
   seal(secret: string, context: readonly string[]): Sealed {
     const key = this.#keys.get(this.newestKeyId)!;
-    const nonce = randomBytes(NONCE_BYTES);
+    const nonce = this.#newNonce();
     const cipher = createCipheriv('aes-256-gcm', key, nonce);
     cipher.setAAD(additionalData(context));
     const text = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()]);
     return { keyId: this.newestKeyId, box: Buffer.concat([nonce, cipher.getAuthTag(), text]) };
+  }
+
+  #newNonce(): Buffer {
+    if (this.#unused.length === 0) this.#unused = randomBytes(NONCES_DRAWN * NONCE_BYTES);
+    const nonce = this.#unused.subarray(0, NONCE_BYTES);
+    this.#unused = this.#unused.subarray(NONCE_BYTES);
+    return nonce;
   }
 
   /** @throws CannotOpenError for an unknown key, another context, or damaged bytes */

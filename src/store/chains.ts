@@ -3,7 +3,8 @@
  *
  * States of a chain: idle (no head), ready (its head has an entry in `due`), busy (its head is
  * claimed and has none). A chain has at most one head, and so at most one of its rows is ever due or
- * in flight. The head is kept in `chains` under the chain's own key, on the page of its entries.
+ * in flight. The head is kept in `chains` under the chain's own key, on the page of its entries,
+ * together with the number of the chain's rows: most chains have one, and need not be searched.
  *
  * The head is the first pending row under an enabled rule, else the first pending row. It is found
  * anew when a claim ends and when the head is removed; a row that is inserted is compared with it.
@@ -16,16 +17,17 @@ import type { LaneNumbers } from './lanes.ts';
 import {
   chainEntryKey,
   chainKey,
+  chainRecord,
   claimValue,
   dueKey,
   endOf,
-  headValue,
   NO_VALUE,
   PENDING,
-  readHead,
+  readChainRecord,
   readRuleset,
   rulesetKey,
   trailingSequence,
+  type ChainRecord,
 } from './outbox-keys.ts';
 import type { Entry, QueueRows } from './queue-rows.ts';
 import type { Tables } from './tables.ts';
@@ -36,6 +38,14 @@ const HOUR_MS = 3_600_000;
  * more of them, a row becomes the head only when it is inserted or given back.
  */
 const LOOK_MAX = 1_024;
+const EMPTY: ChainRecord = { head: null, rows: 0 };
+
+interface Seen {
+  readonly first: number | undefined;
+  readonly active: number | undefined;
+}
+
+const NOTHING_SEEN: Seen = { first: undefined, active: undefined };
 
 /** One chain, by lane and what its key is called in tables. */
 export interface ChainRef {
@@ -66,37 +76,38 @@ export class Chains {
     this.#now = now;
   }
 
-  headOf({ lane, keyName }: ChainRef): { isClaimed: boolean; sequence: number } | undefined {
-    const value = this.#tables.chains.get(chainKey(lane, keyName));
-    return value === undefined ? undefined : readHead(value);
+  headOf(chain: ChainRef): ChainRecord['head'] {
+    return this.#read(chain).head;
   }
 
   isClaimed(entry: Entry): boolean {
     const head = this.headOf(chainOf(entry));
-    return head !== undefined && head.isClaimed && head.sequence === entry.sequence;
+    return head !== null && head.isClaimed && head.sequence === entry.sequence;
   }
 
   /** Whether the chain has no other row, failed ones included. */
-  isAlone({ row, keyName }: Entry): boolean {
-    const start = chainEntryKey(row.lane, keyName, PENDING, 0, 0);
-    const end = endOf(chainKey(row.lane, keyName));
-    return Array.from(this.#tables.chains.getKeys({ start, end, limit: 2 })).length === 1;
+  isAlone(entry: Entry): boolean {
+    return this.#read(chainOf(entry)).rows === 1;
   }
 
   /** Adds a row, failed ones too; a pending one may become the head. */
   insert(entry: Entry): Entry {
     this.rows.add(entry);
-    return entry.row.state === 'pending' ? this.#admit(entry) : entry;
+    const { head, rows } = this.#read(chainOf(entry));
+    const record = { head, rows: rows + 1 };
+    if (entry.row.state === 'pending') return this.#admit(entry, record);
+    this.#write(chainOf(entry), record);
+    return entry;
   }
 
   /** Changes a row that is not in flight and stays pending. */
   update(old: Entry, row: Entry['row']): Entry {
     const next = { ...old, row };
-    const head = this.headOf(chainOf(old));
-    const isHead = head?.sequence === old.sequence;
-    if (isHead) this.#dropHead(old);
+    const record = this.#read(chainOf(old));
+    const isHead = record.head?.sequence === old.sequence;
+    if (isHead) this.#dropDue(old);
     this.rows.replace(old, next);
-    return isHead ? this.#setHead(next) : this.#admit(next);
+    return isHead ? this.#setHead(next, record.rows) : this.#admit(next, record);
   }
 
   /** Changes only when a pending row that is not in flight is due, and what it has behind it. */
@@ -108,67 +119,76 @@ export class Chains {
 
   /** Removes rows that are not in flight; each chain's head is chosen once, however many go. */
   remove(entries: readonly Entry[]): void {
-    const headless = new Map<string, ChainRef>();
+    const changed = new Map<string, { chain: ChainRef; record: ChainRecord }>();
     for (const entry of entries) {
       const chain = chainOf(entry);
-      if (this.headOf(chain)?.sequence === entry.sequence) {
-        this.#dropHead(entry);
-        headless.set(chainKey(chain.lane, chain.keyName).toString('hex'), chain);
-      }
+      const name = chainKey(chain.lane, chain.keyName).toString('hex');
+      const { head, rows } = changed.get(name)?.record ?? this.#read(chain);
+      const isHead = head?.sequence === entry.sequence;
+      if (isHead) this.#dropDue(entry);
       this.rows.remove(entry);
+      changed.set(name, { chain, record: { head: isHead ? null : head, rows: rows - 1 } });
     }
-    for (const chain of headless.values()) this.chooseHead(chain);
+    for (const { chain, record } of changed.values()) this.#settle(chain, record);
   }
 
   claimHead(entry: Entry, epoch: number): void {
-    const key = chainKey(entry.row.lane, entry.keyName);
-    this.#dropHead(entry);
-    this.#tables.chains.putSync(key, headValue(true, entry.sequence));
+    const chain = chainOf(entry);
+    const { rows } = this.#read(chain);
+    this.#dropDue(entry);
+    this.#write(chain, { head: { isClaimed: true, sequence: entry.sequence }, rows });
+    const key = chainKey(chain.lane, chain.keyName);
     this.#tables.claims.putSync(key, claimValue(entry.sequence, epoch));
   }
 
-  /** The chain has no head until {@link chooseHead}. */
-  endClaim({ lane, keyName }: ChainRef): void {
-    const key = chainKey(lane, keyName);
-    this.#tables.chains.removeSync(key);
-    this.#tables.claims.removeSync(key);
+  /** The claimed row is done with. */
+  finish(claimed: Entry): void {
+    const chain = chainOf(claimed);
+    const { rows } = this.#endClaim(chain);
+    this.rows.remove(claimed);
+    this.#settle(chain, { head: null, rows: rows - 1 });
   }
 
-  /** A row whose claim has ended goes back as `row` says; the chain gets a head. */
-  giveBack(old: Entry, row: Entry['row']): void {
-    const next = { ...old, row };
-    this.rows.replace(old, next);
-    this.chooseHead(chainOf(old));
-    if (this.headOf(chainOf(old))?.sequence !== old.sequence) this.#admit(next);
+  /** The claimed row has failed for good and leaves the chain's pending part. */
+  fail(claimed: Entry, row: Entry['row']): void {
+    const chain = chainOf(claimed);
+    const record = this.#endClaim(chain);
+    this.rows.replace(claimed, { ...claimed, row });
+    this.#settle(chain, record);
   }
 
-  /** For a chain that has no head. */
-  chooseHead(chain: ChainRef): void {
-    const { first, active } = this.#look(chain);
-    const head = active ?? first;
-    if (head !== undefined) this.#setHead(this.rows.expect(head));
+  /** The claimed row goes back as `row` says; the chain gets a head. */
+  giveBack(claimed: Entry, row: Entry['row']): void {
+    const next = { ...claimed, row };
+    const chain = chainOf(claimed);
+    const record = this.#endClaim(chain);
+    this.rows.replace(claimed, next);
+    this.#settle(chain, record);
+    const now = this.#read(chain);
+    if (now.head?.sequence !== claimed.sequence) this.#admit(next, now);
   }
 
   /** Lets the first row under an enabled rule pass a head under disabled ones. */
   chooseHeadAnew(chain: ChainRef): void {
-    const head = this.headOf(chain);
-    if (head === undefined || head.isClaimed) return;
+    const { head, rows } = this.#read(chain);
+    if (head === null || head.isClaimed) return;
     const { active } = this.#look(chain);
     if (active === undefined || active === head.sequence) return;
-    this.#dropHead(this.rows.expect(head.sequence));
-    this.#setHead(this.rows.expect(active));
+    this.#dropDue(this.rows.expect(head.sequence));
+    this.#setHead(this.rows.expect(active), rows);
   }
 
   /** The row of the chain that delivers whatever is current, unless it is in flight or `except`. */
   findResolve(chain: ChainRef, except: number): Entry | undefined {
     const { lane, keyName } = chain;
+    const { head, rows } = this.#read(chain);
+    if (rows === 0) return undefined;
     const start = chainEntryKey(lane, keyName, PENDING, ORDER_LAST, 0);
     const found = Array.from(
       this.#tables.chains.getKeys({ start, end: endOf(start.subarray(0, -12)), limit: 3 }),
       trailingSequence,
     );
     if (found.length === 0) return undefined;
-    const head = this.headOf(chain);
     const claimed = head?.isClaimed === true ? head.sequence : -1;
     const sequence = found.find((other) => other !== except && other !== claimed);
     return sequence === undefined ? undefined : this.rows.expect(sequence);
@@ -195,15 +215,55 @@ export class Chains {
     };
   }
 
-  /** A pending row that was just added; the chain's head may be it or another. */
-  #admit(entry: Entry): Entry {
-    const head = this.headOf(chainOf(entry));
-    if (head === undefined) return this.#setHead(entry);
-    if (head.isClaimed) return entry;
-    const current = this.rows.expect(head.sequence);
-    if (!this.#precedes(entry, current)) return entry;
-    this.#dropHead(current);
-    return this.#setHead(entry);
+  /** Whether a later version than the entry's waits in its chain. */
+  laterVersionWaits(entry: Entry): boolean {
+    const { row, keyName } = entry;
+    if (row.order >= ORDER_LAST - 1 || this.isAlone(entry)) return false;
+    const start = chainEntryKey(row.lane, keyName, PENDING, row.order + 1, 0);
+    const end = chainEntryKey(row.lane, keyName, PENDING, ORDER_LAST, 0);
+    return Array.from(this.#tables.chains.getKeys({ start, end, limit: 1 })).length > 0;
+  }
+
+  #read({ lane, keyName }: ChainRef): ChainRecord {
+    const value = this.#tables.chains.get(chainKey(lane, keyName));
+    return value === undefined ? EMPTY : readChainRecord(value);
+  }
+
+  #write({ lane, keyName }: ChainRef, record: ChainRecord): void {
+    this.#tables.chains.putSync(chainKey(lane, keyName), chainRecord(record));
+  }
+
+  /** Writes what a change left of the chain, and gives it a head where it lacks one. */
+  #settle(chain: ChainRef, record: ChainRecord): void {
+    if (record.rows === 0) {
+      this.#tables.chains.removeSync(chainKey(chain.lane, chain.keyName));
+      return;
+    }
+    const { first, active } = record.head === null ? this.#look(chain) : NOTHING_SEEN;
+    const head = active ?? first;
+    if (head === undefined) this.#write(chain, record);
+    else this.#setHead(this.rows.expect(head), record.rows);
+  }
+
+  /** The chain as it is without the claim; not written yet. */
+  #endClaim(chain: ChainRef): ChainRecord {
+    this.#tables.claims.removeSync(chainKey(chain.lane, chain.keyName));
+    return { head: null, rows: this.#read(chain).rows };
+  }
+
+  /** A pending row that the chain has; its head may be that or another. Writes the record. */
+  #admit(entry: Entry, record: ChainRecord): Entry {
+    const { head, rows } = record;
+    if (head === null) return this.#setHead(entry, rows);
+    if (!head.isClaimed) {
+      const current = this.rows.expect(head.sequence);
+      if (this.#precedes(entry, current)) {
+        this.#dropDue(current);
+        return this.#setHead(entry, rows);
+      }
+    }
+    this.#write(chainOf(entry), record);
+    return entry;
   }
 
   #precedes(entry: Entry, head: Entry): boolean {
@@ -217,25 +277,23 @@ export class Chains {
    * Untried rows are due at once and no row later than in an hour, whatever the clock was when they
    * were queued.
    */
-  #setHead(entry: Entry): Entry {
-    const { row, sequence, keyName } = entry;
+  #setHead(entry: Entry, rows: number): Entry {
+    const { row, sequence } = entry;
     const isUntried = row.attempts === 0 && row.verifyAt === null;
     const latest = this.#now() + (isUntried ? 0 : HOUR_MS);
     const head = row.nextAttemptAt <= latest ? entry : withTime(entry, latest);
     if (head !== entry) this.rows.replace(entry, head);
-    const key = dueKeyOf(head);
-    this.#tables.due.putSync(key, NO_VALUE);
-    this.#tables.chains.putSync(chainKey(row.lane, keyName), headValue(false, sequence));
+    this.#tables.due.putSync(dueKeyOf(head), NO_VALUE);
+    this.#write(chainOf(entry), { head: { isClaimed: false, sequence }, rows });
     return head;
   }
 
-  #dropHead(entry: Entry): void {
+  #dropDue(entry: Entry): void {
     this.#tables.due.removeSync(dueKeyOf(entry));
-    this.#tables.chains.removeSync(chainKey(entry.row.lane, entry.keyName));
   }
 
   /** The first pending row, and the first under an enabled rule. */
-  #look({ lane, keyName }: ChainRef): { first: number | undefined; active: number | undefined } {
+  #look({ lane, keyName }: ChainRef): Seen {
     const start = chainEntryKey(lane, keyName, PENDING, 0, 0);
     const end = endOf(start.subarray(0, -12));
     let first: number | undefined;

@@ -22,7 +22,7 @@ import {
   trailingSequence,
   type StateByte,
 } from './outbox-keys.ts';
-import { answerRow, type Entry } from './queue-rows.ts';
+import { answerRow, withoutUpload, type Entry } from './queue-rows.ts';
 import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
 
@@ -90,7 +90,7 @@ export class Claims {
         const compareFirst = this.#enqueuer.isSuspect(entry);
         return {
           row: { ...answerRow(entry, lane), compareFirst },
-          laterVersionWaits: this.#laterVersionWaits(entry),
+          laterVersionWaits: this.#chains.laterVersionWaits(entry),
         };
       });
   }
@@ -106,14 +106,13 @@ export class Claims {
   }
 
   storeUpload(entry: Entry, upload: UploadState | null): void {
-    this.#chains.rows.replace(entry, { ...entry, row: { ...entry.row, upload } });
+    const old = upload === null ? withoutUpload(entry) : entry;
+    this.#chains.rows.replace(old, { ...entry, row: { ...entry.row, upload } });
   }
 
   /** False where hundreds of rows are superseded: then a batch of them went, and it is to be called again. */
   settle(claimed: Entry, outcome: ClaimOutcome): boolean {
-    const chain = chainOf(claimed);
     if (outcome.kind === 'complete') return this.#complete(claimed, outcome);
-    this.#chains.endClaim(chain);
     const row = { ...claimed.row, boot: this.#boot, verifyAt: null };
     const attempts = row.attempts + 1;
     switch (outcome.kind) {
@@ -130,11 +129,11 @@ export class Claims {
           attempts,
           lastError,
           compareFirst,
+          upload: null,
           state: 'failed',
           failedAt: this.#now(),
         } as const;
-        this.#chains.rows.replace(claimed, { ...claimed, row: failed });
-        this.#chains.chooseHead(chain);
+        this.#chains.fail(claimed, failed);
         return true;
       }
       case 'release':
@@ -156,7 +155,6 @@ export class Claims {
       const claim = readClaim(value);
       if (claim.epoch === epoch) continue;
       const entry = this.#chains.rows.expect(claim.sequence);
-      this.#chains.endClaim(chainOf(entry));
       this.#giveBack(entry, { ...entry.row, compareFirst: true, verifyAt: null });
     }
     return claims.length < BATCH_MAX ? null : (claims.at(-1)?.key ?? null);
@@ -164,18 +162,14 @@ export class Claims {
 
   #complete(
     claimed: Entry,
-    { upTo, verifyAt }: Extract<ClaimOutcome, { kind: 'complete' }>,
+    { upTo, verifyAt, uploadId }: Extract<ClaimOutcome, { kind: 'complete' }>,
   ): boolean {
-    const chain = chainOf(claimed);
     // Most chains have one row: what else would have to be looked for is known not to be there.
     const isAlone = this.#chains.isAlone(claimed);
     if (!isAlone && !this.#supersede(claimed, upTo)) return false;
-    this.#chains.endClaim(chain);
-    this.#chains.rows.remove(claimed);
-    if (!isAlone) {
-      this.#chains.chooseHead(chain);
-      this.#adoptVerification(claimed);
-    }
+    const isCompleted = claimed.row.upload?.uploadId === uploadId;
+    this.#chains.finish(isCompleted ? withoutUpload(claimed) : claimed);
+    if (!isAlone) this.#adoptVerification(claimed);
     if (verifyAt === null) return true;
     const { key, lane, ruleset } = claimed.row;
     const delivery = { key, operation: 'put', version: null } as const;
@@ -225,13 +219,6 @@ export class Claims {
           pending > 0 && judgeRuleset(configuration, target.id, rulesetOf(key)) === 'active',
       )
       .map(({ key }) => key);
-  }
-
-  #laterVersionWaits({ row, keyName }: Entry): boolean {
-    if (row.order >= ORDER_LAST - 1) return false;
-    const start = chainEntryKey(row.lane, keyName, PENDING, row.order + 1, 0);
-    const end = chainEntryKey(row.lane, keyName, PENDING, ORDER_LAST, 0);
-    return Array.from(this.#tables.chains.getKeys({ start, end, limit: 1 })).length > 0;
   }
 
   /**

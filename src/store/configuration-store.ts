@@ -30,6 +30,8 @@ import { Transactions } from './transactions.ts';
 
 const REVISION = 'revision';
 const LIST_MAX = 256;
+/** A save can wait so long for others to share its commit. */
+const SAVE_PATIENCE_MS = 2;
 const READER_CHECK_INTERVAL_MS = 60 * 60 * 1000;
 
 export interface ConfigurationStoreOptions {
@@ -124,6 +126,12 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     return this.#tables.hints.doesExist(bucketName);
   }
 
+  mayReplicateNow(bucketName: string): boolean {
+    // A read transaction outlives its turn of the event loop by a millisecond and more.
+    this.#tables.root.resetReadTxn();
+    return this.#tables.hints.doesExist(bucketName);
+  }
+
   async probe(): Promise<void> {
     this.#transactions.read(() => this.#tables.meta.get(REVISION));
   }
@@ -215,7 +223,10 @@ export class LmdbConfigurationStore implements ConfigurationStore {
 
   /** Rolled back where `work` throws, durable when it resolves. */
   async #write<T>(work: () => T): Promise<T> {
-    const result = await this.#transactions.writeTogether(work, { durably: true, patiently: true });
+    const result = await this.#transactions.writeTogether(work, {
+      durably: true,
+      patienceMs: SAVE_PATIENCE_MS,
+    });
     this.#feed?.tell();
     return result;
   }

@@ -3,6 +3,7 @@ import { consequencesOf } from '../model/consequences.ts';
 import type { StoredConfiguration } from '../model/generated/stored-configuration.ts';
 import type { Rule } from '../model/rule.ts';
 import { noteGap } from './gaps.ts';
+import { removeReports, renewReports } from './lane-reports.ts';
 import { beginResync, removeResync } from './resyncs.ts';
 import type { Tables } from './tables.ts';
 
@@ -23,16 +24,23 @@ export function applyConsequences(
   const isSame = before?.bucketId === after?.bucketId;
   if (before !== undefined && !isSame) {
     forget(tables, before.bucketId, before.rules);
+    removeReports(tables, before.bucketId, idsOf(before.targets));
   }
   if (after === undefined) return;
   const previous = isSame ? (before ?? NOTHING) : NOTHING;
-  const { removed, gaps, resyncs } = consequencesOf(previous, after);
+  const { removed, gaps, resyncs, left, renewed } = consequencesOf(previous, after);
   const bucket = { id: after.bucketId, name: bucketName };
   forget(tables, bucket.id, removed);
   for (const { incarnation } of gaps) {
     noteGap(tables, bucket, { incarnation, deleteLost: false }, now);
   }
   for (const rule of resyncs) beginResync(tables, bucket, rule, now);
+  removeReports(tables, bucket.id, idsOf(left));
+  renewReports(tables, bucket.id, idsOf(renewed));
+}
+
+function idsOf(targets: readonly { readonly id: string }[]): string[] {
+  return targets.map(({ id }) => id);
 }
 
 function forget(tables: Tables, bucketId: string, rules: readonly Rule[]): void {

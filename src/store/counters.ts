@@ -9,13 +9,14 @@ const SEQUENCE = 'sequence';
 const LANE = 'lane';
 /** Counts transactions that may have made work without taking a sequence. */
 const WORK = 'work';
-/** Counts changes of what {@link Memo} keeps: configurations, and lanes that are forgotten. */
+/** Counts changes of what {@link Memo} keeps: configurations, retry marks, lanes that are forgotten. */
 const CHANGES = 'changes';
 
 export class Counters {
   readonly #meta: Database<number, string>;
-  /** What the running transaction has read or counted; null outside of one. */
-  #values: Map<string, number> | null = null;
+  /** What the running transaction has read or counted. */
+  readonly #values = new Map<string, number>();
+  #isInside = false;
   readonly #counted = new Set<string>();
   #aborts = 0;
 
@@ -44,7 +45,7 @@ export class Counters {
     return this.#read(WORK);
   }
 
-  /** In the transaction of each write to `configurations`, and of each removal of a lane. */
+  /** In the transaction of each write to `configurations`, new retry mark, and removal of a lane. */
   noteChange(): void {
     this.#increment(CHANGES);
   }
@@ -54,17 +55,18 @@ export class Counters {
   }
 
   begin(): void {
-    this.#values = new Map();
+    this.#values.clear();
     this.#counted.clear();
+    this.#isInside = true;
   }
 
   end(): void {
     for (const name of this.#counted) this.#meta.putSync(name, this.#read(name));
-    this.#values = null;
+    this.#isInside = false;
   }
 
   abort(): void {
-    this.#values = null;
+    this.#isInside = false;
     this.#aborts += 1;
   }
 
@@ -75,20 +77,21 @@ export class Counters {
 
   #increment(name: string): number {
     const next = this.#read(name) + 1;
-    if (this.#values === null) {
-      this.#meta.putSync(name, next);
-    } else {
+    if (this.#isInside) {
       this.#values.set(name, next);
       this.#counted.add(name);
+    } else {
+      this.#meta.putSync(name, next);
     }
     return next;
   }
 
   #read(name: string): number {
-    const known = this.#values?.get(name);
+    if (!this.#isInside) return this.#meta.get(name) ?? 0;
+    const known = this.#values.get(name);
     if (known !== undefined) return known;
     const value = this.#meta.get(name) ?? 0;
-    this.#values?.set(name, value);
+    this.#values.set(name, value);
     return value;
   }
 }

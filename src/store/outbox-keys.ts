@@ -72,6 +72,12 @@ export function chainKey(lane: number, keyName: Buffer): Buffer {
   return key;
 }
 
+/** How much of a key in `chains` is the chain's own. */
+export function chainBytes(key: Buffer): number {
+  const length = key.readUInt8(LANE_BYTES);
+  return LANE_BYTES + (length === HASHED ? KEY_NAME_MAX : 1 + length);
+}
+
 /** lane, key name, state, order, sequence */
 export function chainEntryKey(
   lane: number,
@@ -193,14 +199,33 @@ export function readClaim(value: Buffer): { sequence: number; epoch: number } {
   };
 }
 
-/** The row that a chain's head is, and whether it is in flight. */
-export function headValue(isClaimed: boolean, sequence: number): Buffer {
-  const value = Buffer.allocUnsafe(1 + NUMBER_BYTES);
-  value.writeUInt8(isClaimed ? 1 : 0, 0);
-  value.writeUIntBE(sequence, 1, NUMBER_BYTES);
+/** What a chain's own entry says. */
+export interface ChainRecord {
+  /** Null where the chain has failed rows only. */
+  readonly head: { readonly isClaimed: boolean; readonly sequence: number } | null;
+  /** All of the chain's rows, failed ones too. */
+  readonly rows: number;
+}
+
+const NO_HEAD = 0;
+const READY = 1;
+const CLAIMED = 2;
+const ROWS_BYTES = 4;
+export const CHAIN_RECORD_BYTES = 1 + NUMBER_BYTES + ROWS_BYTES;
+
+export function chainRecord({ head, rows }: ChainRecord): Buffer {
+  const value = Buffer.allocUnsafe(CHAIN_RECORD_BYTES);
+  value.writeUInt8(head === null ? NO_HEAD : head.isClaimed ? CLAIMED : READY, 0);
+  value.writeUIntBE(head?.sequence ?? 0, 1, NUMBER_BYTES);
+  value.writeUInt32BE(rows, 1 + NUMBER_BYTES);
   return value;
 }
 
-export function readHead(value: Buffer): { isClaimed: boolean; sequence: number } {
-  return { isClaimed: value.readUInt8(0) === 1, sequence: value.readUIntBE(1, NUMBER_BYTES) };
+export function readChainRecord(value: Buffer): ChainRecord {
+  const state = value.readUInt8(0);
+  const sequence = value.readUIntBE(1, NUMBER_BYTES);
+  return {
+    head: state === NO_HEAD ? null : { isClaimed: state === CLAIMED, sequence },
+    rows: value.readUInt32BE(1 + NUMBER_BYTES),
+  };
 }

@@ -1,6 +1,6 @@
 /**
  * The durable queue in LMDB: model/ports.ts on the environment of the configurations. This file says
- * which transaction each operation is; what happens inside is in the files that it wires together.
+ * which transaction each operation is; what happens inside is in the files that outbox-parts.ts wires together.
  */
 import { createHash } from 'node:crypto';
 import { uptime } from 'node:os';
@@ -17,18 +17,16 @@ import type {
   QueueTotals,
   ResyncJob,
   RowFilter,
+  StrayUpload,
   TargetAccess,
 } from '../model/ports.ts';
+import type { LaneReport } from '../model/lane-report.ts';
 import type { Claim, LaneRef, Row, UploadState } from '../model/row.ts';
 import type { Keyring } from '../sealing/keyring.ts';
-import { Chains } from './chains.ts';
-import { BATCH_MAX, Claims } from './claims.ts';
+import { BATCH_MAX } from './claims.ts';
 import type { CommitFeed } from './commit-feed.ts';
-import { ConfigurationCache } from './configuration-cache.ts';
-import { Enqueuer } from './enqueue.ts';
 import { addIntent, findLeftIntents, removeIntent } from './intents.ts';
 import { Lease } from './lease.ts';
-import { TargetAccesses } from './target-access.ts';
 import {
   createIdentity,
   mayBeAlive,
@@ -36,20 +34,16 @@ import {
   type ProcessIdentity,
 } from './process-identity.ts';
 import { FAILED, PENDING, type StateByte } from './outbox-keys.ts';
-import { LaneNumbers } from './lanes.ts';
-import { QueueRows } from './queue-rows.ts';
-import { QueueView } from './queue-view.ts';
-import { ResyncProgress } from './resync-progress.ts';
+import { askToTryAnew, reportOf, storeReport } from './lane-reports.ts';
 import { findResync, runningResyncs } from './resyncs.ts';
-import { Retries, type RetryProgress } from './retries.ts';
-import { RowCounts } from './row-counts.ts';
-import { ScheduleClamp } from './schedule-clamp.ts';
-import { Sweep } from './sweep.ts';
+import { createParts, type OutboxParts } from './outbox-parts.ts';
+import type { RetryProgress } from './retries.ts';
 import type { Tables } from './tables.ts';
 import { Transactions } from './transactions.ts';
 
 const BACKLOG_MAX = 1_000_000;
-const PATIENTLY = { patiently: true };
+/** How long an outcome that nobody waits for lets others share its transaction. */
+const OUTCOME_PATIENCE_MS = 8;
 
 export interface LmdbOutboxOptions {
   readonly tables: Tables;
@@ -82,15 +76,7 @@ export class LmdbOutbox implements Outbox {
   readonly #leaseMs: number;
   readonly #lease: Lease;
   readonly #transactions: Transactions;
-  readonly #chains: Chains;
-  readonly #enqueuer: Enqueuer;
-  readonly #claims: Claims;
-  readonly #accesses: TargetAccesses;
-  readonly #view: QueueView;
-  readonly #retries: Retries;
-  readonly #resyncs: ResyncProgress;
-  readonly #clamp: ScheduleClamp;
-  readonly #sweep: Sweep;
+  readonly #parts: OutboxParts;
 
   constructor(options: LmdbOutboxOptions) {
     const { tables, keyring, feed, isDiskLow } = options;
@@ -103,41 +89,30 @@ export class LmdbOutbox implements Outbox {
     this.#leaseMs = options.leaseMs ?? LEASE_MS;
     this.#identity = options.identity ?? createIdentity();
     this.#mayBeAlive = options.mayBeAlive ?? mayBeAlive;
-    const boot = numberOf(this.#identity.bootId);
-    const bootedForMs = options.bootedForMs ?? (() => uptime() * 1_000);
-    const backlogMax = options.backlogMax ?? BACKLOG_MAX;
-    const counts = new RowCounts(tables);
+    this.#parts = createParts({
+      tables,
+      keyring,
+      now,
+      isDiskLow,
+      backlogMax: options.backlogMax ?? BACKLOG_MAX,
+      boot: numberOf(this.#identity.bootId),
+      bootedForMs: options.bootedForMs ?? timeSinceBoot(),
+    });
     this.#lease = new Lease(tables);
-    this.#transactions = new Transactions(tables, [counts, this.#lease]);
-    const rows = new QueueRows(tables, counts);
-    const lanes = new LaneNumbers(tables);
-    const configurations = new ConfigurationCache(tables);
-    const shared = { tables, rows, lanes, counts, configurations, now };
-    const chains = new Chains(shared);
-    const limits = { isDiskLow, backlogMax };
-    const enqueuer = new Enqueuer({ ...shared, ...limits, chains, boot, bootedForMs });
-    this.#chains = chains;
-    this.#enqueuer = enqueuer;
-    this.#claims = new Claims({ ...shared, chains, enqueuer, boot });
-    this.#accesses = new TargetAccesses(tables, configurations, keyring);
-    this.#view = new QueueView(shared);
-    this.#retries = new Retries(tables, chains, enqueuer);
-    this.#resyncs = new ResyncProgress(tables, configurations, enqueuer);
-    this.#clamp = new ScheduleClamp(tables, chains, counts);
-    this.#sweep = new Sweep({ ...shared, chains, enqueuer });
+    this.#transactions = new Transactions(tables, [this.#parts.counts, this.#lease]);
   }
 
   announce(writes: readonly AnnouncedWrite[]): Promise<AnnouncedIntent> {
     return this.#writeDurably(() => ({
       intent: addIntent(this.#tables, writes, this.#identity),
-      replicates: writes.map((write) => this.#enqueuer.isCovered(write)),
+      replicates: writes.map((write) => this.#parts.enqueuer.isCovered(write)),
     }));
   }
 
   async commit(intent: IntentId, writes: readonly CommittedWrite[]): Promise<readonly QueuedRow[]> {
     const rows = await this.#transactions.writeTogether(() => {
       removeIntent(this.#tables, intent);
-      return writes.flatMap((write) => this.#enqueuer.enqueueMatching(write, write));
+      return writes.flatMap((write) => this.#parts.enqueuer.enqueueMatching(write, write));
     });
     if (rows.length > 0) this.#feed.tell();
     return rows;
@@ -166,7 +141,9 @@ export class LmdbOutbox implements Outbox {
     let after: Buffer | null = null;
     do {
       const from: Buffer | null = after;
-      after = await this.#fenced<Buffer | null>(epoch, () => this.#claims.recover(epoch, from));
+      after = await this.#fenced<Buffer | null>(epoch, () =>
+        this.#parts.claims.recover(epoch, from),
+      );
     } while (after !== null);
     this.#feed.tell();
   }
@@ -179,35 +156,41 @@ export class LmdbOutbox implements Outbox {
     await this.#fenced(epoch, () => {
       removeIntent(this.#tables, intent);
       for (const write of changed) {
-        this.#enqueuer.enqueueMatching({ ...write, replica: false }, null);
+        this.#parts.enqueuer.enqueueMatching({ ...write, replica: false }, null);
       }
     });
     this.#feed.tell();
   }
 
   async lanes(): Promise<readonly LaneRef[]> {
-    return this.#transactions.read(() => this.#view.lanes());
+    return this.#transactions.read(() => this.#parts.view.lanes());
   }
 
   async nextDueAt(lane: LaneRef): Promise<number | null> {
-    return this.#transactions.read(() => this.#claims.nextDueAt(lane));
+    return this.#transactions.read(() => this.#parts.claims.nextDueAt(lane));
   }
 
   claim(epoch: number, lane: LaneRef, limit: number, now: number): Promise<readonly Claim[]> {
     return this.#transactions.writeTogether(() => {
       this.#lease.assertHeld(epoch);
-      return this.#claims.claim(epoch, lane, limit, now);
+      return this.#parts.claims.claim(epoch, lane, limit, now);
     });
   }
 
-  async settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
+  async settleClaim(
+    epoch: number,
+    claim: Claim,
+    outcome: ClaimOutcome,
+    isAwaited = true,
+  ): Promise<boolean> {
+    const manner = isAwaited ? {} : { patienceMs: OUTCOME_PATIENCE_MS };
     for (;;) {
       const settled = await this.#transactions.writeTogether(() => {
         this.#lease.assertHeld(epoch);
-        const entry = this.#claims.find(epoch, claim);
+        const entry = this.#parts.claims.find(epoch, claim);
         if (entry === undefined) return false;
-        return this.#claims.settle(entry, outcome) || 'more';
-      }, PATIENTLY);
+        return this.#parts.claims.settle(entry, outcome) || 'more';
+      }, manner);
       if (settled === 'more') continue;
       this.#feed.tell();
       return settled;
@@ -216,15 +199,46 @@ export class LmdbOutbox implements Outbox {
 
   storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean> {
     return this.#fenced(epoch, () => {
-      const entry = this.#claims.find(epoch, claim);
+      const entry = this.#parts.claims.find(epoch, claim);
       if (entry === undefined) return false;
-      this.#claims.storeUpload(entry, upload);
+      this.#parts.claims.storeUpload(entry, upload);
       return true;
     });
   }
 
   async accessTarget(lane: LaneRef): Promise<TargetAccess> {
-    return this.#transactions.read(() => this.#accesses.of(lane));
+    return this.#transactions.read(() => this.#parts.accesses.of(lane));
+  }
+
+  async strayLanes(): Promise<readonly LaneRef[]> {
+    return this.#transactions.read(() => this.#parts.strays.lanes());
+  }
+
+  async strayUploads(
+    lane: LaneRef,
+    after: StrayUpload | null,
+    limit: number,
+  ): Promise<readonly StrayUpload[]> {
+    return this.#transactions.read(() => this.#parts.strays.page(lane, after, limit));
+  }
+
+  forgetStrays(epoch: number, lane: LaneRef, strays: readonly StrayUpload[]): Promise<void> {
+    return this.#fenced(epoch, () => this.#parts.strays.remove(lane, strays));
+  }
+
+  async laneReport(lane: LaneRef): Promise<LaneReport> {
+    return this.#transactions.read(() => reportOf(this.#tables, lane));
+  }
+
+  storeReport(epoch: number, lane: LaneRef, retryMark: number, report: LaneReport): Promise<void> {
+    return this.#transactions.writeTogether(
+      () => {
+        this.#lease.assertHeld(epoch);
+        if (this.#parts.accesses.of(lane).kind === 'absent') return;
+        storeReport(this.#tables, lane, retryMark, report);
+      },
+      { patienceMs: OUTCOME_PATIENCE_MS },
+    );
   }
 
   async pageRows(
@@ -233,19 +247,21 @@ export class LmdbOutbox implements Outbox {
     after: number | null,
     limit: number,
   ): Promise<readonly Row[]> {
-    return this.#transactions.read(() => this.#view.page(bucket, filter, after, limit));
+    return this.#transactions.read(() => this.#parts.view.page(bucket, filter, after, limit));
   }
 
   async findRow(bucket: BucketRef, sequence: number): Promise<Row | null> {
-    return this.#transactions.read(() => this.#view.find(bucket, sequence));
+    return this.#transactions.read(() => this.#parts.view.find(bucket, sequence));
   }
 
   async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
     const row = await this.#writeDurably(() => {
-      if (this.#view.find(bucket, sequence) === null) return null;
-      if (this.#retries.retry(this.#chains.rows.expect(sequence), now))
+      const found = this.#parts.view.find(bucket, sequence);
+      if (found === null) return null;
+      this.#askToTryAnew(bucket, [found.lane.targetId]);
+      if (this.#parts.retries.retry(this.#parts.chains.rows.expect(sequence), now))
         this.#tables.counters.noteWork();
-      return this.#view.find(bucket, sequence);
+      return this.#parts.view.find(bucket, sequence);
     });
     if (row !== null) this.#feed.tell();
     return row;
@@ -253,7 +269,7 @@ export class LmdbOutbox implements Outbox {
 
   async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
     const { rulesets, last } = this.#transactions.read(() => ({
-      rulesets: this.#view.visible(bucket, filter),
+      rulesets: this.#parts.view.visible(bucket, filter),
       last: this.#tables.counters.lastSequence(),
     }));
     let retried = 0;
@@ -263,37 +279,44 @@ export class LmdbOutbox implements Outbox {
         retried += await this.#retryRuleset(key, state, last, now);
       }
     }
-    await this.#transactions.flush();
+    await this.#writeDurably(() =>
+      this.#askToTryAnew(bucket, this.#parts.view.targets(bucket, filter)),
+    );
     this.#feed.tell();
     return retried;
   }
 
   async queueStatus(bucket: BucketRef): Promise<QueueStatus> {
-    return this.#transactions.read(() => this.#view.status(bucket));
+    return this.#transactions.read(() => this.#parts.view.status(bucket));
   }
 
   async queueTotals(): Promise<QueueTotals> {
-    return this.#transactions.read(() => this.#view.totals());
+    return this.#transactions.read(() => this.#parts.view.totals());
   }
 
   async versionState(version: ObjectRef): Promise<Row['state'] | null> {
-    return this.#transactions.read(() => this.#view.versionState(version));
+    return this.#transactions.read(() => this.#parts.view.versionState(version));
   }
 
   async startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null> {
-    const job = await this.#writeDurably(() => this.#resyncs.start(bucket, ruleId, now));
+    const job = await this.#writeDurably(() => {
+      const started = this.#parts.resyncs.start(bucket, ruleId, now);
+      const rule = this.#parts.resyncs.ruleOf(bucket, ruleId);
+      if (started !== null && rule !== undefined) this.#askToTryAnew(bucket, [rule.targetId]);
+      return started;
+    });
     if (job !== null) this.#feed.tell();
     return job;
   }
 
   async readResync(bucket: BucketRef, ruleId: string): Promise<ResyncJob | null> {
     return this.#transactions.read(() =>
-      findResync(this.#tables, bucket, this.#resyncs.ruleOf(bucket, ruleId)),
+      findResync(this.#tables, bucket, this.#parts.resyncs.ruleOf(bucket, ruleId)),
     );
   }
 
   cancelResync(bucket: BucketRef, ruleId: string, now: number): Promise<boolean> {
-    return this.#writeDurably(() => this.#resyncs.cancel(bucket, ruleId, now));
+    return this.#writeDurably(() => this.#parts.resyncs.cancel(bucket, ruleId, now));
   }
 
   async runningResyncs(): Promise<readonly ResyncJob[]> {
@@ -309,20 +332,20 @@ export class LmdbOutbox implements Outbox {
     now: number,
   ): Promise<ResyncJob | null> {
     const advanced = await this.#fenced(epoch, () =>
-      this.#resyncs.advance(job, { keys, cursor, done }, now),
+      this.#parts.resyncs.advance(job, { keys, cursor, done }, now),
     );
     this.#feed.tell();
     return advanced;
   }
 
   async sweep(epoch: number, now: number): Promise<boolean> {
-    return this.#fenced(epoch, () => this.#sweep.run(now, this.#uptimeMs()));
+    return this.#fenced(epoch, () => this.#parts.sweep.run(now, this.#uptimeMs()));
   }
 
   async clampSchedules(epoch: number, now: number): Promise<void> {
-    const rulesets = this.#transactions.read(() => this.#clamp.rulesets());
+    const rulesets = this.#transactions.read(() => this.#parts.clamp.rulesets());
     for (const ruleset of rulesets) {
-      while (await this.#fenced(epoch, () => this.#clamp.run(ruleset, now)));
+      while (await this.#fenced(epoch, () => this.#parts.clamp.run(ruleset, now)));
     }
     this.#feed.tell();
   }
@@ -336,6 +359,12 @@ export class LmdbOutbox implements Outbox {
     await this.#transactions.close();
     this.#feed.close();
     retireIdentity(this.#identity);
+  }
+
+  /** A target that is not listed has nothing to try. */
+  #askToTryAnew(bucket: BucketRef, targetIds: readonly string[]): void {
+    const listed = this.#parts.view.targets(bucket, {}).filter((id) => targetIds.includes(id));
+    askToTryAnew(this.#tables, bucket.id, listed);
   }
 
   async #retryRuleset(key: Buffer, state: StateByte, last: number, now: number): Promise<number> {
@@ -357,7 +386,7 @@ export class LmdbOutbox implements Outbox {
   ): Promise<RetryProgress> {
     return this.#transactions.write(() => {
       this.#tables.counters.noteWork();
-      return this.#retries.retryBatch(key, state, { ...part, limit: BATCH_MAX }, now);
+      return this.#parts.retries.retryBatch(key, state, { ...part, limit: BATCH_MAX }, now);
     });
   }
 
@@ -371,6 +400,12 @@ export class LmdbOutbox implements Outbox {
       return work();
     });
   }
+}
+
+/** Asked of the system once, as every claim wants to know it. */
+function timeSinceBoot(): () => number {
+  const bootedForMs = uptime() * 1_000 - performance.now();
+  return () => bootedForMs + performance.now();
 }
 
 /** The start of the operating system as a number that fits into rows. */

@@ -2,6 +2,10 @@
  * Rows and the indexes that are a plain function of them: `rows`, `chains`, `queue`, `expiries` and,
  * through row-counts.ts, `counts`. Which row of a chain is due is not, and is kept by chains.ts. Everything here runs
  * inside a write transaction of the caller.
+ *
+ * Invariant: an upload that a row carries stays with the row, or becomes a stray (strays.ts) in the
+ * transaction in which the row loses it, unless whoever changes the row says that it is done with:
+ * by taking it off the row first ({@link withoutUpload}).
  */
 import type { StoredRow } from '../model/generated/stored-row.ts';
 import type { LaneRef, Row } from '../model/row.ts';
@@ -19,6 +23,7 @@ import {
   type StateByte,
 } from './outbox-keys.ts';
 import type { RowCounts } from './row-counts.ts';
+import type { Strays } from './strays.ts';
 import type { Tables } from './tables.ts';
 
 /** A row as the store handles it. */
@@ -32,10 +37,12 @@ export interface Entry {
 export class QueueRows {
   readonly #tables: Tables;
   readonly #counts: RowCounts;
+  readonly #strays: Strays;
 
-  constructor(tables: Tables, counts: RowCounts) {
+  constructor(tables: Tables, counts: RowCounts, strays: Strays) {
     this.#tables = tables;
     this.#counts = counts;
+    this.#strays = strays;
   }
 
   read(sequence: number): Entry | undefined {
@@ -62,6 +69,22 @@ export class QueueRows {
   }
 
   remove(entry: Entry): void {
+    this.#strays.add(entry.row);
+    this.#takeOut(entry);
+  }
+
+  /** The same row with other contents. */
+  replace(old: Entry, next: Entry): void {
+    if (old.row.upload?.uploadId !== next.row.upload?.uploadId) this.#strays.add(old.row);
+    if (isIndexedAlike(old.row, next.row)) {
+      this.#tables.rows.putSync(sequenceKey(next.sequence), next.row);
+      return;
+    }
+    this.#takeOut(old);
+    this.add(next);
+  }
+
+  #takeOut(entry: Entry): void {
     const { rows, chains, queue, expiries } = this.#tables;
     const { sequence, row } = entry;
     rows.removeSync(sequenceKey(sequence));
@@ -71,16 +94,11 @@ export class QueueRows {
     if (row.failedAt !== null) expiries.removeSync(expiryKey(row.failedAt, sequence));
     this.#counts.change(ruleset, stateOf(row), -1);
   }
+}
 
-  /** The same row with other contents. */
-  replace(old: Entry, next: Entry): void {
-    if (isIndexedAlike(old.row, next.row)) {
-      this.#tables.rows.putSync(sequenceKey(next.sequence), next.row);
-      return;
-    }
-    this.remove(old);
-    this.add(next);
-  }
+/** Its upload was completed or aborted, or goes on with another entry. */
+export function withoutUpload(entry: Entry): Entry {
+  return entry.row.upload === null ? entry : { ...entry, row: { ...entry.row, upload: null } };
 }
 
 export function stateOf({ state }: Pick<StoredRow, 'state'>): StateByte {

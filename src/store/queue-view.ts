@@ -1,10 +1,11 @@
 /** What users see of a bucket's queue: pages of rows, one row, and numbers. */
 import type { BucketRef, ObjectRef } from '../host.ts';
 import { judgeRuleset } from '../model/match.ts';
-import type { QueueStatus, QueueTotals, RowFilter } from '../model/ports.ts';
+import type { LaneCondition, QueueStatus, QueueTotals, RowFilter } from '../model/ports.ts';
 import type { LaneRef, Row, RowCount } from '../model/row.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
 import { gapsOf } from './gaps.ts';
+import { reportOf } from './lane-reports.ts';
 import { laneRefOf, type LaneNumbers } from './lanes.ts';
 import {
   chainKey,
@@ -24,6 +25,7 @@ import {
 import { answerRow, type QueueRows } from './queue-rows.ts';
 import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
+import type { TargetAccesses } from './target-access.ts';
 
 /** Rows of one chain and state that are looked at for a version. */
 const VERSIONS_MAX = 64;
@@ -43,6 +45,7 @@ export interface QueueViewOptions {
   readonly lanes: LaneNumbers;
   readonly counts: RowCounts;
   readonly configurations: ConfigurationCache;
+  readonly accesses: TargetAccesses;
 }
 
 export class QueueView {
@@ -51,13 +54,15 @@ export class QueueView {
   readonly #lanes: LaneNumbers;
   readonly #counts: RowCounts;
   readonly #configurations: ConfigurationCache;
+  readonly #accesses: TargetAccesses;
 
-  constructor({ tables, rows, lanes, counts, configurations }: QueueViewOptions) {
+  constructor({ tables, rows, lanes, counts, configurations, accesses }: QueueViewOptions) {
     this.#tables = tables;
     this.#rows = rows;
     this.#lanes = lanes;
     this.#counts = counts;
     this.#configurations = configurations;
+    this.#accesses = accesses;
   }
 
   /** Newest first, before `after`; each ruleset gives its newest, and the newest of those are shown. */
@@ -81,6 +86,7 @@ export class QueueView {
   }
 
   status(bucket: BucketRef): QueueStatus {
+    const { targets, rules } = this.#configurations.of(bucket);
     const rulesets = this.visible(bucket, {});
     const oldest = new Map<string, number>();
     for (const { key, count } of rulesets) {
@@ -90,11 +96,20 @@ export class QueueView {
     }
     return {
       counts: rulesets.map(({ count }) => count),
-      gaps: gapsOf(this.#tables, bucket, this.#configurations.of(bucket).rules),
+      gaps: gapsOf(this.#tables, bucket, rules),
       oldest: Array.from(oldest, ([targetId, sequence]) => ({
         targetId,
         createdAt: this.#rows.expect(sequence).row.createdAt,
       })),
+      lanes: targets.map(({ id }) => this.#condition({ bucket, targetId: id })),
+    };
+  }
+
+  #condition(lane: LaneRef): LaneCondition {
+    return {
+      targetId: lane.targetId,
+      isSealed: this.#accesses.of(lane).kind === 'sealed',
+      report: reportOf(this.#tables, lane),
     };
   }
 
@@ -185,6 +200,15 @@ export class QueueView {
             (ruleIncarnation === undefined || ruleset.includes(ruleIncarnation)),
         );
     });
+  }
+
+  /** The listed targets whose lanes the filter covers, whether or not they have rows. */
+  targets(bucket: BucketRef, { ruleIncarnation }: RowFilter): string[] {
+    const { targets, rules } = this.#configurations.of(bucket);
+    const ids = targets.map(({ id }) => id);
+    if (ruleIncarnation === undefined) return ids;
+    const rule = rules.find(({ incarnation }) => incarnation === ruleIncarnation);
+    return ids.filter((id) => id === rule?.targetId);
   }
 
   #newest(ruleset: Buffer, state: StateByte, after: number | null, limit: number): number[] {

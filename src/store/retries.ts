@@ -5,7 +5,7 @@
 import type { Chains } from './chains.ts';
 import type { Enqueuer } from './enqueue.ts';
 import { endOf, queueKey, queuePrefix, trailingSequence, type StateByte } from './outbox-keys.ts';
-import type { Entry } from './queue-rows.ts';
+import { withoutUpload, type Entry } from './queue-rows.ts';
 import type { Tables } from './tables.ts';
 
 export interface RetryProgress {
@@ -39,7 +39,7 @@ export class Retries {
       this.#chains.reschedule(entry, row);
       return true;
     }
-    this.#chains.rows.remove(entry);
+    this.#chains.remove([withoutUpload(entry)]);
     this.#chains.insert({ ...entry, row: this.#enqueuer.takeIn(entry, row) });
     return true;
   }

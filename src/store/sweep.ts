@@ -3,8 +3,8 @@
  *
  * It walks the lanes in the order of their numbers, a batch at a time, and remembers where it was
  * only in memory: it begins anew after a restart. Per lane it removes rows of dead rulesets, lets
- * rows under enabled rules pass heads under disabled ones, and forgets the lane where nothing can
- * come back to it.
+ * rows under enabled rules pass heads under disabled ones, forgets strays that nobody has credentials
+ * for any longer, and forgets the lane where nothing can come back to it.
  *
  * A row of a dead ruleset whose request may still be applied leaves a verification, as dead as itself,
  * for as long as that may happen. Should a rule come back meanwhile, the first delivery of the key
@@ -28,6 +28,7 @@ import {
 } from './outbox-keys.ts';
 import type { Entry } from './queue-rows.ts';
 import type { RowCounts } from './row-counts.ts';
+import type { Strays } from './strays.ts';
 import type { LaneOwner, Tables } from './tables.ts';
 
 /**
@@ -53,6 +54,7 @@ export interface SweepOptions {
   readonly lanes: LaneNumbers;
   readonly counts: RowCounts;
   readonly configurations: ConfigurationCache;
+  readonly strays: Strays;
 }
 
 export class Sweep {
@@ -62,6 +64,7 @@ export class Sweep {
   readonly #lanes: LaneNumbers;
   readonly #counts: RowCounts;
   readonly #configurations: ConfigurationCache;
+  readonly #strays: Strays;
   /** The lane that is next; 0 at the beginning. */
   #lane = 0;
   /** Where the look at the lane's parked heads goes on. */
@@ -69,13 +72,15 @@ export class Sweep {
   /** Count of configuration changes at which a lane's parked heads were last looked at. */
   readonly #parkedSeen = new Map<number, number>();
 
-  constructor({ tables, chains, enqueuer, lanes, counts, configurations }: SweepOptions) {
+  constructor(options: SweepOptions) {
+    const { tables, chains, enqueuer, lanes, counts, configurations, strays } = options;
     this.#tables = tables;
     this.#chains = chains;
     this.#enqueuer = enqueuer;
     this.#lanes = lanes;
     this.#counts = counts;
     this.#configurations = configurations;
+    this.#strays = strays;
   }
 
   /**
@@ -94,6 +99,7 @@ export class Sweep {
       const state = { lane, owner, configuration: this.#configurations.ofOwner(owner) };
       budget -= this.#sweepDead(state, budget, now, uptimeMs);
       budget -= this.#passParked(state, budget);
+      budget -= this.#forgetStrays(state, budget);
       if (budget <= 0) return true;
       this.#forgetLane(state);
       this.#lane = lane + 1;
@@ -181,6 +187,11 @@ export class Sweep {
     }
     this.#parkedAfter = keys.at(-1) ?? after;
     return keys.length;
+  }
+
+  #forgetStrays({ lane, owner, configuration }: LaneState, budget: number): number {
+    if (budget <= 0 || configuration.targets.some(({ id }) => id === owner.targetId)) return 0;
+    return this.#strays.forget(lane, budget);
   }
 
   #forgetLane({ lane, owner, configuration }: LaneState): void {

@@ -8,16 +8,19 @@
  */
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
-import { openEnvironment } from '../lmdb/environment.ts';
+import { openEnvironment, stampFormat } from '../lmdb/environment.ts';
 import type { StoredConfiguration } from '../model/generated/stored-configuration.ts';
 import type { StoredIntent } from '../model/generated/stored-intent.ts';
+import type { StoredLaneReport } from '../model/generated/stored-lane-report.ts';
 import type { StoredResync } from '../model/generated/stored-resync.ts';
 import type { StoredRow } from '../model/generated/stored-row.ts';
+import type { StoredStray } from '../model/generated/stored-stray.ts';
 import type { StoredProcess } from '../model/generated/stored-intent.ts';
 import { Counters } from './counters.ts';
+import { upgradeChains } from './upgrade.ts';
 
 /** Raised when an older program would misread what this one writes. */
-export const STORE_FORMAT = 1;
+export const STORE_FORMAT = 2;
 
 /** Whose lane a number is. */
 export interface LaneOwner {
@@ -51,6 +54,7 @@ export interface Tables {
   readonly hints: Database<true, string>;
   readonly lanes: Database<number, [bucketId: string, targetId: string]>;
   readonly laneOwners: Database<LaneOwner, number>;
+  readonly laneReports: Database<StoredLaneReport, [bucketId: string, targetId: string]>;
   readonly rows: Database<StoredRow, Buffer>;
   readonly chains: Database<Buffer, Buffer>;
   readonly due: Database<Buffer, Buffer>;
@@ -58,6 +62,7 @@ export interface Tables {
   readonly counts: Database<Buffer, Buffer>;
   readonly expiries: Database<Buffer, Buffer>;
   readonly claims: Database<Buffer, Buffer>;
+  readonly strays: Database<StoredStray, Buffer>;
   readonly intents: Database<StoredIntent, Buffer>;
   readonly gaps: Database<StoredGap, [bucketId: string, incarnation: number]>;
   readonly resyncs: Database<StoredResync, [bucketId: string, ruleId: string]>;
@@ -85,6 +90,8 @@ const ROW_STRUCTURES = [
     'boot',
     'verifyAt',
   ],
+  // Rows that an earlier version wrote: their upload has no order and is not resumed.
+  ['uploadId', 'versionId', 'partBytes'],
   ['uploadId', 'versionId', 'order', 'partBytes'],
 ];
 const INTENT_STRUCTURES = [
@@ -103,12 +110,12 @@ export async function openTables(
   dataDirectory: string,
   options: { readOnly?: boolean } = {},
 ): Promise<Tables> {
-  const { root, meta } = await openEnvironment({
+  const { root, meta, format } = await openEnvironment({
     directory: storeDirectory(dataDirectory),
     format: STORE_FORMAT,
     ...options,
   });
-  return {
+  const tables: Tables = {
     root,
     meta,
     counters: new Counters(meta),
@@ -116,8 +123,10 @@ export async function openTables(
     hints: root.openDB<true, string>({ name: 'hints' }),
     lanes: root.openDB({ name: 'lanes' }),
     laneOwners: root.openDB({ name: 'lane-owners' }),
+    laneReports: root.openDB({ name: 'lane-reports' }),
     rows: root.openDB({ name: 'rows', keyEncoding: 'binary', ...structured(ROW_STRUCTURES) }),
     ...openIndexes(root),
+    strays: root.openDB({ name: 'strays', keyEncoding: 'binary' }),
     intents: root.openDB({
       name: 'intents',
       keyEncoding: 'binary',
@@ -128,6 +137,11 @@ export async function openTables(
     running: root.openDB({ name: 'running' }),
     lease: root.openDB({ name: 'lease' }),
   };
+  if (options.readOnly !== true && format < STORE_FORMAT) {
+    await upgradeChains(tables);
+    await stampFormat(meta, STORE_FORMAT);
+  }
+  return tables;
 }
 
 type Indexes = Pick<Tables, 'chains' | 'due' | 'queue' | 'counts' | 'expiries' | 'claims'>;

@@ -6,25 +6,28 @@ import type { TargetAccess } from '../model/ports.ts';
 import type { LaneRef } from '../model/row.ts';
 import type { Keyring } from '../sealing/keyring.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
+import { retryMarkOf } from './lane-reports.ts';
 import { Memo } from './memo.ts';
 import type { Tables } from './tables.ts';
 
 const ABSENT = { kind: 'absent' } as const;
 
 export class TargetAccesses {
+  readonly #tables: Pick<Tables, 'counters' | 'laneReports'>;
   readonly #configurations: ConfigurationCache;
   readonly #keyring: Keyring;
   /** By bucket id and target id. */
   readonly #known: Memo<string, TargetAccess>;
 
   constructor(
-    { counters }: Pick<Tables, 'counters'>,
+    tables: Pick<Tables, 'counters' | 'laneReports'>,
     configurations: ConfigurationCache,
     keyring: Keyring,
   ) {
+    this.#tables = tables;
     this.#configurations = configurations;
     this.#keyring = keyring;
-    this.#known = new Memo(counters);
+    this.#known = new Memo(tables.counters);
   }
 
   of(lane: LaneRef): TargetAccess {
@@ -32,7 +35,8 @@ export class TargetAccesses {
     return this.#known.get(`${bucket.id}\n${targetId}`, () => this.#read(lane)) ?? ABSENT;
   }
 
-  #read({ bucket, targetId }: LaneRef): TargetAccess | undefined {
+  #read(lane: LaneRef): TargetAccess | undefined {
+    const { bucket, targetId } = lane;
     const { targets, rules } = this.#configurations.of(bucket);
     const found = targets.find(({ id }) => id === targetId);
     if (found === undefined) return undefined;
@@ -43,6 +47,7 @@ export class TargetAccesses {
         target,
         secretAccessKey: this.#keyring.open(secret, [bucket.id, targetId]),
         rules: rules.filter((rule) => rule.enabled && rule.targetId === targetId),
+        retryMark: retryMarkOf(this.#tables, lane),
       };
     } catch {
       return { kind: 'sealed', target };

@@ -1,13 +1,18 @@
 /**
- * The one way in which configurations and queue are written: child transactions, which are rolled back where the work
- * throws (lmdb's plain ones are not), share one commit with all that are asked for meanwhile, and
- * one flush with all that wait for it.
+ * The one way in which configurations and queue are written: child transactions, which are rolled back
+ * where the work throws (lmdb's plain ones are not), share one commit with all that are asked for
+ * meanwhile, and one flush with all that wait for it.
  *
- * The small writes of the write path and of deliveries go together, as many as are asked for while
- * the one before is committed, into one child transaction: a commit costs more than the work inside.
- * Where one of them throws, all are rolled back and each is run again by itself. Patient ones wait a
- * little for company, as each commit writes a dozen pages more: outcomes of deliveries, for which nobody
- * waits, and saves of configurations, for which 2 ms are nothing.
+ * The small writes of the write path and of deliveries go together into one child transaction, since a
+ * commit costs more than the work inside: whatever has been asked for by the moment at which LMDB lets
+ * the transaction begin. Where one of them throws, all are rolled back and each is run again by
+ * itself. Patient ones wait a little for company, as each commit writes a dozen pages more: outcomes
+ * of deliveries, for which nobody waits, and saves of configurations, for which 2 ms are nothing.
+ *
+ * lmdb resolves a commit only when its flush is done, though others may write from before the flush
+ * on. So a second shared transaction may begin while the first is being flushed, once enough writes
+ * wait for it: the disk and this thread work at the same time then, and few writes still share one
+ * flush.
  *
  * States: open → closing (new work is refused, running work ends) → closed.
  */
@@ -23,15 +28,18 @@ export interface TransactionMemory {
   abort(): void;
 }
 
-const PATIENCE_MS = 2;
-/** So many writes wait for no more company. */
-const ENOUGH = 32;
+/** So many writes wait neither for company nor for the flush of the transaction before. */
+const ENOUGH = 64;
+/** Writes in one transaction at most: the next ones are worked on while these are flushed. */
+const TOGETHER_MAX = 128;
+/** Transactions between their beginning and the end of their flush. */
+const IN_FLIGHT_MAX = 2;
 
 export interface Manner {
   /** Waits for the flush too. */
   readonly durably?: boolean;
-  /** Has a few milliseconds to wait for company. */
-  readonly patiently?: boolean;
+  /** Has so long to wait for company. */
+  readonly patienceMs?: number;
 }
 
 /** A write that waits for its transaction. */
@@ -45,10 +53,12 @@ interface Waiting {
 export class Transactions {
   readonly #tables: Tables;
   readonly #memories: readonly TransactionMemory[];
-  #waiting: Waiting[] = [];
-  #isCommitting = false;
-  /** Ends the wait for company, where somebody waits. */
-  #hurry: (() => void) | null = null;
+  readonly #waiting: Waiting[] = [];
+  /** Whether a shared transaction has been asked for that has not begun: it takes in who comes until then. */
+  #isBeginning = false;
+  #inFlight = 0;
+  /** Set while all that wait are patient. */
+  #patience: NodeJS.Timeout | null = null;
   #running = 0;
   #idle: (() => void) | undefined;
   #closed: Promise<void> | undefined;
@@ -73,7 +83,6 @@ export class Transactions {
     return new Promise((resolve, reject) => {
       this.#begin();
       let result: T;
-      if (!this.#isCommitting) void this.#commitWhileAsked();
       this.#waiting.push({
         run: () => {
           result = work();
@@ -88,7 +97,7 @@ export class Transactions {
           reject(error);
         },
       });
-      if (this.#isEnough()) this.#hurry?.();
+      this.#consider(manner.patienceMs ?? 0);
     });
   }
 
@@ -113,67 +122,83 @@ export class Transactions {
     return this.#closed;
   }
 
-  #isEnough(): boolean {
-    return this.#waiting.length >= ENOUGH || this.#waiting.at(-1)?.manner.patiently !== true;
-  }
-
-  /** One transaction after the other: what is asked for while one is committed goes into the next. */
-  async #commitWhileAsked(): Promise<void> {
-    this.#isCommitting = true;
-    do {
-      await this.#company();
-      const together = this.#waiting;
-      this.#waiting = [];
-      await this.#runTogether(together);
-    } while (this.#waiting.length > 0);
-    this.#isCommitting = false;
-  }
-
-  /** Resolves after the event loop's turn in which a write came that is not patient, or soon. */
-  #company(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#hurry?.(), PATIENCE_MS);
-      this.#hurry = () => {
-        this.#hurry = null;
-        clearTimeout(timer);
-        setImmediate(resolve);
-      };
-      if (!this.#waiting.every(({ manner }) => manner.patiently)) this.#hurry();
-    });
-  }
-
-  async #runTogether(together: readonly Waiting[]): Promise<void> {
-    try {
-      await this.#commit(together);
-    } catch (error) {
-      if (together.length === 1) return together[0]?.failed(error as Error);
-      // Whose fault it was is found by running each alone; that one's caller gets the error.
-      await Promise.all(together.map((waiting) => this.#runTogether([waiting])));
+  /** Begins a shared transaction, unless there is somebody or something to wait for. */
+  #consider(patienceMs: number): void {
+    if (this.#isBeginning || this.#waiting.length === 0) return;
+    const isEnough = this.#waiting.length >= ENOUGH;
+    if (this.#inFlight >= (isEnough ? IN_FLIGHT_MAX : 1)) return;
+    if (patienceMs > 0 && !isEnough) {
+      this.#patience ??= setTimeout(() => this.#endPatience(), patienceMs);
       return;
     }
-    void this.#settle(together);
+    if (this.#patience !== null) clearTimeout(this.#patience);
+    this.#patience = null;
+    void this.#runNext();
   }
 
-  /** @throws what one of them throws; all are rolled back then */
-  async #commit(together: readonly Waiting[]): Promise<void> {
-    await this.#tables.root.childTransaction(() =>
-      this.#remembering(() => {
-        for (const { run } of together) run();
-      }),
-    );
+  #endPatience(): void {
+    this.#patience = null;
+    this.#consider(0);
+  }
+
+  /** Never rejects. */
+  async #runNext(): Promise<void> {
+    const together: Waiting[] = [];
+    this.#isBeginning = true;
+    this.#inFlight += 1;
+    await this.#run(together, () => {
+      together.push(...this.#waiting.splice(0, TOGETHER_MAX));
+      this.#isBeginning = false;
+      // Outside of this transaction: inside, another one would become a part of it.
+      queueMicrotask(() => this.#considerRest());
+    });
+    this.#inFlight -= 1;
+    this.#considerRest();
+  }
+
+  #considerRest(): void {
+    const [first] = this.#waiting;
+    const isAllPatient = this.#waiting.every(({ manner }) => manner.patienceMs !== undefined);
+    this.#consider(isAllPatient ? (first?.manner.patienceMs ?? 0) : 0);
+  }
+
+  /** @param begin fills `together`, as the first thing inside the transaction */
+  async #run(together: Waiting[], begin: () => void): Promise<void> {
+    const { root } = this.#tables;
+    try {
+      const committed = root.childTransaction(() => {
+        begin();
+        this.#remembering(() => {
+          for (const { run } of together) run();
+        });
+      });
+      // Of this transaction: asked for later, it might be that of the next one.
+      const flushed = Promise.resolve(root.flushed);
+      // Those who wait for it hear of a failure; there may be none.
+      flushed.catch(() => undefined);
+      await committed;
+      await this.#settle(together, flushed);
+    } catch (error) {
+      // LMDB could not even let it begin.
+      if (together.length === 0) begin();
+      if (together.length === 1) return together[0]?.failed(error as Error);
+      // Whose fault it was is found by running each alone; that one's caller gets the error.
+      await Promise.all(together.map((waiting) => this.#run([waiting], () => undefined)));
+    }
   }
 
   /** They are committed; those that asked for it wait for the flush. Never rejects. */
-  async #settle(committed: readonly Waiting[]): Promise<void> {
+  async #settle(committed: readonly Waiting[], flushed: Promise<boolean>): Promise<void> {
     for (const { manner, done } of committed) if (manner.durably !== true) done();
     const durable = committed.filter(({ manner }) => manner.durably === true);
     if (durable.length === 0) return;
     try {
-      await this.flush();
-      for (const { done } of durable) done();
+      await flushed;
     } catch (error) {
       for (const { failed } of durable) failed(error as Error);
+      return;
     }
+    for (const { done } of durable) done();
   }
 
   #remembering<T>(work: () => T): T {

@@ -3,8 +3,9 @@
  * queued stays queued and nothing is connected to.
  */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import type { BucketRef } from '../../src/host.ts';
 import type { Answer } from '../support/koa-host.ts';
 import { ruleBody, targetBody, uuid } from '../support/replication-bodies.ts';
 import { startReplicationHost, type ReplicationHost } from '../support/replication-host.ts';
@@ -22,22 +23,26 @@ interface Queue {
 
 async function startQueue(t: TestContext, rule: object = {}): Promise<Queue> {
   const host = await startReplicationHost(t);
-  const bucket: BucketRef = host.buckets.get('photos')!;
   await host.putTargets([targetBody({ id: TARGET, enabled: false })]);
   await host.putRules([ruleBody({ id: RULE, targetId: TARGET, ...rule })]);
   let order = 0;
   return {
     host,
     async put(...keys) {
-      for (const key of keys) {
-        const write = { bucket, key, operation: 'put' } as const;
-        const announcement = await host.plugin.announce!([{ ...write, before: null }]);
-        order += 1;
-        const versionId = `version-${order}`;
-        await announcement.committed([{ ...write, versionId, order, replica: false }]);
-      }
+      for (const key of keys) await putOne(host, key, (order += 1));
     },
   };
+}
+
+async function putOne(
+  { buckets, plugin }: ReplicationHost,
+  key: string,
+  order: number,
+): Promise<void> {
+  const write = { bucket: buckets.get('photos')!, key, operation: 'put' } as const;
+  const announcement = await plugin.announce!([{ ...write, before: null }]);
+  const versionId = `version-${order}`;
+  await announcement.committed([{ ...write, versionId, order, replica: false }]);
 }
 
 /** Answers of the queue have other fields than those of targets and rules. */
@@ -159,6 +164,48 @@ describe('GET /status', () => {
     assert.equal(targets[0]?.['queued'], 2);
     assert.equal(targets[0]['state'], 'paused');
     assert.equal(typeof targets[0]['oldestAgeSeconds'], 'number');
+  });
+
+  it('says alike in every process, and after a restart, how a target is doing', async (t) => {
+    const pluginOptions = { egress: { allow: ['127.0.0.0/8'] } };
+    const first = await startReplicationHost(t, { pluginOptions });
+    const stateOf = async (host: ReplicationHost): Promise<Record<string, unknown>> => {
+      const { targets } = (await get(host, 'status')) as { targets: Record<string, unknown>[] };
+      const { state, retryAt, lastError, degraded } = targets[0]!;
+      return { state, retryAt, lastError, degraded };
+    };
+    const unreachable = targetBody({ id: TARGET, endpoint: 'http://127.0.0.1:1' });
+    await first.putTargets([unreachable]);
+    await first.putRules([ruleBody({ id: RULE, targetId: TARGET })]);
+    const healthy = { state: 'idle', retryAt: null, lastError: null, degraded: [] };
+    assert.deepEqual(await stateOf(first), healthy);
+    await putOne(first, 'a', 1);
+    await until(async () => (await stateOf(first))['state'] === 'open', 'the failure');
+    const { dataDirectory, buckets } = first;
+    const second = await startReplicationHost(t, { dataDirectory, buckets, pluginOptions });
+    const { state, retryAt, lastError } = await stateOf(second);
+    assert(state === 'open' || state === 'probing', String(state));
+    assert.equal(retryAt === null, state === 'probing');
+    assert.equal(lastError, 'The target refuses connections.');
+    await second.putTargets([{ ...unreachable, enabled: false }]);
+    for (const host of [first, second]) assert.equal((await stateOf(host))['state'], 'paused');
+    await first.close();
+    await second.close();
+    const third = await startReplicationHost(t, { dataDirectory, buckets, pluginOptions });
+    assert.deepEqual(await stateOf(third), { ...healthy, state: 'paused' });
+  });
+
+  it('says that a secret cannot be opened', async (t) => {
+    const { host, put } = await startQueue(t);
+    await put('a');
+    await host.putTargets([targetBody({ id: TARGET })]);
+    await host.close();
+    const { dataDirectory, buckets } = host;
+    rmSync(join(dataDirectory, 'replication.key'));
+    const next = await startReplicationHost(t, { dataDirectory, buckets });
+    const { targets } = (await get(next, 'status')) as { targets: Record<string, unknown>[] };
+    assert.equal(targets[0]?.['state'], 'paused');
+    assert.equal(targets[0]['lastError'], 'No configured key opens the secret of this target.');
   });
 
   it('shows since when a disabled rule has missed writes', async (t) => {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ruleBody, targetBody, uniqueSecret, uuid } from '../support/replication-bodies.ts';
+import { STORE_FORMAT } from '../../src/store/tables.ts';
 import { startReplicationHost } from '../support/replication-host.ts';
 import { readStoredRecord, readStoredRecords } from '../support/stored-records.ts';
 
@@ -49,7 +50,7 @@ describe('stored fields', () => {
     assert.deepEqual([...full.hints], [['photos', true]]);
     assert.deepEqual([...full.meta.entries()].sort(), [
       ['changes', 2],
-      ['format', 1],
+      ['format', STORE_FORMAT],
       ['revision', 2],
     ]);
     await host.putTargets([]);

@@ -16,7 +16,9 @@ import {
   retry,
 } from '../support/outbox-driver.ts';
 import { gaps, rulesAndTargets } from './outbox-configuration.ts';
+import { lanes } from './outbox-lanes.ts';
 import { numbers } from './outbox-numbers.ts';
+import { strays } from './outbox-strays.ts';
 import { verifications } from './outbox-verifications.ts';
 import { intents, leases, resyncs, retries, upkeep } from './outbox-processes.ts';
 
@@ -35,6 +37,8 @@ export function describeOutbox(name: string, open: OpenOutbox): void {
     resyncs(open);
     upkeep(open);
     numbers(open);
+    lanes(open);
+    strays(open);
   });
 }
 

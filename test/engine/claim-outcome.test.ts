@@ -17,7 +17,7 @@ const CONTEXT: OutcomeContext = {
 };
 
 function delivered(wasThere = false): Delivery {
-  return { kind: 'delivered', upTo: 5, wasThere, bytes: 1, tagsRefused: false };
+  return { kind: 'delivered', upTo: 5, wasThere, bytes: 1, tagsRefused: false, uploadId: null };
 }
 
 function failed(failure: RequestFailure): Delivery {
@@ -57,7 +57,7 @@ describe('outcome of a claim: completion', () => {
   ];
   for (const [name, of, context, expected] of cases) {
     it(name, () => {
-      const complete = { kind: 'complete', upTo: 5, verifyAt: expected } as const;
+      const complete = { kind: 'complete', upTo: 5, verifyAt: expected, uploadId: null } as const;
       assert.deepEqual(outcome(of, delivered(), context), complete);
       assert.deepEqual(outcome(of, { kind: 'nothing', upTo: 5 }, context), complete);
     });
@@ -82,9 +82,14 @@ describe('outcome of a claim: failure', () => {
   });
 
   it('delivers what is current where the version is gone, at once', () => {
-    const retry = retryOf(row({ compareFirst: true }), { kind: 'gone' });
+    const retry = retryOf(row({ compareFirst: true }), { kind: 'gone', upload: null });
     assert.deepEqual([retry.asResolve, retry.nextAttemptAt], [true, NOW]);
     assert.equal(retry.compareFirst, true);
+  });
+
+  it('remembers the upload of a version that is gone until it is aborted', () => {
+    const upload = { uploadId: 'begun', versionId: 'v5', order: 5, partBytes: 1 };
+    assert.deepEqual(retryOf(row(), { kind: 'gone', upload }).upload, upload);
   });
 
   it('fails a row only for what the object is, after 8 tries', () => {

@@ -41,7 +41,7 @@ describe('delivery of small objects', () => {
       tags: { c: 'd' },
     };
     host.put('v5', Buffer.from('five'), metadata);
-    const expected = { upTo: 5, wasThere: false, bytes: 4, tagsRefused: false };
+    const expected = { upTo: 5, wasThere: false, bytes: 4, tagsRefused: false, uploadId: null };
     assert.deepEqual(await deliverOne(claim(row())), { kind: 'delivered', ...expected });
     const { body, systemHeaders, userMetadata, tags } = target.objects.get('key') ?? {};
     assert.equal(String(body), 'five');
@@ -68,10 +68,10 @@ describe('delivery of small objects', () => {
   it('asks for another look where that version is gone', async () => {
     const { host, target, deliverOne } = setUp();
     host.put('v6', Buffer.from('six'));
-    assert.deepEqual(await deliverOne(claim(row(), true)), { kind: 'gone' });
+    assert.deepEqual(await deliverOne(claim(row(), true)), { kind: 'gone', upload: null });
     host.put('v5', Buffer.from('five'));
     host.remove('v5');
-    assert.deepEqual(await deliverOne(claim(row())), { kind: 'gone' });
+    assert.deepEqual(await deliverOne(claim(row())), { kind: 'gone', upload: null });
     assert.deepEqual(target.log, []);
   });
 
@@ -204,6 +204,30 @@ describe('delivery of large objects', () => {
     assert.ok(target.objects.get('key')?.body.equals(body));
   });
 
+  it('knows the upload again where the source fails in the middle of it', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    target.fail = (operation) => {
+      if (operation === 'create') host.failure = new Error('EIO');
+      return null;
+    };
+    const broken = await deliverOne(claim(row()));
+    assert.deepEqual(broken, { kind: 'source-failed', upload: known('upload-1') });
+  });
+
+  it('asks for no more parts than the object has, however many are listed', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', body);
+    let pages = 0;
+    target.listParts = async (_upload, after = 0) => {
+      pages += 1;
+      return { ok: true, value: { parts: [], next: pages < 100 ? after + 1 : null } };
+    };
+    await target.createMultipartUpload('key', { systemHeaders: {}, userMetadata: {}, tags: {} });
+    await deliverOne(claim(row({ upload: known('upload-1') })));
+    assert.equal(pages, 3);
+  });
+
   it('begins anew where the target has given the upload up', async () => {
     const { host, target, deliverOne } = setUp();
     host.put('v5', body);
@@ -240,7 +264,7 @@ describe('delivery of large objects', () => {
       target.log.length = 0;
       host.remove('v5');
       const delivery = await deliverOne(claim(row({ upload: known('old'), compareFirst }), true));
-      assert.deepEqual(delivery, { kind: 'gone' });
+      assert.deepEqual(delivery, { kind: 'gone', upload: null });
       assert.deepEqual(target.log, ['abort', 'forget']);
     }
   });

@@ -113,7 +113,10 @@ export class FakeTarget implements TargetClient {
     );
   }
 
-  async listParts({ uploadId }: { uploadId: string }): ReturnType<TargetClient['listParts']> {
+  async listParts(
+    { uploadId }: { uploadId: string },
+    _after?: number,
+  ): ReturnType<TargetClient['listParts']> {
     const upload = this.uploads.get(uploadId);
     if (upload === undefined) {
       this.log.push('list');

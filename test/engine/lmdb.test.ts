@@ -11,14 +11,17 @@ import { LmdbOutbox } from '../../src/store/outbox.ts';
 import { openTables } from '../../src/store/tables.ts';
 import { SimulatedHost, type Change } from '../simulation/simulated-host.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
+import { startPeer, type AskPeer } from '../support/outbox-peer.ts';
 import { uuid } from '../support/replication-bodies.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
-import { FakeTarget } from './fake-target.ts';
+import { DENIED, FakeTarget } from './fake-target.ts';
 
 async function setUp(t: TestContext) {
-  const keyring = new Keyring([randomBytes(32)]);
-  const tables = await openTables(temporaryDirectory(t));
+  const key = randomBytes(32);
+  const keyring = new Keyring([key]);
+  const dataDirectory = temporaryDirectory(t);
+  const tables = await openTables(dataDirectory);
   const feed = new CommitFeed(tables, 20);
   const configurations = new LmdbConfigurationStore(tables, keyring, { feed });
   const outbox = new LmdbOutbox({ tables, keyring, feed, isDiskLow: () => false });
@@ -50,7 +53,9 @@ async function setUp(t: TestContext) {
     await outbox.close();
     await configurations.close();
   });
-  return { outbox, configurations, host, bucket, target, start, saveRule };
+  const lane = { bucket, targetId: uuid(1) };
+  const peer = (): Promise<AskPeer> => startPeer(t, dataDirectory, key);
+  return { outbox, configurations, host, bucket, lane, target, start, saveRule, peer };
 }
 
 function bound(
@@ -96,16 +101,13 @@ describe('engine on LMDB', () => {
   });
 
   it('delivers after a restart what was queued before', async (t) => {
-    const { outbox, bucket, host, target, start, saveRule } = await setUp(t);
+    const { outbox, lane, host, target, start, saveRule } = await setUp(t);
     await saveRule();
     const reset = { stage: 'connect', code: 'ECONNREFUSED', ambiguous: false } as const;
     target.fail = () => reset;
     const first = start();
     await change(first, host, 'key', 'put');
-    await until(
-      () => first.laneStatus({ bucket, targetId: uuid(1) }).state === 'open',
-      'a failure',
-    );
+    await until(async () => (await outbox.laneReport(lane)).breaker === 'open', 'a failure');
     await first.close();
     target.fail = () => null;
     start();
@@ -127,5 +129,63 @@ describe('engine on LMDB', () => {
       return read?.state === 'completed' ? read : null;
     }, 'the end of the job');
     assert.deepEqual([job.enqueued, target.log.length], [5, 5]);
+  });
+});
+
+describe('engine on LMDB: another process of the server', () => {
+  it('shows why the target fails, also after the leader has gone', async (t) => {
+    const { outbox, bucket, lane, host, target, start, saveRule, peer } = await setUp(t);
+    await saveRule();
+    const ask = await peer();
+    target.fail = () => DENIED;
+    const engine = start();
+    await change(engine, host, 'key', 'put');
+    const isOpen = async (): Promise<boolean> => (await outbox.laneReport(lane)).breaker === 'open';
+    await until(isOpen, 'the failure');
+    await engine.close();
+    const [condition] = (await ask('queueStatus', bucket)).lanes;
+    assert.deepEqual([condition?.isSealed, condition?.report.breaker], [false, 'open']);
+    assert.match(condition?.report.lastError?.reason ?? '', /denies access/);
+    target.fail = () => null;
+    start();
+    const isHealthy = async (): Promise<boolean> =>
+      (await ask('queueStatus', bucket)).lanes[0]?.report.breaker === 'closed';
+    await until(isHealthy, 'the recovery');
+  });
+
+  it('has the leader try at once what it is asked to retry', async (t) => {
+    const { outbox, bucket, lane, host, target, start, saveRule, peer } = await setUp(t);
+    await saveRule();
+    const ask = await peer();
+    target.fail = () => ({ ...DENIED, retryAfterMs: 3_600_000 });
+    await change(start(), host, 'key', 'put');
+    const breakerOf = async (): Promise<string> => (await outbox.laneReport(lane)).breaker;
+    const [task] = await until(async () => {
+      const rows = await outbox.pageRows(bucket, {}, null, 1);
+      return (await breakerOf()) === 'open' && (rows[0]?.attempts ?? 0) > 0 ? rows : null;
+    }, 'a breaker that opens for an hour');
+    await ask('retryRow', bucket, task!.sequence, Date.now());
+    await until(() => target.log.length === 2, 'the first retry');
+    await until(async () => (await breakerOf()) === 'open', 'another failure');
+    target.fail = () => null;
+    assert.equal(await ask('retryRows', bucket, { state: 'failed' }, Date.now()), 0);
+    await ask('retryRows', bucket, { state: 'pending' }, Date.now());
+    await until(() => target.objects.size === 1, 'the delivery');
+  });
+
+  it('has the breaker closed where there is nothing to retry', async (t) => {
+    const { outbox, configurations, bucket, lane, host, target, start, saveRule, peer } =
+      await setUp(t);
+    await saveRule();
+    const ask = await peer();
+    target.fail = () => ({ ...DENIED, retryAfterMs: 3_600_000 });
+    const engine = start();
+    await change(engine, host, 'key', 'put');
+    const isOpen = async (): Promise<boolean> => (await outbox.laneReport(lane)).breaker === 'open';
+    await until(isOpen, 'the failure');
+    await configurations.replaceRules(bucket, [], ANY);
+    await ask('retryRows', bucket, { state: 'failed' }, Date.now());
+    await until(() => engine.counters().openBreakers === 0, 'a closed breaker');
+    assert.equal(target.log.length, 1);
   });
 });

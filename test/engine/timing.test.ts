@@ -3,112 +3,11 @@
  * target that does what each test says.
  */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
-import { Engine } from '../../src/engine/engine.ts';
+import test, { describe, it } from 'node:test';
 import type { RequestFailure } from '../../src/model/delivery.ts';
-import type { RuleDraft } from '../../src/model/rule.ts';
-import type { TargetDraft } from '../../src/model/target.ts';
-import { VirtualClock } from '../simulation/virtual-clock.ts';
-import { SimulatedHost } from '../simulation/simulated-host.ts';
-import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
-import { MemoryOutbox } from '../support/memory-outbox.ts';
-import { uuid } from '../support/replication-bodies.ts';
-import { DENIED, FakeTarget, REFUSED_OBJECT, RESET } from './fake-target.ts';
-
-const MINUTE_MS = 60_000;
-
-class Server {
-  readonly clock = new VirtualClock();
-  readonly host = new SimulatedHost();
-  readonly store = new MemoryOutbox({ now: () => this.clock.nowMs() });
-  readonly target = new FakeTarget();
-  readonly engine: Engine;
-  /** How long the target takes for each request. */
-  latencyMs = 10;
-  secrets: string[] = [];
-
-  constructor(store?: MemoryOutbox) {
-    if (store !== undefined) this.store = store;
-    const { clock, host, target } = this;
-    this.engine = new Engine({
-      host: {
-        findBucket: (name) => host.findBucket(name),
-        openObject: (ref) => host.openObject(ref),
-        headCurrent: (bucket, key) => host.headCurrent(bucket, key),
-        listCurrent: (bucket, prefix, after) => host.listCurrent(bucket, prefix, after),
-        logger: { debug: () => {}, info: () => {}, warn: () => {}, error: console.error },
-      },
-      outbox: this.store,
-      configurations: this.store,
-      clock,
-      random: () => 0.5,
-      diskState: () => 'ok',
-      connectTarget: ({ secretAccessKey }) => {
-        this.secrets.push(secretAccessKey);
-        return this.#delayed(target);
-      },
-    });
-  }
-
-  /** Runs until `promise` has settled, and says how long that took. */
-  async await<T>(promise: Promise<T>, limitMs = 60 * MINUTE_MS): Promise<[T, number]> {
-    const begun = this.clock.monotonicMs();
-    let isDone = false;
-    const end = (): void => void (isDone = true);
-    void promise.then(end, end);
-    assert.ok(await this.clock.run(limitMs, () => isDone), 'it did not end');
-    return [await promise, this.clock.monotonicMs() - begun];
-  }
-
-  async configure(target: Partial<TargetDraft> = {}, rule: Partial<RuleDraft> = {}): Promise<void> {
-    const { bucket } = this.host;
-    await this.await(this.store.replaceTargets(bucket, [targetDraft(1, target)], ANY));
-    await this.await(this.store.replaceRules(bucket, [ruleDraft(1, rule)], ANY));
-  }
-
-  /** Puts one version, and says how long the host waited for `committed`. */
-  async put(key: string): Promise<number> {
-    const { bucket } = this.host;
-    const write = { bucket, key, operation: 'put', before: null } as const;
-    const [announcement] = await this.await(this.engine.announce([write]));
-    const committed = this.host.apply(key, 'put', 0);
-    assert.ok(committed !== null);
-    const [, waitedMs] = await this.await(announcement.committed([committed]));
-    return waitedMs;
-  }
-
-  get lane() {
-    return { bucket: this.host.bucket, targetId: uuid(1) };
-  }
-
-  /** A target whose answers take time, and end with the lane. */
-  #delayed(target: FakeTarget): FakeTarget {
-    const { clock } = this;
-    return new Proxy(target, {
-      get: (_target, name: keyof FakeTarget) => {
-        const method: unknown = Reflect.get(target, name);
-        if (typeof method !== 'function' || name === 'close') return method;
-        return async (...args: never[]): Promise<unknown> => {
-          const { signal } = (args.at(-1) ?? {}) as { signal?: AbortSignal };
-          await new Promise<void>((resolve) => {
-            clock.after(this.latencyMs, resolve);
-            signal?.addEventListener('abort', () => resolve());
-          });
-          if (signal?.aborted === true) return { ok: false, failure: RESET };
-          return (method as (...all: never[]) => unknown).apply(target, args);
-        };
-      },
-    });
-  }
-}
-
-async function started(target: Partial<TargetDraft> = {}, rule: Partial<RuleDraft> = {}) {
-  const server = new Server();
-  await server.configure(target, rule);
-  server.engine.start();
-  await server.clock.run(1_000);
-  return server;
-}
+import { HEALTHY } from '../../src/model/lane-report.ts';
+import { DENIED, REFUSED_OBJECT } from './fake-target.ts';
+import { MINUTE_MS, started, VirtualServer } from './virtual-server.ts';
 
 const SYNCHRONOUS = { synchronous: true };
 
@@ -128,7 +27,6 @@ describe('engine: delivery', () => {
     await server.put('a');
     await server.clock.run(60 * MINUTE_MS);
     assert.deepEqual(server.target.log, []);
-    assert.equal(server.engine.laneStatus(server.lane).state, 'paused');
     await server.configure({ enabled: true });
     await server.clock.run(1_000);
     assert.deepEqual(server.target.log, ['put']);
@@ -139,13 +37,13 @@ describe('engine: delivery', () => {
     server.target.refusesTags = true;
     await server.put('a');
     await server.clock.run(1_000);
-    assert.deepEqual(server.engine.laneStatus(server.lane).degraded, ['tags']);
+    assert.deepEqual((await server.report()).degraded, ['tags']);
   });
 });
 
 describe('engine: rows that are claimed ahead', () => {
   /** A dozen rows, of which the first four are being sent, each for a second. */
-  async function busy(): Promise<Server> {
+  async function busy(): Promise<VirtualServer> {
     const server = await started();
     server.latencyMs = 1_000;
     for (let n = 0; n < 12; n++) await server.put(`key-${n}`);
@@ -155,7 +53,7 @@ describe('engine: rows that are claimed ahead', () => {
   }
 
   /** How many rows another claim would get: all but those that are claimed. */
-  async function claimable(server: Server): Promise<number> {
+  async function claimable(server: VirtualServer): Promise<number> {
     const epoch = 1;
     const claims = await server.store.claim(epoch, server.lane, 100, server.clock.nowMs());
     for (const claim of claims) {
@@ -194,7 +92,7 @@ describe('engine: rows that are claimed ahead', () => {
     const server = await busy();
     server.target.fail = () => DENIED;
     await server.clock.run(5_000);
-    assert.equal(server.engine.laneStatus(server.lane).state, 'open');
+    assert.equal((await server.report()).breaker, 'open');
     const tried = server.target.log.length;
     assert.ok(tried < 12, `${tried} requests`);
     assert.ok((await claimable(server)) >= 8, 'what was not tried is not held');
@@ -214,20 +112,21 @@ describe('engine: rows that are claimed ahead', () => {
 });
 
 describe('engine: breaker', () => {
-  async function broken(failure: RequestFailure): Promise<Server> {
+  async function broken(failure: RequestFailure): Promise<VirtualServer> {
     const server = await started();
     server.target.fail = () => failure;
     for (const key of ['a', 'b', 'c', 'd', 'e']) await server.put(key);
     await server.clock.run(30 * MINUTE_MS);
-    assert.equal(server.engine.laneStatus(server.lane).state, 'open');
+    assert.equal((await server.report()).breaker, 'open');
     assert.equal(server.engine.counters().openBreakers, 1);
     return server;
   }
 
   it('probes a target that refuses ever more rarely, one request at a time', async () => {
-    const { target, engine, clock, lane } = await broken(DENIED);
+    const server = await broken(DENIED);
+    const { target, clock } = server;
     assert.ok(target.log.length < 14, `${target.log.length} requests in half an hour`);
-    const { retryAt, lastError } = engine.laneStatus(lane);
+    const { retryAt, lastError } = await server.report();
     assert.ok(retryAt !== null && retryAt > clock.nowMs());
     assert.match(lastError?.reason ?? '', /denies access/);
   });
@@ -246,15 +145,13 @@ describe('engine: breaker', () => {
     await server.clock.run(3_000);
     assert.equal(server.target.objects.size, 5);
     assert.deepEqual(server.secrets, ['a-secret-of-the-tests', 'corrected']);
-    const { state, lastError } = server.engine.laneStatus(server.lane);
-    assert.deepEqual([state, lastError], ['idle', null]);
+    assert.deepEqual(await server.report(), HEALTHY);
   });
 
   it('heals at once where somebody asks for a retry', async () => {
     const server = await broken(DENIED);
     server.target.fail = () => null;
     await server.await(server.store.retryRows(server.host.bucket, {}, server.clock.nowMs()));
-    server.engine.retryLane(server.lane);
     await server.clock.run(500);
     assert.equal(server.target.objects.size, 5);
   });
@@ -266,6 +163,40 @@ describe('engine: breaker', () => {
     assert.equal(server.target.objects.size, 5);
   });
 
+  it('says what fails, and since it works again nothing more', async () => {
+    const server = await started();
+    const { mock } = test.mock.method(server.store, 'storeReport');
+    for (let n = 0; n < 40; n++) await server.put(`key-${n}`);
+    await server.clock.run(1_000);
+    assert.equal(server.target.objects.size, 40);
+    assert.equal(mock.callCount(), 0, 'a healthy lane is silent');
+    server.target.fail = () => DENIED;
+    await server.put('a');
+    await server.clock.run(100);
+    assert.equal((await server.report()).breaker, 'open');
+    server.target.fail = () => null;
+    await server.clock.run(MINUTE_MS);
+    assert.deepEqual(await server.report(), HEALTHY);
+    assert.deepEqual(
+      mock.calls.map(({ arguments: [, , , report] }) => report.breaker),
+      ['open', 'probing', 'closed'],
+    );
+  });
+
+  it('is still said to be broken after a restart, until a delivery succeeds', async () => {
+    const server = await broken(DENIED);
+    const report = await server.report();
+    await server.await(server.engine.close());
+    assert.deepEqual(await server.report(), report);
+    const next = new VirtualServer(server);
+    next.latencyMs = 5_000;
+    next.engine.start();
+    await next.clock.run(3_000);
+    assert.deepEqual(await next.report(), report, 'nothing is known yet');
+    await next.clock.run(MINUTE_MS);
+    assert.deepEqual(await next.report(), HEALTHY);
+  });
+
   it('lets one object fail without holding up the others', async () => {
     const server = await started();
     server.target.fail = (operation) => (operation === 'put' ? REFUSED_OBJECT : null);
@@ -275,7 +206,7 @@ describe('engine: breaker', () => {
     await server.put('good');
     await server.clock.run(100);
     assert.deepEqual([...server.target.objects.keys()], ['good']);
-    assert.equal(server.engine.laneStatus(server.lane).state, 'idle');
+    assert.equal((await server.report()).breaker, 'closed');
   });
 });
 
@@ -336,7 +267,7 @@ describe('engine: synchronous rules', () => {
 
   it('looks at the row where another process delivers', async () => {
     const leader = await started({}, SYNCHRONOUS);
-    const writes = new Server(leader.store);
+    const writes = new VirtualServer({ store: leader.store });
     const write = { bucket: leader.host.bucket, key: 'a', operation: 'put', before: null } as const;
     const announcing = writes.engine.announce([write]);
     const [announcement] = await leader.await(announcing);
@@ -389,7 +320,7 @@ describe('engine: closing', () => {
   });
 
   it('is idempotent, also before it was started', async () => {
-    const server = new Server();
+    const server = new VirtualServer();
     assert.equal(server.engine.close(), server.engine.close());
     await server.await(server.engine.close());
     server.engine.start();

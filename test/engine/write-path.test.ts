@@ -29,6 +29,8 @@ function setUp(disk: DiskState = 'ok') {
   const log: string[] = [];
   const clock = new VirtualClock();
   const replicating = new Set([BUCKET.name]);
+  /** Rules that another process saved a moment ago. */
+  const unseen = new Set<string>();
   const failures: Error[] = [];
   const waited: Row[] = [];
   const path = new WritePath({
@@ -47,7 +49,8 @@ function setUp(disk: DiskState = 'ok') {
       abandon: async (intent) => void log.push(`abandon ${intent}`),
     },
     configurations: {
-      mayReplicate: (name) => replicating.has(name),
+      mayReplicate: (name) => replicating.has(name) && !unseen.has(name),
+      mayReplicateNow: (name) => replicating.has(name),
     },
     diskState: () => disk,
     clock,
@@ -55,7 +58,7 @@ function setUp(disk: DiskState = 'ok') {
     onEnqueued: (rows) => void log.push(`enqueued ${rows.length}`),
     waitFor: async (rows) => void waited.push(...rows),
   });
-  return { path, log, clock, replicating, failures, waited };
+  return { path, log, clock, replicating, unseen, failures, waited };
 }
 
 describe('write path', () => {
@@ -94,6 +97,15 @@ describe('write path', () => {
     const announcement = await path.announce([announced({ bucket: OTHER })]);
     replicating.add(OTHER.name);
     await announcement.committed([committed({ bucket: OTHER })]);
+    assert.deepEqual(log, ['announce 1', 'commit 7 1', 'enqueued 1']);
+  });
+
+  it('queues a write whose rule another process saved just before', async () => {
+    const { path, log, unseen } = setUp();
+    unseen.add(BUCKET.name);
+    const announcement = await path.announce([announced()]);
+    assert.deepEqual(log, []);
+    await announcement.committed([committed()]);
     assert.deepEqual(log, ['announce 1', 'commit 7 1', 'enqueued 1']);
   });
 

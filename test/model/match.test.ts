@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { consequencesOf } from '../../src/model/consequences.ts';
+import type { StoredTarget } from '../../src/model/generated/stored-configuration.ts';
 import { judgeRuleset, matchEvent, mergeRulesets, type Match } from '../../src/model/match.ts';
 import type { Rule } from '../../src/model/rule.ts';
-import type { Target } from '../../src/model/target.ts';
 import { uuid } from '../support/replication-bodies.ts';
 
 function rule(incarnation: number, fields: Partial<Rule> = {}): Rule {
@@ -126,7 +126,7 @@ describe('mergeRulesets', () => {
 });
 
 describe('consequencesOf', () => {
-  const target = (id: string, fields: Partial<Target> = {}): Target => ({
+  const target = (id: string, fields: Partial<StoredTarget> = {}): StoredTarget => ({
     id,
     endpoint: 'https://192.0.2.1/base',
     targetBucket: 'backup',
@@ -134,16 +134,17 @@ describe('consequencesOf', () => {
     region: 'r',
     enabled: true,
     exemptKinds: [],
+    secret: { keyId: 'k', box: Buffer.from('sealed') },
     ...fields,
   });
   const before = {
     targets: [target('t1'), target('t2')],
     rules: [rule(7), rule(8, { targetId: 't2' })],
   };
-  const gapsAfter = (targets: Target[], rules: Rule[] = before.rules): number[] =>
+  const gapsAfter = (targets: StoredTarget[], rules: Rule[] = before.rules): number[] =>
     consequencesOf(before, { targets, rules }).gaps.map(({ incarnation }) => incarnation);
 
-  const cases: [name: string, targets: Target[], gaps: number[]][] = [
+  const cases: [name: string, targets: StoredTarget[], gaps: number[]][] = [
     ['nothing changed', before.targets, []],
     [
       'another region, key and state',
@@ -180,5 +181,36 @@ describe('consequencesOf', () => {
     const known = rule(7, { replicateExisting: true });
     const after = { targets: before.targets, rules: [known, wanted, disabled, rule(11)] };
     assert.deepEqual(consequencesOf(before, after).resyncs, [wanted]);
+  });
+
+  const renewals: [name: string, fields: Partial<StoredTarget>, isRenewed: boolean][] = [
+    ['nothing changed', {}, false],
+    ['it was disabled', { enabled: false }, false],
+    ['another secret', { secret: { keyId: 'k', box: Buffer.from('another') } }, true],
+    [
+      'the secret sealed under another key',
+      { secret: { keyId: 'l', box: Buffer.from('x') } },
+      true,
+    ],
+    ['another region', { region: 'x' }, true],
+    ['another access key', { accessKeyId: 'B' }, true],
+    ['another bucket', { targetBucket: 'other' }, true],
+    ['an administrator saved it', { exemptKinds: ['loopback'] }, true],
+  ];
+  for (const [name, fields, isRenewed] of renewals) {
+    it(`renewed: ${name}`, () => {
+      const targets = [target('t1', fields), target('t2')];
+      const { renewed } = consequencesOf(before, { ...before, targets });
+      assert.deepEqual(renewed, isRenewed ? [targets[0]] : []);
+    });
+  }
+  it('renewed: it was enabled', () => {
+    const paused = { ...before, targets: [target('t1', { enabled: false }), target('t2')] };
+    assert.deepEqual(consequencesOf(paused, before).renewed, [before.targets[0]]);
+  });
+  it('left and new targets are not renewed', () => {
+    const after = { ...before, targets: [target('t2'), target('t3')] };
+    const { left, renewed } = consequencesOf(before, after);
+    assert.deepEqual([left, renewed], [[before.targets[0]], []]);
   });
 });

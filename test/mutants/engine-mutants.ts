@@ -10,8 +10,8 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'a delivery completes without superseding',
     file: 'src/engine/claim-outcome.ts',
-    find: `return { kind: 'complete', upTo: delivery.upTo, verifyAt };`,
-    replacement: `return { kind: 'complete', upTo: 0, verifyAt };`,
+    find: `return { kind: 'complete', upTo: delivery.upTo, verifyAt, uploadId };`,
+    replacement: `return { kind: 'complete', upTo: 0, verifyAt, uploadId };`,
     suite: 'simulation',
   },
   {
@@ -20,13 +20,13 @@ export const engineMutants: readonly Mutant[] = [
     find: `  async settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
     this.#fence(epoch);
     const chain = chainOf(claim.row);
-    const held = this.#rows.queue.claims.get(chain);
-    const row = this.#rows.queue.rows.get(claim.row.sequence);
+    const held = this.rows.queue.claims.get(chain);
+    const row = this.rows.queue.rows.get(claim.row.sequence);
     if (row === undefined || held?.sequence !== row.sequence || held.epoch !== epoch) return false;`,
     replacement: `  async settleClaim(_epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
     const chain = chainOf(claim.row);
-    const held = this.#rows.queue.claims.get(chain);
-    const row = this.#rows.queue.rows.get(claim.row.sequence);
+    const held = this.rows.queue.claims.get(chain);
+    const row = this.rows.queue.rows.get(claim.row.sequence);
     if (row === undefined || held?.sequence !== row.sequence) return false;`,
     suite: 'simulation',
   },
@@ -174,7 +174,7 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'an upload is forgotten where the source fails',
     file: 'src/engine/deliver.ts',
-    find: `    if (isKnown) upload = next;`,
+    find: `    if (isClaimed) upload = next;`,
     replacement: ``,
     suite: 'simulation',
   },

@@ -6,20 +6,20 @@ export const storeMutants: readonly Mutant[] = [
     name: 'LMDB: an outcome counts under an epoch that is over',
     file: 'src/store/outbox.ts',
     find: `        this.#lease.assertHeld(epoch);
-        const entry = this.#claims.find(epoch, claim);
+        const entry = this.#parts.claims.find(epoch, claim);
         if (entry === undefined) return false;
-        return this.#claims.settle`,
-    replacement: `        const entry = this.#claims.find(epoch, claim);
+        return this.#parts.claims.settle`,
+    replacement: `        const entry = this.#parts.claims.find(epoch, claim);
         if (entry === undefined) return false;
-        return this.#claims.settle`,
+        return this.#parts.claims.settle`,
     suite: 'contract',
   },
   {
     name: 'LMDB: a row is claimed under an epoch that is over',
     file: 'src/store/outbox.ts',
     find: `      this.#lease.assertHeld(epoch);
-      return this.#claims.claim(`,
-    replacement: `      return this.#claims.claim(`,
+      return this.#parts.claims.claim(`,
+    replacement: `      return this.#parts.claims.claim(`,
     suite: 'contract',
   },
   {

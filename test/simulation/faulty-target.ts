@@ -4,7 +4,7 @@
  */
 import type { TargetClient } from '../../src/egress/target-client.ts';
 import type { UsableTarget } from '../../src/engine/engine.ts';
-import type { RequestResult } from '../../src/model/delivery.ts';
+import type { RequestFailure, RequestResult } from '../../src/model/delivery.ts';
 import { md5Of } from './bodies.ts';
 import type { RequestKind, WatchedRequest } from './chain-watch.ts';
 import {
@@ -41,6 +41,8 @@ interface Sent<T> {
   readonly partOf?: string | null;
   readonly resumes?: WatchedRequest['resumes'];
 }
+
+const CLOSED: RequestFailure = { stage: 'transfer', code: 'ABORT_ERR', ambiguous: false };
 
 export class FaultyTargets {
   weights: FaultWeights;
@@ -87,8 +89,9 @@ export class FaultyTargets {
       endpoint: target.endpoint,
       isAuthorized: secretAccessKey === GOOD_SECRET,
     };
-    const send = <T>(sent: Sent<T>): Promise<RequestResult<T>> =>
-      this.#send(access, sent, observer);
+    let isClosed = false;
+    const send = async <T>(sent: Sent<T>): Promise<RequestResult<T>> =>
+      isClosed ? { ok: false, failure: CLOSED } : this.#send(access, sent, observer);
     return {
       headObject: (key, { signal } = {}) =>
         send({ key, kind: 'look', apply: () => done(place.head(key)), signal }),
@@ -109,7 +112,7 @@ export class FaultyTargets {
         return send({ key, kind: 'write', apply, signal });
       },
       ...this.#multipart(place, send, observer),
-      close: () => Promise.resolve(),
+      close: async () => void (isClosed = true),
       destroy: () => Promise.resolve(),
     };
   }
@@ -182,7 +185,8 @@ export class FaultyTargets {
     const isWrite = kind !== 'look' && kind !== 'list';
     const fault = isAuthorized ? this.#faultAt(endpoint) : '403';
     const script = drawScript(fault, isWrite, this.#random);
-    const end = observer.begin({ key, kind, partOf, resumes });
+    // An upload that no row carries any longer is aborted beside the deliveries of its key.
+    const end = kind === 'abort' ? () => undefined : observer.begin({ key, kind, partOf, resumes });
     let applied: RequestResult<T> | null = null;
     const arrive = (): void => {
       // What a dead process had sent may lie about in the network, though no longer than LINGER_MS.

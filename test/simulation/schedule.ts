@@ -305,10 +305,6 @@ class Schedule {
   async #retry(): Promise<void> {
     const { bucket } = this.#host;
     await this.#finish(this.#store.retryRows(bucket, {}, this.#clock.nowMs()));
-    const { targets } = await this.#store.read(bucket);
-    for (const { engine } of this.#processes) {
-      for (const { id } of targets) engine.retryLane({ bucket, targetId: id });
-    }
   }
 
   async #resync(): Promise<void> {

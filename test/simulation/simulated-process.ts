@@ -42,6 +42,8 @@ const CHANGING: ReadonlySet<string> = new Set([
   'claim',
   'settleClaim',
   'storeUpload',
+  'storeReport',
+  'forgetStrays',
   'advanceResync',
   'cancelResync',
   'sweep',
@@ -63,7 +65,10 @@ export class SimulatedProcess {
     const outbox = this.#outbox();
     this.engine = new Engine({
       outbox,
-      configurations: outbox as unknown as Pick<MemoryOutbox, 'read' | 'mayReplicate'>,
+      configurations: outbox as unknown as Pick<
+        MemoryOutbox,
+        'read' | 'mayReplicate' | 'mayReplicateNow'
+      >,
       clock: this.#clock(),
       random: () => world.random.next(),
       diskState: () => 'ok',
@@ -155,7 +160,7 @@ export class SimulatedProcess {
     return new Proxy(own, {
       get: (_own, name: string) => {
         const method = Reflect.get(own, name, own) as (...args: unknown[]) => unknown;
-        if (name === 'mayReplicate') return method;
+        if (name === 'mayReplicate' || name === 'mayReplicateNow') return method.bind(own);
         if (name === 'subscribe') {
           return (listener: () => void) =>
             method(() => {

@@ -52,14 +52,14 @@ describe('format', () => {
     await host.close();
     const directory = join(host.dataDirectory, 'replication');
     const root = open({ path: directory, noSubdir: false });
-    await root.openDB<number, string>({ name: 'meta' }).put('format', 2);
+    await root.openDB<number, string>({ name: 'meta' }).put('format', 3);
     await root.close();
     const digest = (): string =>
       createHash('sha256')
         .update(readFileSync(join(directory, 'data.mdb')))
         .digest('hex');
     const before = digest();
-    const refused = { code: 'UnsupportedFormat', message: /format 2; this version reads .* 1/ };
+    const refused = { code: 'UnsupportedFormat', message: /format 3; this version reads .* 2/ };
     await assert.rejects(startKoaHost(host), refused);
     await assert.rejects(openReader(host.dataDirectory), refused);
     await assert.rejects(backupStore(host.dataDirectory, join(host.dataDirectory, 'b')), refused);

@@ -1,12 +1,13 @@
-/** Random operations on two outboxes at once, and the comparison of what they answer and show. */
+/** Operations on two outboxes at once, and the comparison of what they answer and show. */
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import type { AnnouncedWrite, BucketRef, ObjectRef } from '../../src/host.ts';
-import type { ClaimOutcome, IntentId } from '../../src/model/ports.ts';
-import type { Claim, LaneRef } from '../../src/model/row.ts';
+import { HEALTHY, type LaneReport } from '../../src/model/lane-report.ts';
+import type { ClaimOutcome, IntentId, Outbox, StrayUpload } from '../../src/model/ports.ts';
+import type { Claim, LaneRef, UploadState } from '../../src/model/row.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import type { OutboxFixture } from '../support/outbox-fixture.ts';
 import { uuid } from '../support/replication-bodies.ts';
+import type { Of, Operation, Write } from './lockstep-operations.ts';
 
 const KEYS = ['a/1', 'a/2', 'b/1', 'ä'];
 const BUCKETS: readonly BucketRef[] = [
@@ -15,106 +16,27 @@ const BUCKETS: readonly BucketRef[] = [
   { id: 'bucket-3', name: 'music' },
 ];
 
-const small = fc.nat({ max: 3 });
-const flag = fc.boolean();
-/** Mostly 0; 1 is the bucket that takes its name. */
-const bucket = often(0, fc.constantFrom(1, 2), 15);
-const target = fc.constantFrom(0, 0, 0, 1, 1, 2);
-
-function often<T>(value: T, otherwise: fc.Arbitrary<T>, weight: number): fc.Arbitrary<T> {
-  return fc.oneof({ weight, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: otherwise });
-}
-
-const write = fc.record({
-  bucket,
-  key: fc.constantFrom(0, 0, 0, 1, 1, 2, 3),
-  operation: fc.constantFrom('put', 'put', 'put', 'delete'),
-  replica: fc.constantFrom(false, false, false, true),
-  /** How far before the newest event of the key this one belongs. */
-  late: fc.constantFrom(0, 0, 0, 3, 7),
-});
-
-const operation = fc.oneof(
-  weighted(8, { kind: fc.constant('write'), write, also: fc.option(write, { freq: 3 }) }),
-  weighted(1, { kind: fc.constant('announce'), write, by: small }),
-  weighted(1, { kind: fc.constant('abandon'), intent: small }),
-  weighted(9, { kind: fc.constant('claim'), bucket, target, limit: fc.constantFrom(1, 1, 2, 3) }),
-  weighted(10, {
-    kind: fc.constant('settle-claim'),
-    claim: fc.constantFrom(0, 0, 0, 1, 2),
-    outcome: fc.constantFrom('complete', 'complete', 'retry', 'retry', 'fail', 'release', 'upload'),
-    flag,
-    other: flag,
-    more: small,
-  }),
-  weighted(2, {
-    kind: fc.constant('rules'),
-    bucket,
-    rules: fc.array(
-      fc.record({
-        id: small,
-        target,
-        prefix: often<'' | 'a/' | 'ä'>('', fc.constantFrom('a/', 'ä'), 3),
-        enabled: often(true, fc.constant(false), 3),
-        deletes: flag,
-        existing: flag,
-      }),
-      { minLength: 2, maxLength: 4 },
-    ),
-  }),
-  weighted(1, {
-    kind: fc.constant('targets'),
-    bucket,
-    targets: fc.tuple(
-      ...[0, 1, 2].map((id) =>
-        fc.record({
-          id: fc.constant(id),
-          listed: often(true, fc.constant(false), 6),
-          enabled: often(true, fc.constant(false), 4),
-          moved: often(false, fc.constant(true), 4),
-        }),
-      ),
-    ),
-  }),
-  weighted(1, { kind: fc.constant('remove-bucket'), bucket: often(1, fc.constant(0), 5) }),
-  weighted(2, { kind: fc.constant('retry-row'), bucket, row: fc.nat(9) }),
-  weighted(1, { kind: fc.constant('retry-rows'), bucket, failed: flag, rule: small }),
-  weighted(2, {
-    kind: fc.constant('resync'),
-    bucket,
-    rule: small,
-    what: fc.constantFrom('start', 'advance', 'advance', 'done', 'cancel'),
-  }),
-  weighted(1, { kind: fc.constant('lease'), by: small }),
-  weighted(1, { kind: fc.constant('kill'), by: small }),
-  weighted(1, { kind: fc.constant('settle') }),
-  weighted(1, { kind: fc.constant('sweep') }),
-  weighted(1, { kind: fc.constant('clamp') }),
-  weighted(1, { kind: fc.constant('disk'), flag: often(false, fc.constant(true), 3) }),
-  weighted(5, {
-    kind: fc.constant('wait'),
-    ms: fc.constantFrom(1, 1_000, 2_000, 60_000, 4_000_000, 8 * 24 * 3_600_000),
-  }),
-);
-
-function weighted<T>(
-  weight: number,
-  fields: { [Name in keyof T]: fc.Arbitrary<T[Name]> },
-): { weight: number; arbitrary: fc.Arbitrary<T> } {
-  return { weight, arbitrary: fc.record(fields) };
-}
-
-export const operations = fc.array(operation, { minLength: 20, maxLength: 80, size: 'max' });
-
-type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
-type Write = typeof write extends fc.Arbitrary<infer T> ? T : never;
-type Of<Kind extends Operation['kind']> = Extract<Operation, { kind: Kind }>;
+const REPORTS: Readonly<Record<string, LaneReport>> = {
+  open: {
+    ...HEALTHY,
+    breaker: 'open',
+    retryAt: 5,
+    lastError: { reason: 'It failed.', status: 500 },
+  },
+  probing: { ...HEALTHY, breaker: 'probing', lastError: { reason: 'It failed.' } },
+  failing: { ...HEALTHY, lastError: { reason: 'It failed.', code: 'Bad', requestId: '1' } },
+  degraded: { ...HEALTHY, degraded: ['tags'] },
+  healthy: HEALTHY,
+};
 
 export class Lockstep {
   readonly #fixtures: readonly [OutboxFixture, OutboxFixture];
   readonly #orders = new Map<string, number>();
   readonly #intents: IntentId[] = [];
   readonly #claims: Claim[] = [];
+  /** What was stored with a claim since it was made. */
+  readonly #uploads = new Map<Claim, UploadState | null>();
+  #uploadCount = 0;
   /** The last versions that were written. */
   #versions: readonly ObjectRef[] = [];
   #epoch = 0;
@@ -205,6 +127,21 @@ export class Lockstep {
       }
       case 'resync':
         return this.#resync(operation);
+      case 'report': {
+        const lane = laneOf(operation.bucket, operation.target);
+        const access = await this.#fixtures[0].outbox.accessTarget(lane);
+        const mark = access.kind === 'usable' && !operation.stale ? access.retryMark : 1;
+        const report = REPORTS[operation.report] ?? HEALTHY;
+        await this.#both((f) => f.outbox.storeReport(this.#epoch, lane, mark, report));
+        return;
+      }
+      case 'forget-strays': {
+        const lane = laneOf(operation.bucket, operation.target);
+        const [stray] = await this.#fixtures[0].outbox.strayUploads(lane, null, 1);
+        if (stray === undefined) return;
+        await this.#both((f) => f.outbox.forgetStrays(this.#epoch, lane, [stray]));
+        return;
+      }
       case 'lease': {
         const epoch = await this.#both((f) =>
           f.asProcess(`process-${operation.by}`).acquireLease(),
@@ -280,16 +217,21 @@ export class Lockstep {
     if (claim === undefined) return;
     const { now } = this.#fixtures[0].world;
     if (outcome === 'upload') {
-      const upload = one ? { uploadId: 'u', versionId: 'v', order: 1, partBytes: 1 } : null;
+      const uploadId = `upload-${this.#uploadCount++}`;
+      const upload = more < 3 ? { uploadId, versionId: 'v', order: 1, partBytes: 1 } : null;
+      this.#uploads.set(claim, upload);
       await this.#both((f) => f.outbox.storeUpload(this.#epoch, claim, upload));
       return;
     }
+    const stored = this.#uploads.get(claim);
+    const carried = stored === undefined ? claim.row.upload : stored;
     const lastError = { reason: 'It failed.', ...(other ? { status: 500 } : {}) };
     const outcomes: Record<typeof outcome, ClaimOutcome> = {
       complete: {
         kind: 'complete',
         upTo: claim.row.operation === 'resolve' ? 1_000 : claim.row.order + more * 5,
         verifyAt: one ? now + 60_000 : null,
+        uploadId: other ? (carried?.uploadId ?? null) : null,
       },
       retry: {
         kind: 'retry',
@@ -297,7 +239,7 @@ export class Lockstep {
         lastError,
         compareFirst: one,
         asResolve: other,
-        upload: null,
+        upload: more === 1 ? carried : null,
       },
       fail: { kind: 'fail', lastError, compareFirst: one },
       release: { kind: 'release', compareFirst: one },
@@ -364,6 +306,7 @@ async function show({ outbox }: OutboxFixture, versions: readonly ObjectRef[]): 
   const lanes = await outbox.lanes();
   const shown: object[] = [
     { lanes: lanes.map((lane) => JSON.stringify(lane)).sort() },
+    { strays: (await outbox.strayLanes()).map((lane) => JSON.stringify(lane)).sort() },
     { totals: await outbox.queueTotals() },
     { versions: await Promise.all(versions.map((version) => outbox.versionState(version))) },
     { resyncs: (await outbox.runningResyncs()).toSorted((a, b) => a.run - b.run) },
@@ -371,8 +314,8 @@ async function show({ outbox }: OutboxFixture, versions: readonly ObjectRef[]): 
   for (const lane of lanes)
     shown.push({ lane: JSON.stringify(lane), at: await outbox.nextDueAt(lane) });
   shown.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
-  for (const of of BUCKETS) {
-    const { counts, gaps, oldest } = await outbox.queueStatus(of);
+  for (const [n, of] of BUCKETS.entries()) {
+    const { counts, gaps, oldest, lanes: conditions } = await outbox.queueStatus(of);
     shown.push({
       of,
       rows: await outbox.pageRows(of, {}, null, 100),
@@ -380,9 +323,21 @@ async function show({ outbox }: OutboxFixture, versions: readonly ObjectRef[]): 
       counts: sortedByText(counts),
       gaps: sortedByText(gaps),
       oldest: sortedByText(oldest),
+      conditions,
+      strays: await Promise.all([0, 1, 2].map((target) => straysOf(outbox, laneOf(n, target)))),
+      marks: await Promise.all([0, 1, 2].map((target) => markOf(outbox, laneOf(n, target)))),
     });
   }
   return shown;
+}
+
+async function straysOf(outbox: Outbox, lane: LaneRef): Promise<StrayUpload[]> {
+  return sortedByText(await outbox.strayUploads(lane, null, 1_000));
+}
+
+async function markOf(outbox: Outbox, lane: LaneRef): Promise<number | null> {
+  const access = await outbox.accessTarget(lane);
+  return access.kind === 'usable' ? access.retryMark : null;
 }
 
 function sortedByText<T>(items: readonly T[]): T[] {

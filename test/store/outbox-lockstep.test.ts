@@ -7,7 +7,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { openLmdbOutbox, openMemoryOutbox } from '../support/outbox-fixture.ts';
 import { assertTablesAgree } from '../support/outbox-tables.ts';
-import { Lockstep, operations } from './lockstep.ts';
+import { operations } from './lockstep-operations.ts';
+import { Lockstep } from './lockstep.ts';
 
 const RUNS = Number(process.env['LOCKSTEP_RUNS'] ?? 150);
 

@@ -42,6 +42,51 @@ describe('transactions that are run together', () => {
     );
   });
 
+  it('more than one transaction takes are all written', async (t) => {
+    const { tables } = await openLmdbOutbox(t);
+    const transactions = new Transactions(tables, []);
+    const names = Array.from({ length: 1_000 }, (_, n) => `name-${n}`);
+    const manners = [{}, { durably: true }, { patienceMs: 5 }];
+    await Promise.all(
+      names.map((name, n) =>
+        transactions.writeTogether(() => tables.meta.putSync(name, n), manners[n % 3]),
+      ),
+    );
+    assert.deepEqual(
+      names.map((name) => tables.meta.get(name)),
+      names.map((_, n) => n),
+    );
+  });
+
+  it('all are told where LMDB lets none begin, and later ones are written', async (t) => {
+    const { tables } = await openLmdbOutbox(t);
+    const { root } = tables;
+    let failures = 3;
+    const failing = new Proxy(root, {
+      get(_target, name) {
+        if (name === 'childTransaction' && failures > 0) {
+          failures -= 1;
+          return () => Promise.reject(new Error('No transaction can begin.'));
+        }
+        const value: unknown = Reflect.get(root, name, root);
+        return typeof value === 'function' ? (value.bind(root) as unknown) : value;
+      },
+    });
+    const transactions = new Transactions({ ...tables, root: failing }, []);
+    const put = (name: string): Promise<void> =>
+      transactions.writeTogether(() => tables.meta.putSync(name, 1));
+    const results = await Promise.allSettled([put('a'), put('b')]);
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['rejected', 'rejected'],
+    );
+    await put('c');
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((name) => tables.meta.get(name)),
+      [undefined, undefined, 1],
+    );
+  });
+
   it('an order that no key can hold fails its own write alone and leaves no trace', async (t) => {
     const d = await OutboxDriver.open(t, openLmdbOutbox);
     const [good, bad] = await Promise.allSettled([d.put('a', 1), d.put('b', 2 ** 50)]);
@@ -103,6 +148,19 @@ describe('the outbox and its environment', () => {
     feed.close();
   });
 
+  it('a failed row of a former version that carries an upload resumes it when it is retried', async (t) => {
+    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const [row] = await d.put('a', 1);
+    await d.failOne();
+    const { rows } = (d.fixture as LmdbFixture).tables;
+    const [entry] = Array.from(rows.getRange());
+    const upload = { uploadId: 'u', versionId: 'v1', order: 1, partBytes: 8 };
+    await rows.put(entry!.key, { ...entry!.value, upload });
+    await d.outbox.retryRow(BUCKET, row!.sequence, d.now);
+    assert.deepEqual((await d.claim())?.row.upload, upload);
+    assert.deepEqual(await d.outbox.strayLanes(), []);
+  });
+
   it('a row behind very many of a disabled rule goes first again after a retry', async (t) => {
     const d = await OutboxDriver.open(t, openLmdbOutbox);
     const writes = Array.from({ length: 1_500 }, (_, n) => d.write('a', n));
@@ -150,6 +208,33 @@ describe('the outbox and its environment', () => {
     assert.equal(left, 0);
     assert.deepEqual(Array.from(tables.laneOwners.getKeys()), []);
     assert.deepEqual(Array.from(tables.lanes.getKeys()), []);
+  });
+});
+
+describe('stray uploads of a bucket that is gone', () => {
+  it('are forgotten in batches, before their lane', async (t) => {
+    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const writes = Array.from({ length: 150 }, (_, n) => d.write(`k${n}`, n));
+    await d.outbox.commit(0, writes);
+    for (const claim of await d.outbox.claim(d.epoch, d.lane(), 150, d.now)) {
+      const upload = { uploadId: `u-${claim.row.key}`, versionId: 'v', order: 1, partBytes: 8 };
+      await d.outbox.storeUpload(d.epoch, claim, upload);
+      await d.settle(claim, complete(claim.row.order));
+    }
+    const { tables } = d.fixture as LmdbFixture;
+    await d.sweep();
+    let left = tables.strays.getCount();
+    assert.equal(left, 150);
+    await d.configurations.removeBucket(BUCKET);
+    for (let more = true; more;) {
+      more = await d.outbox.sweep(d.epoch, d.now);
+      const now = tables.strays.getCount();
+      assert(left - now <= 64, 'one transaction forgets at most 64');
+      left = now;
+      assertTablesAgree(tables);
+    }
+    assert.equal(left, 0);
+    assert.deepEqual(Array.from(tables.laneOwners.getKeys()), []);
   });
 });
 

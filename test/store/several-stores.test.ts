@@ -1,6 +1,8 @@
 /** Configurations that are kept decoded, beside another process that changes them. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
 import { Counters } from '../../src/store/counters.ts';
 import { Memo } from '../../src/store/memo.ts';
@@ -8,6 +10,7 @@ import { Transactions } from '../../src/store/transactions.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import { openLmdbStore } from '../support/lmdb-store.ts';
 
+const SAVE_RULES = fileURLToPath(new URL('../support/save-rules.ts', import.meta.url));
 const BUCKET = { id: 'id-of-photos', name: 'photos' };
 
 describe('a store beside another on one environment', () => {
@@ -26,6 +29,22 @@ describe('a store beside another on one environment', () => {
     assert.deepEqual(await revisions(), [2, 2]);
     await other.removeBucket(BUCKET);
     assert.deepEqual(await revisions(), [0, 0]);
+  });
+});
+
+describe('the hint beside another process', () => {
+  it('is up to date when it must be, however long this turn of the event loop takes', async (t) => {
+    const { store, dataDirectory } = await openLmdbStore(t);
+    assert.equal(store.mayReplicate(BUCKET.name), false);
+    // Nothing of this process runs meanwhile, so that its read transaction stays as it is.
+    const saved = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', SAVE_RULES, dataDirectory, BUCKET.name],
+      { stdio: ['ignore', 'inherit', 'inherit'] },
+    );
+    assert.equal(saved.status, 0);
+    assert.equal(store.mayReplicateNow(BUCKET.name), true);
+    assert.equal(store.mayReplicate(BUCKET.name), true);
   });
 });
 

@@ -11,7 +11,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { DeleteObjectCommand } from '@aws-sdk/client-s3';
+import { DeleteBucketCommand, DeleteObjectCommand } from '@aws-sdk/client-s3';
 import type { TargetFields } from '../support/replication-bodies.ts';
 import {
   admin,
@@ -22,7 +22,13 @@ import {
   targetAt,
   targetStatus,
 } from '../support/replication-site.ts';
-import { compositeEtag, forEachAtOnce, readObject, uploadInParts } from '../support/s3-sdk.ts';
+import {
+  compositeEtag,
+  createVersionedBucket,
+  forEachAtOnce,
+  readObject,
+  uploadInParts,
+} from '../support/s3-sdk.ts';
 import { SwiftPair } from '../support/swift-pair.ts';
 import { until } from '../support/until.ts';
 
@@ -142,6 +148,37 @@ describe('replication of objects to Swift', () => {
     await replicate(pair.site, swift.account, bucket, {}, { synchronous: true });
     await pair.put(bucket, 'k', 'v');
     assert.equal((await readObject(swiftS3, bucket, 'k'))?.body.toString(), 'v');
+  });
+
+  it('gets nothing while the target is disabled, and all of it afterwards', async () => {
+    const bucket = await pair.newBucket();
+    const { targetId } = await replicate(pair.site, swift.account, bucket, { enabled: false });
+    const large = randomBytes(9 * MIB);
+    await pair.put(bucket, 'small', 'v');
+    await pair.put(bucket, 'large', large);
+    const paused = await targetStatus(pair.site, bucket);
+    assert.deepEqual([paused.state, paused.queued], ['paused', 2]);
+    // What another bucket gets meanwhile, this one would have got too.
+    const other = await pair.newBucket();
+    await replicate(pair.site, swift.account, other, {}, { synchronous: true });
+    await pair.put(other, 'k', 'v');
+    assert.equal(await pair.keysAtSwift(other), 1);
+    assert.equal(await pair.keysAtSwift(bucket), 0);
+    await putTarget(pair.site, bucket, { ...targetAt(swift.account, bucket), id: targetId });
+    await pair.arrives(bucket, 'small', 'v');
+    await pair.arrives(bucket, 'large', large);
+  });
+
+  it('gets nothing of a bucket that was deleted and made again', async () => {
+    const bucket = await pair.newBucket();
+    await replicate(pair.site, swift.account, bucket);
+    await pair.siteS3.send(new DeleteBucketCommand({ Bucket: bucket }));
+    await createVersionedBucket(pair.siteS3, bucket);
+    const { json } = await admin(pair.site, 'GET', `${bucket}/replication/targets`);
+    assert.deepEqual(json, { targets: [] });
+    await pair.put(bucket, 'k', 'v');
+    assert.deepEqual(await pair.pendingTasks(bucket), []);
+    assert.equal(await pair.keysAtSwift(bucket), 0);
   });
 
   it('delivers a burst of small objects, each with its content', async () => {

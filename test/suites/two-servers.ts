@@ -86,6 +86,16 @@ async function get(site: Site, bucket: string, key: string): Promise<Buffer | nu
   return readFileSync(file);
 }
 
+/** All versions, delete markers too. */
+async function versionsIn(site: Site, bucket: string): Promise<number> {
+  const printed = await aws(site.account, 's3api', 'list-object-versions', '--bucket', bucket);
+  const { Versions = [], DeleteMarkers = [] } = JSON.parse(printed || '{}') as {
+    readonly Versions?: readonly unknown[];
+    readonly DeleteMarkers?: readonly unknown[];
+  };
+  return Versions.length + DeleteMarkers.length;
+}
+
 async function arrives(
   site: Site,
   bucket: string,
@@ -174,27 +184,47 @@ describe('two servers', () => {
     assert.equal(job.enqueued, 3);
   });
 
-  it('waits for a destination bucket that is created later', async () => {
-    const bucket = await newBucket(a);
-    await replicate(a, b.account, bucket);
-    await put(a, bucket, 'early', 'bird');
-    const failing = await failureShows(a, bucket, /bucket does not exist/, DELIVERY_TIMEOUT_MS);
-    assert.equal(failing.state, 'open');
-    await createBucket(b, bucket);
-    const retried = await admin(a, 'POST', `${bucket}/replication/tasks/retry?state=pending`);
-    // None is left where the lane's own probe was faster.
-    assert.equal(retried.status, 200, retried.text);
-    await arrives(b, bucket, 'early', 'bird');
-  });
+  for (const [how, asksForRetry] of [
+    ['at its next probe', false],
+    ['at once when asked for', true],
+  ] as const) {
+    it(`waits for a destination bucket that is created later, and finds it ${how}`, async () => {
+      const bucket = await newBucket(a);
+      await replicate(a, b.account, bucket);
+      await put(a, bucket, 'early', 'bird');
+      const failing = await failureShows(a, bucket, /bucket does not exist/, DELIVERY_TIMEOUT_MS);
+      assert.ok(['open', 'probing'].includes(failing.state), failing.state);
+      await createBucket(b, bucket);
+      if (asksForRetry) {
+        const path = `${bucket}/replication/tasks/retry?state=pending`;
+        const retried = await admin(a, 'POST', path);
+        // None is left where the lane's own probe was faster.
+        assert.equal(retried.status, 200, retried.text);
+      }
+      await arrives(b, bucket, 'early', 'bird');
+    });
+  }
 
   it('shows a region mismatch as such and delivers nothing until it is corrected', async () => {
     const bucket = await newBucket(a, b);
     const { targetId } = await replicate(a, b.account, bucket, { region: 'ap-south-1' });
-    await put(a, bucket, 'k', 'v');
+    for (const key of ['one', 'two']) await put(a, bucket, key, key);
     await failureShows(a, bucket, /region.*eu-central-1/, DELIVERY_TIMEOUT_MS);
-    assert.equal(await get(b, bucket, 'k'), null);
+    // One more request than the first is refused just so.
+    await admin(a, 'POST', `${bucket}/replication/tasks/retry?state=pending`);
+    await until(
+      async () => {
+        const { json } = await admin(a, 'GET', `${bucket}/replication/tasks`);
+        const { tasks } = json as { readonly tasks: readonly { readonly attempts: number }[] };
+        return tasks.length === 2 && tasks.some(({ attempts }) => attempts > 0);
+      },
+      'another try',
+      DELIVERY_TIMEOUT_MS,
+    );
+    assert.equal(await versionsIn(b, bucket), 0);
     await putTarget(a, bucket, { ...targetAt(b.account, bucket), id: targetId });
-    await arrives(b, bucket, 'k', 'v');
+    for (const key of ['one', 'two']) await arrives(b, bucket, key, key);
+    assert.equal(await versionsIn(b, bucket), 2);
   });
 
   it('heals the queue with corrected credentials', async () => {
@@ -235,12 +265,7 @@ describe('two servers', () => {
     await arrives(a, bucket, 'from-b', '2');
     await drained(a, bucket, DELIVERY_TIMEOUT_MS);
     await drained(b, bucket, DELIVERY_TIMEOUT_MS);
-    for (const site of [a, b]) {
-      const versions = JSON.parse(
-        await aws(site.account, 's3api', 'list-object-versions', '--bucket', bucket),
-      );
-      assert.equal(versions.Versions.length, 2);
-    }
+    for (const site of [a, b]) assert.equal(await versionsIn(site, bucket), 2);
   });
 
   it('lets a bucket that is created again inherit nothing', async () => {

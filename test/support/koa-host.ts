@@ -30,7 +30,17 @@ export interface KoaHostOptions {
   /** Buckets that live already, for instance those of a host that was stopped. */
   readonly buckets?: ReadonlyMap<string, Bucket>;
   readonly system?: Partial<SystemDependencies>;
+  /** What the buckets hold; nothing unless told otherwise. */
+  readonly objects?: HeldObjects;
 }
+
+export type HeldObjects = Pick<Host, 'openObject' | 'headCurrent' | 'listCurrent'>;
+
+const NO_OBJECTS: HeldObjects = {
+  openObject: async () => null,
+  headCurrent: async () => null,
+  listCurrent: async () => ({ objects: [] }),
+};
 
 export interface Answer {
   readonly status: number;
@@ -66,7 +76,8 @@ export async function startKoaHost(options: KoaHostOptions): Promise<KoaHost> {
   const buckets = new Map(options.buckets);
   const logs: LogLine[] = [];
   const principals = new Map(knownPrincipals);
-  const host = createHost(options.dataDirectory, { buckets, principals, logs });
+  const { dataDirectory, objects = NO_OBJECTS } = options;
+  const host = createHost(dataDirectory, { buckets, principals, logs }, objects);
   const plugin = await activate(host, options.pluginOptions ?? {}, options.system);
   const app = new Koa();
   app.on('error', (error: unknown) => logs.push({ level: 'koa', message: 'unhandled', error }));
@@ -134,6 +145,7 @@ function parseJson(text: string): unknown {
 function createHost(
   dataDirectory: string,
   state: Pick<KoaHost, 'buckets' | 'principals' | 'logs'>,
+  objects: HeldObjects,
 ): Host {
   const { buckets, principals, logs } = state;
   const log = (level: string) => (fields: object, message: string) => {
@@ -158,9 +170,9 @@ function createHost(
       lock = result.catch(() => undefined);
       return result;
     },
-    openObject: async () => null,
-    headCurrent: async () => null,
-    listCurrent: async () => ({ objects: [] }),
+    openObject: (ref, range) => objects.openObject(ref, range),
+    headCurrent: (bucket, key) => objects.headCurrent(bucket, key),
+    listCurrent: (bucket, prefix, after) => objects.listCurrent(bucket, prefix, after),
   };
 }
 

@@ -72,7 +72,8 @@ export class MemoryConfigurationStore implements ConfigurationStore {
     return this.#replace(bucket, precondition, (current, revision) =>
       withTargets(current, drafts, revision, (targetId, secret) => ({
         keyId: 'memory',
-        box: Buffer.from(JSON.stringify([bucket.id, targetId, secret])),
+        // Another box each time, as seals are.
+        box: Buffer.from(JSON.stringify([bucket.id, targetId, secret, revision])),
       })),
     );
   }
@@ -104,6 +105,10 @@ export class MemoryConfigurationStore implements ConfigurationStore {
       .filter(({ name }) => after === null || compareBytes(name, after) > 0)
       .sort((a, b) => compareBytes(a.name, b.name))
       .slice(0, LIST_MAX);
+  }
+
+  mayReplicateNow(bucketName: string): boolean {
+    return this.mayReplicate(bucketName);
   }
 
   mayReplicate(bucketName: string): boolean {

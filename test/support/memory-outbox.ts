@@ -7,24 +7,18 @@
  * - `kill(instance)`: one process died; what was committed stays.
  * - `asProcess(instance)`: the outbox as another process of the server has it.
  */
-import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../../src/host.ts';
-import {
-  EMPTY_CONFIGURATION,
-  withoutSecrets,
-  type Configuration,
-} from '../../src/model/configuration.ts';
+import type { AnnouncedWrite, BucketRef, CommittedWrite } from '../../src/host.ts';
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
+import type { LaneReport } from '../../src/model/lane-report.ts';
 import type {
   AnnouncedIntent,
   ClaimOutcome,
   LeftIntent,
   Outbox,
   QueuedRow,
-  QueueStatus,
-  QueueTotals,
   ResyncJob,
   RowFilter,
-  TargetAccess,
+  StrayUpload,
 } from '../../src/model/ports.ts';
 import {
   ORDER_LAST,
@@ -33,12 +27,11 @@ import {
   type Row,
   type UploadState,
 } from '../../src/model/row.ts';
-import { MemoryConfigurationStore } from './memory-configuration-store.ts';
-import { chainOf, HOUR_MS, isSameLane, type MemoryRow } from './memory-queue.ts';
+import { chainOf, HOUR_MS } from './memory-queue.ts';
 import { callsInside } from './calls-inside.ts';
 import { MemoryLease } from './memory-lease.ts';
+import { MemoryOutboxReads } from './memory-outbox-reads.ts';
 import { MemoryRows } from './memory-rows.ts';
-import { stateOf, statusOf, totalsOf } from './memory-view.ts';
 
 export interface MemoryOutboxOptions {
   /** Milliseconds since the epoch. */
@@ -58,12 +51,12 @@ interface State {
   readonly lease: MemoryLease;
 }
 
-export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
+export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
   readonly #now: () => number;
   readonly #dead = new Set<string>();
   readonly #listeners = new Set<() => void>();
   #instance = 'process-1';
-  #rows: MemoryRows;
+  protected rows: MemoryRows;
   #intents = new Map<number, { writes: readonly AnnouncedWrite[]; instance: string }>();
   #lease = new MemoryLease();
   #durableState: State;
@@ -72,13 +65,13 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     super();
     const opened = options.now();
     this.#now = options.now;
-    this.#rows = new MemoryRows({
+    this.rows = new MemoryRows({
       now: options.now,
       isDiskLow: options.isDiskLow ?? (() => false),
       backlogMax: options.backlogMax ?? 1_000_000,
       uptimeMs: options.uptimeMs ?? (() => options.now() - opened),
       bootedForMs: options.bootedForMs ?? (() => Infinity),
-      configuration: (bucket) => this.#configuration(bucket),
+      configuration: (bucket) => this.configuration(bucket),
     });
     this.#durableState = this.#copy();
   }
@@ -93,10 +86,10 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     this.#dead.add(this.#instance);
     if (this.#lease.instance !== null) this.#dead.add(this.#lease.instance);
     for (const { instance } of this.#intents.values()) this.#dead.add(instance);
-    const boot = this.#rows.boot + 1;
+    const boot = this.rows.boot + 1;
     const { rows, intents, lease } = this.#durableState;
-    this.#rows = rows.copy();
-    this.#rows.boot = boot;
+    this.rows = rows.copy();
+    this.rows.boot = boot;
     this.#instance = `process-${boot}`;
     this.#intents = new Map(intents);
     this.#lease = lease.copy();
@@ -118,20 +111,20 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
   }
 
   async announce(writes: readonly AnnouncedWrite[]): Promise<AnnouncedIntent> {
-    const id = this.#rows.next();
+    const id = this.rows.next();
     this.#intents.set(id, { writes, instance: this.#instance });
-    const replicates = writes.map((write) => this.#rows.isCovered(write));
+    const replicates = writes.map((write) => this.rows.isCovered(write));
     await this.flushed();
     return { intent: id, replicates };
   }
 
   async commit(intent: number, writes: readonly CommittedWrite[]): Promise<readonly QueuedRow[]> {
     this.#intents.delete(intent);
-    const rows = writes.flatMap((write) => this.#rows.enqueueMatching(write, write));
+    const rows = writes.flatMap((write) => this.rows.enqueueMatching(write, write));
     this.#tell();
     return rows.map((row) => ({
-      ...this.#answer(this.#rows.queue.rows.get(row.sequence) ?? row),
-      isSynchronous: this.#rows.isSynchronous(row),
+      ...this.answer(this.rows.queue.rows.get(row.sequence) ?? row),
+      isSynchronous: this.rows.isSynchronous(row),
     }));
   }
 
@@ -153,11 +146,13 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
 
   async recoverClaims(epoch: number): Promise<void> {
     this.#fence(epoch);
-    for (const [chain, claim] of [...this.#rows.queue.claims]) {
+    for (const [chain, claim] of [...this.rows.queue.claims]) {
       if (claim.epoch === epoch) continue;
-      const row = this.#rows.queue.rows.get(claim.sequence);
-      this.#rows.queue.claims.delete(chain);
-      if (row !== undefined) this.#rows.giveBack({ ...row, compareFirst: true, verifyAt: null });
+      const row = this.rows.queue.rows.get(claim.sequence);
+      this.rows.queue.claims.delete(chain);
+      if (row === undefined) continue;
+      const given = { ...row, compareFirst: true, verifyAt: null };
+      this.rows.losingUploads(() => this.rows.giveBack(given));
     }
     this.#tell();
   }
@@ -173,150 +168,113 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
   async settle(epoch: number, intent: number, changed: readonly AnnouncedWrite[]): Promise<void> {
     this.#fence(epoch);
     this.#intents.delete(intent);
-    for (const write of changed) this.#rows.enqueueMatching({ ...write, replica: false }, null);
+    for (const write of changed) this.rows.enqueueMatching({ ...write, replica: false }, null);
     this.#tell();
-  }
-
-  async lanes(): Promise<readonly LaneRef[]> {
-    const lanes: LaneRef[] = [];
-    for (const row of this.#rows.queue.rows.values()) {
-      if (row.state !== 'pending' || this.#rows.judge(row) === 'dead') continue;
-      if (!lanes.some((lane) => isSameLane(lane, row.lane))) lanes.push(row.lane);
-    }
-    return lanes;
-  }
-
-  async nextDueAt(lane: LaneRef): Promise<number | null> {
-    const times = this.#rows.claimable(lane).map((row) => row.nextAttemptAt);
-    return times.length === 0 ? null : Math.min(...times);
   }
 
   async claim(epoch: number, lane: LaneRef, limit: number, now: number): Promise<Claim[]> {
     this.#fence(epoch);
-    const due = this.#rows
+    const due = this.rows
       .claimable(lane)
       .filter((row) => row.nextAttemptAt <= now)
       .sort((a, b) => a.nextAttemptAt - b.nextAttemptAt || a.sequence - b.sequence)
       .slice(0, limit);
     return due.map((row) => {
       const chain = chainOf(row);
-      this.#rows.queue.heads.delete(chain);
-      this.#rows.queue.claims.set(chain, { sequence: row.sequence, epoch });
-      const laterVersionWaits = this.#rows.queue
+      this.rows.queue.heads.delete(chain);
+      this.rows.queue.claims.set(chain, { sequence: row.sequence, epoch });
+      const laterVersionWaits = this.rows.queue
         .pendingOf(row)
         .some(({ order }) => order > row.order && order < ORDER_LAST);
-      const compareFirst = this.#rows.isSuspect(row);
-      return { row: this.#answer({ ...row, compareFirst }), laterVersionWaits };
+      const compareFirst = this.rows.isSuspect(row);
+      return { row: this.answer({ ...row, compareFirst }), laterVersionWaits };
     });
   }
 
   async settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
     this.#fence(epoch);
     const chain = chainOf(claim.row);
-    const held = this.#rows.queue.claims.get(chain);
-    const row = this.#rows.queue.rows.get(claim.row.sequence);
+    const held = this.rows.queue.claims.get(chain);
+    const row = this.rows.queue.rows.get(claim.row.sequence);
     if (row === undefined || held?.sequence !== row.sequence || held.epoch !== epoch) return false;
-    this.#rows.queue.claims.delete(chain);
-    this.#rows.applyOutcome({ ...row, boot: this.#rows.boot, verifyAt: null }, outcome);
+    this.rows.queue.claims.delete(chain);
+    const ended = outcome.kind === 'complete' ? outcome.uploadId : null;
+    this.rows.losingUploads(
+      () => this.rows.applyOutcome({ ...row, boot: this.rows.boot, verifyAt: null }, outcome),
+      ended,
+    );
     this.#tell();
     return true;
   }
 
   async storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean> {
     this.#fence(epoch);
-    const held = this.#rows.queue.claims.get(chainOf(claim.row));
-    const row = this.#rows.queue.rows.get(claim.row.sequence);
+    const held = this.rows.queue.claims.get(chainOf(claim.row));
+    const row = this.rows.queue.rows.get(claim.row.sequence);
     if (row === undefined || held?.sequence !== row.sequence || held.epoch !== epoch) return false;
-    this.#rows.queue.rows.set(row.sequence, { ...row, upload });
+    const aborted = upload === null ? (row.upload?.uploadId ?? null) : null;
+    this.rows.losingUploads(
+      () => this.rows.queue.rows.set(row.sequence, { ...row, upload }),
+      aborted,
+    );
     return true;
   }
 
-  async accessTarget(lane: LaneRef): Promise<TargetAccess> {
-    const configuration = this.#stored(lane.bucket);
-    const stored = configuration?.targets.find(({ id }) => id === lane.targetId);
-    if (configuration === undefined || stored === undefined) return { kind: 'absent' };
-    const { secret, ...target } = stored;
-    const [bucketId, targetId, secretAccessKey] = JSON.parse(
-      Buffer.from(secret.box).toString(),
-    ) as [string, string, string];
-    if (bucketId !== lane.bucket.id || targetId !== target.id) return { kind: 'sealed', target };
-    const rules = configuration.rules.filter(
-      ({ enabled, targetId }) => enabled && targetId === target.id,
-    );
-    return { kind: 'usable', target, secretAccessKey, rules };
+  async forgetStrays(epoch: number, lane: LaneRef, strays: readonly StrayUpload[]): Promise<void> {
+    this.#fence(epoch);
+    this.rows.strays.forget(lane, strays);
   }
 
-  async pageRows(
-    bucket: BucketRef,
-    filter: RowFilter,
-    after: number | null,
-    limit: number,
-  ): Promise<readonly Row[]> {
-    return this.#rows
-      .visible(bucket, filter)
-      .filter(({ sequence }) => after === null || sequence < after)
-      .sort((a, b) => b.sequence - a.sequence)
-      .slice(0, limit)
-      .map((row) => this.#answer(row));
-  }
-
-  async findRow(bucket: BucketRef, sequence: number): Promise<Row | null> {
-    const row = this.#rows.visible(bucket, {}).find((visible) => visible.sequence === sequence);
-    return row === undefined ? null : this.#answer(row);
+  async storeReport(
+    epoch: number,
+    lane: LaneRef,
+    retryMark: number,
+    report: LaneReport,
+  ): Promise<void> {
+    this.#fence(epoch);
+    const { targets } = this.configuration(lane.bucket);
+    if (!targets.some(({ id }) => id === lane.targetId)) return;
+    this.rows.reports.store(lane, retryMark, report);
   }
 
   async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
-    const row = this.#rows.visible(bucket, {}).find((visible) => visible.sequence === sequence);
+    const row = this.rows.visible(bucket, {}).find((visible) => visible.sequence === sequence);
     if (row === undefined) return null;
-    this.#rows.retry(row, now);
+    this.rows.losingUploads(() => this.rows.retry(row, now));
+    this.#askToTryAnew(bucket, (id) => id === row.lane.targetId);
     await this.flushed();
     this.#tell();
-    return this.#answer(this.#rows.queue.rows.get(sequence) ?? row);
+    return this.answer(this.rows.queue.rows.get(sequence) ?? row);
   }
 
   async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
-    const retried = this.#rows.retryAll(bucket, filter, now);
+    const retried = this.rows.losingUploads(() => this.rows.retryAll(bucket, filter, now));
+    const { ruleIncarnation } = filter;
+    const { rules } = this.configuration(bucket);
+    const rule = rules.find(({ incarnation }) => incarnation === ruleIncarnation);
+    this.#askToTryAnew(bucket, (id) => ruleIncarnation === undefined || id === rule?.targetId);
     await this.flushed();
     this.#tell();
     return retried;
   }
 
-  async queueStatus(bucket: BucketRef): Promise<QueueStatus> {
-    return statusOf(this.#rows, bucket, this.#configuration(bucket).rules);
-  }
-
-  async queueTotals(): Promise<QueueTotals> {
-    return totalsOf(this.#rows);
-  }
-
-  async versionState(version: ObjectRef): Promise<Row['state'] | null> {
-    return stateOf(this.#rows, version);
-  }
-
   async startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null> {
-    const rule = this.#configuration(bucket).rules.find(({ id }) => id === ruleId);
+    const rule = this.configuration(bucket).rules.find(({ id }) => id === ruleId);
     if (rule?.enabled !== true) return null;
-    if (this.#findResync(bucket, ruleId)?.state === 'running') return null;
-    const job = this.#rows.gapsAndJobs.begin(bucket, rule, this.#rows.next(), now);
+    if (this.resyncOf(bucket, ruleId)?.state === 'running') return null;
+    const job = this.rows.gapsAndJobs.begin(bucket, rule, this.rows.next(), now);
+    this.#askToTryAnew(bucket, (id) => id === rule.targetId);
     await this.flushed();
     this.#tell();
     return job;
   }
 
-  async readResync(bucket: BucketRef, ruleId: string): Promise<ResyncJob | null> {
-    return this.#findResync(bucket, ruleId);
-  }
-
   async cancelResync(bucket: BucketRef, ruleId: string, now: number): Promise<boolean> {
-    const job = this.#findResync(bucket, ruleId);
+    const job = this.resyncOf(bucket, ruleId);
     if (job?.state !== 'running') return false;
-    this.#rows.gapsAndJobs.put({ ...job, state: 'cancelled', finishedAt: now });
+    this.rows.gapsAndJobs.put({ ...job, state: 'cancelled', finishedAt: now });
     await this.flushed();
     return true;
-  }
-
-  async runningResyncs(): Promise<readonly ResyncJob[]> {
-    return this.#rows.gapsAndJobs.running();
   }
 
   async advanceResync(
@@ -328,19 +286,22 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     now: number,
   ): Promise<ResyncJob | null> {
     this.#fence(epoch);
-    const stored = this.#findResync(job.bucket, job.ruleId);
+    const stored = this.resyncOf(job.bucket, job.ruleId);
     if (stored?.run !== job.run) return null;
     this.#tell();
-    return this.#rows.advanceResync(stored, keys, cursor, done, now);
+    return this.rows.advanceResync(stored, keys, cursor, done, now);
   }
 
   async sweep(epoch: number, now: number): Promise<boolean> {
     this.#fence(epoch);
-    this.#rows.sweepDead(now);
-    for (const row of [...this.#rows.queue.rows.values()]) {
-      if (this.#rows.isExpired(row, now)) this.#rows.expire(row);
-    }
-    this.#rows.queue.chooseHeadsAnew();
+    this.rows.losingUploads(() => {
+      this.rows.sweepDead(now);
+      for (const row of [...this.rows.queue.rows.values()]) {
+        if (this.rows.isExpired(row, now)) this.rows.expire(row);
+      }
+      this.rows.queue.chooseHeadsAnew();
+    });
+    this.rows.forgetStrays();
     this.#tell();
     return false;
   }
@@ -348,11 +309,11 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
   async clampSchedules(epoch: number, now: number): Promise<void> {
     this.#fence(epoch);
     const latest = now + HOUR_MS;
-    for (const sequence of this.#rows.queue.heads.values()) {
-      const row = this.#rows.queue.rows.get(sequence);
+    for (const sequence of this.rows.queue.heads.values()) {
+      const row = this.rows.queue.rows.get(sequence);
       if (row === undefined || row.nextAttemptAt <= latest) continue;
       const verifyAt = row.verifyAt === null ? null : Math.min(row.verifyAt, latest);
-      this.#rows.queue.rows.set(sequence, { ...row, nextAttemptAt: latest, verifyAt });
+      this.rows.queue.rows.set(sequence, { ...row, nextAttemptAt: latest, verifyAt });
     }
     this.#tell();
   }
@@ -367,28 +328,15 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
     before: StoredConfiguration | undefined,
     after: StoredConfiguration | undefined,
   ): void {
-    this.#rows.gapsAndJobs.change(bucketName, before, after, this.#now(), () => this.#rows.next());
+    const next = (): number => this.rows.next();
+    this.rows.gapsAndJobs.change(bucketName, before, after, this.#now(), next);
+    this.rows.reports.change(before, after, next);
     this.#tell();
   }
 
-  #findResync(bucket: BucketRef, ruleId: string): ResyncJob | null {
-    const job = this.#rows.gapsAndJobs.find(bucket, ruleId);
-    const rule = this.#configuration(bucket).rules.find(({ id }) => id === ruleId);
-    return job?.incarnation === rule?.incarnation ? (job ?? null) : null;
-  }
-
-  #configuration(bucket: BucketRef): Configuration {
-    const stored = this.#stored(bucket);
-    return stored === undefined ? EMPTY_CONFIGURATION : withoutSecrets(stored);
-  }
-
-  #stored(bucket: BucketRef): StoredConfiguration | undefined {
-    const stored = this.record(bucket.name);
-    return stored?.bucketId === bucket.id ? stored : undefined;
-  }
-
-  #answer({ boot, verifyAt, ...row }: MemoryRow): Row {
-    return row;
+  #askToTryAnew(bucket: BucketRef, isConcerned: (targetId: string) => boolean): void {
+    const targets = this.configuration(bucket).targets.filter(({ id }) => isConcerned(id));
+    this.rows.reports.askToTryAnew(bucket.id, targets, () => this.rows.next());
   }
 
   #fence(epoch: number): void {
@@ -401,7 +349,7 @@ export class MemoryOutbox extends MemoryConfigurationStore implements Outbox {
 
   #copy(): State {
     return {
-      rows: this.#rows.copy(),
+      rows: this.rows.copy(),
       intents: new Map(this.#intents),
       lease: this.#lease.copy(),
     };

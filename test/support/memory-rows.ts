@@ -8,7 +8,10 @@ import { LINGER_MS } from '../../src/model/delivery.ts';
 import { droppedBy, judgeRuleset, matchEvent, mergeRulesets } from '../../src/model/match.ts';
 import type { ClaimOutcome, ResyncJob, RowFilter } from '../../src/model/ports.ts';
 import { ORDER_LAST, type LaneRef, type Row } from '../../src/model/row.ts';
+import { placeOf } from '../../src/model/target.ts';
 import { MemoryGapsAndJobs } from './memory-gaps-and-jobs.ts';
+import { MemoryLaneReports } from './memory-lane-reports.ts';
+import { MemoryStrays, uploadsOf } from './memory-strays.ts';
 import {
   absorb,
   asResolve,
@@ -35,6 +38,8 @@ export class MemoryRows {
   readonly #options: MemoryRowsOptions;
   queue: MemoryQueue;
   gapsAndJobs = new MemoryGapsAndJobs();
+  reports = new MemoryLaneReports();
+  strays = new MemoryStrays();
   /** Which start of the operating system this is. */
   boot = 1;
   #sequence = 0;
@@ -48,9 +53,34 @@ export class MemoryRows {
     const copy = new MemoryRows(this.#options);
     copy.queue = this.queue.copy();
     copy.gapsAndJobs = this.gapsAndJobs.copy();
+    copy.reports = this.reports.copy();
+    copy.strays = this.strays.copy();
     copy.boot = this.boot;
     copy.#sequence = this.#sequence;
     return copy;
+  }
+
+  /** Does what may take uploads off their rows; @param ended the one that was completed or aborted */
+  losingUploads<T>(work: () => T, ended: string | null = null): T {
+    const before = uploadsOf(this.queue.rows.values());
+    const result = work();
+    if (before.length === 0) return result;
+    const after = uploadsOf(this.queue.rows.values());
+    this.strays.note(before, after, (lane) => this.#placeOf(lane), ended);
+    return result;
+  }
+
+  #placeOf(lane: LaneRef): string | null {
+    const { targets } = this.#options.configuration(lane.bucket);
+    const target = targets.find(({ id }) => id === lane.targetId);
+    return target === undefined ? null : placeOf(target);
+  }
+
+  /** Those of targets that are not listed: nobody has credentials for them. */
+  forgetStrays(): void {
+    for (const lane of this.strays.lanes()) {
+      if (this.#placeOf(lane) === null) this.strays.forget(lane);
+    }
   }
 
   next(): number {
@@ -156,6 +186,7 @@ export class MemoryRows {
           attempts,
           lastError,
           compareFirst,
+          upload: null,
           state: 'failed',
           failedAt,
         });

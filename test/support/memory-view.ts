@@ -6,7 +6,11 @@ import type { Rule } from '../../src/model/rule.ts';
 import type { MemoryRow } from './memory-queue.ts';
 import type { MemoryRows } from './memory-rows.ts';
 
-export function statusOf(all: MemoryRows, bucket: BucketRef, rules: readonly Rule[]): QueueStatus {
+export function statusOf(
+  all: MemoryRows,
+  bucket: BucketRef,
+  rules: readonly Rule[],
+): Omit<QueueStatus, 'lanes'> {
   const counts = new Map<string, RowCount>();
   const oldest = new Map<string, MemoryRow>();
   for (const row of all.visible(bucket, {}).sort((a, b) => a.sequence - b.sequence)) {

@@ -16,11 +16,11 @@ export const TARGET = uuid(1);
 
 /** Outcomes of claims. */
 export const lastError = { reason: 'It failed.' };
-export const complete = (upTo: number, verifyAt: number | null = null): ClaimOutcome => ({
-  kind: 'complete',
-  upTo,
-  verifyAt,
-});
+export const complete = (
+  upTo: number,
+  verifyAt: number | null = null,
+  uploadId: string | null = null,
+): ClaimOutcome => ({ kind: 'complete', upTo, verifyAt, uploadId });
 export const fail = (compareFirst = false): ClaimOutcome => ({
   kind: 'fail',
   lastError,

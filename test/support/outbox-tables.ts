@@ -5,14 +5,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { StoredRow } from '../../src/model/generated/stored-row.ts';
 import type { Tables } from '../../src/store/tables.ts';
 
-const schemaUrl = new URL('../../schemas/stored-row.schema.json', import.meta.url);
-const fits = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(
-  JSON.parse(readFileSync(schemaUrl, 'utf8')) as object,
-);
+const fits = validatorOf('stored-row');
+const fitsReport = validatorOf('stored-lane-report');
+const fitsStray = validatorOf('stored-stray');
 
 interface RawRow {
   readonly sequence: number;
@@ -20,6 +19,9 @@ interface RawRow {
   /** The chain's own key, in hexadecimal. */
   readonly chain: string;
 }
+
+const NO_HEAD = 0;
+const CLAIMED = 2;
 
 /** Every index is exactly what the rows say, and every chain with pending rows has one head. */
 export function assertTablesAgree(tables: Tables): void {
@@ -34,10 +36,49 @@ export function assertTablesAgree(tables: Tables): void {
   assert.deepEqual(keysOf(tables.expiries), sorted(rows.flatMap(expiryKey)), 'expiries');
   assert.deepEqual(countsOf(tables), recount(rows), 'counts');
   assertHeads(tables, rows);
+  assertReports(tables);
+  assertStrays(tables, rows);
   for (const { row } of rows) {
     const owner = tables.laneOwners.get(row.lane);
     assert(owner !== undefined, `lane ${row.lane} has no owner`);
     assert.equal(tables.lanes.get([owner.bucketId, owner.targetId]), row.lane);
+  }
+}
+
+function validatorOf(name: string): ValidateFunction {
+  const url = new URL(`../../schemas/${name}.schema.json`, import.meta.url);
+  const ajv = new Ajv2020({ strict: true, allowUnionTypes: true });
+  return ajv.compile(JSON.parse(readFileSync(url, 'utf8')) as object);
+}
+
+/** Reports are of targets that are listed. */
+function assertReports(tables: Tables): void {
+  const listed = new Set(
+    Array.from(tables.configurations.getRange()).flatMap(({ value: { bucketId, targets } }) =>
+      targets.map(({ id }) => JSON.stringify([bucketId, id])),
+    ),
+  );
+  for (const { key, value } of tables.laneReports.getRange()) {
+    assert(fitsReport(value), `report ${key.join()}: ${JSON.stringify(fitsReport.errors)}`);
+    assert(listed.has(JSON.stringify(key)), `the target of report ${key.join()} is gone`);
+  }
+}
+
+/** Strays are of lanes that are there, and no row of the lane carries them. */
+function assertStrays(tables: Tables, rows: readonly RawRow[]): void {
+  const nameOf = (lane: number, key: string, uploadId: string): string =>
+    JSON.stringify([lane, key, uploadId]);
+  const carried = new Set(
+    rows.flatMap(({ row: { lane, key, upload } }) =>
+      upload === null ? [] : [nameOf(lane, key, upload.uploadId)],
+    ),
+  );
+  for (const { key, value } of tables.strays.getRange()) {
+    assert(fitsStray(value), `stray ${key.toString('hex')}: ${JSON.stringify(fitsStray.errors)}`);
+    const lane = key.readUInt32BE(0);
+    assert(tables.laneOwners.get(lane) !== undefined, `lane ${lane} has strays but no owner`);
+    const name = nameOf(lane, value.key, value.uploadId);
+    assert(!carried.has(name), `${name} is a stray and carried`);
   }
 }
 
@@ -48,18 +89,22 @@ function assertHeads(tables: Tables, rows: readonly RawRow[]): void {
   );
   const due: string[] = [];
   const claimed: string[] = [];
+  const sizes = new Map<string, number>();
   for (const { key, value } of tables.chains.getRange()) {
     const chain = key.toString('hex');
     if (chain.length > chainCharacters(chain)) continue;
+    sizes.set(chain, value.readUInt32BE(7));
+    if (value.readUInt8(0) === NO_HEAD) continue;
     const raw = bySequence.get(value.readUIntBE(1, 6));
     assert(raw !== undefined, `head of ${chain} is no row`);
     assert.equal(raw.chain, chain, 'a head is a row of its chain');
     assert.equal(raw.row.state, 'pending', 'a head is pending');
     assert(pendingChains.delete(chain));
-    if (value.readUInt8(0) === 1) claimed.push(chain);
+    if (value.readUInt8(0) === CLAIMED) claimed.push(chain);
     else due.push(ruleset(raw) + number(raw.row.nextAttemptAt, 6) + number(raw.sequence, 6));
   }
   assert.deepEqual([...pendingChains], [], 'every chain with pending rows has a head');
+  assert.deepEqual(sizes, sizesOf(rows), 'every chain knows how many rows it has');
   assert.deepEqual(keysOf(tables.due), sorted(due), 'due');
   assert.deepEqual(keysOf(tables.claims), sorted(claimed), 'claims');
   for (const { key, value } of tables.claims.getRange()) {
@@ -70,6 +115,12 @@ function assertHeads(tables: Tables, rows: readonly RawRow[]): void {
     );
   }
   assertOneResolve(rows, tables);
+}
+
+function sizesOf(rows: readonly RawRow[]): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const { chain } of rows) sizes.set(chain, (sizes.get(chain) ?? 0) + 1);
+  return sizes;
 }
 
 function assertOneResolve(rows: readonly RawRow[], tables: Tables): void {

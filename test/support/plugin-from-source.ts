@@ -11,10 +11,12 @@ const root = new URL('../../', import.meta.url);
  * Makes `directory` and returns the path of the manifest in it.
  *
  * @param withoutHooks taken off the manifest's list, so that the server never calls them
+ * @param module whose `activate` the server calls: one of the tests, perhaps, around that of src/
  */
 export function writePluginFromSource(
   directory: string,
   withoutHooks: readonly string[] = [],
+  module = new URL('src/plugin.ts', root),
 ): string {
   mkdirSync(directory, { recursive: true });
   const text = readFileSync(new URL('plugin.json', root), 'utf8');
@@ -31,10 +33,9 @@ export function writePluginFromSource(
     new URL('schemas/options.schema.json', root),
     join(directory, 'options.schema.json'),
   );
-  const entry = new URL('src/plugin.ts', root).href;
   writeFileSync(
     join(directory, 'plugin.mjs'),
-    `export { activate } from ${JSON.stringify(entry)};\n`,
+    `export { activate } from ${JSON.stringify(module.href)};\n`,
   );
   return path;
 }

@@ -1,6 +1,6 @@
 /**
- * A real server with the real plugin (from dist/), one of the two ends of a replication, and the
- * calls of its admin API that suites make.
+ * A real server with the real plugin (from dist/ unless told otherwise), one of the two ends of a
+ * replication, and the calls of its admin API that suites make.
  *
  * The administrator's access key is the same at every start, so that a site that was killed can be
  * started again in its directory and go on under its old account.
@@ -26,6 +26,10 @@ export interface SiteOptions {
   /** Lower-case letters; part of the account's access key. */
   readonly name: string;
   readonly region: string;
+  /** The manifest of another plugin. */
+  readonly plugin?: string;
+  /** Of the process, besides what the site itself needs. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface Link {
@@ -43,13 +47,15 @@ export interface TargetStatus {
   readonly degraded: readonly string[];
 }
 
-export async function startSite({ dataDirectory, name, region }: SiteOptions): Promise<Site> {
+export async function startSite(options: SiteOptions): Promise<Site> {
+  const { dataDirectory, name, region, plugin = PLUGIN, environment = {} } = options;
   const accessKeyId = `AKIA${name.toUpperCase()}SUITE`;
   const secretAccessKey = `secret-of-site-${name}-0123456789`;
   const process = await startServer({
     dataDirectory,
-    plugin: PLUGIN,
+    plugin,
     environment: {
+      ...environment,
       ALARIK_REGION: region,
       DEFAULT_ACCESS_KEY: accessKeyId,
       DEFAULT_SECRET_KEY: secretAccessKey,

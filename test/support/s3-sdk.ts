@@ -29,7 +29,11 @@ export interface ReadObject {
   readonly replicationStatus: string | undefined;
 }
 
-export function connectS3({ url, region, accessKeyId, secretAccessKey }: AwsAccount): S3Client {
+/** @param connectionsMax further requests wait for one that is free */
+export function connectS3(
+  { url, region, accessKeyId, secretAccessKey }: AwsAccount,
+  connectionsMax = CONNECTIONS_MAX,
+): S3Client {
   return new S3Client({
     endpoint: url,
     region,
@@ -41,7 +45,7 @@ export function connectS3({ url, region, accessKeyId, secretAccessKey }: AwsAcco
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       requestTimeout: REQUEST_TIMEOUT_MS,
-      httpAgent: { maxSockets: CONNECTIONS_MAX },
+      httpAgent: { maxSockets: connectionsMax },
     },
   });
 }

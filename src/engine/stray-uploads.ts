@@ -1,0 +1,95 @@
+/**
+ * Aborts the multipart uploads of one lane that no row carries any longer, a bounded number a round.
+ *
+ * One request at a time, beside the lane's deliveries. A round ends at the first request that fails,
+ * which says nothing about deliveries (the credentials may allow those alone) and is not told to the
+ * breaker; the next round goes on behind it, so that one upload that cannot be aborted does not keep
+ * the others. An upload that was begun at another place than the target is at now is forgotten: the
+ * credentials are not for that place.
+ */
+import type { RequestResult } from '../model/delivery.ts';
+import type { StrayUpload } from '../model/ports.ts';
+import type { LaneRef } from '../model/row.ts';
+import type { LaneSlots } from './connection-slots.ts';
+import type { LaneConnection } from './lane-connection.ts';
+import type { LaneContext } from './lane-context.ts';
+import { isLeaseLost } from './lease-lost.ts';
+
+const ROUND_MAX = 64;
+
+export interface StrayRound {
+  readonly connection: LaneConnection;
+  readonly slots: LaneSlots;
+  /** Asked before each request. */
+  readonly mayGoOn: () => boolean;
+  readonly signal: AbortSignal;
+}
+
+export class StrayUploads {
+  readonly #ref: LaneRef;
+  readonly #context: LaneContext;
+  #isWanted = false;
+  /** The last one that was looked at; null at the beginning. */
+  #after: StrayUpload | null = null;
+
+  constructor(ref: LaneRef, context: LaneContext) {
+    this.#ref = ref;
+    this.#context = context;
+  }
+
+  /** There are some. */
+  want(): void {
+    this.#isWanted = true;
+  }
+
+  /** Begins a round, where one is wanted and has a connection. It never rejects. */
+  begin(round: StrayRound): Promise<void> | null {
+    if (!this.#isWanted || round.slots.take(1) !== 1) return null;
+    this.#isWanted = false;
+    return this.#carryOut(round);
+  }
+
+  async #carryOut(round: StrayRound): Promise<void> {
+    try {
+      await this.#abortSome(round);
+    } catch (error) {
+      const { bucket, targetId } = this.#ref;
+      if (isLeaseLost(error)) this.#context.onLeaseLost();
+      else
+        this.#context.logger.error(
+          { err: error, bucket: bucket.name, targetId },
+          'unfinished uploads could not be aborted; it is tried again',
+        );
+    }
+    round.slots.release(1);
+  }
+
+  async #abortSome({ connection, mayGoOn, signal }: StrayRound): Promise<void> {
+    const { outbox, epoch } = this.#context;
+    const { client, place } = connection;
+    const over: StrayUpload[] = [];
+    for (const stray of await this.#nextOnes()) {
+      if (!mayGoOn()) break;
+      this.#after = stray;
+      const { key, uploadId } = stray;
+      const isHere = stray.place === place;
+      if (isHere && !isGone(await client.abortMultipartUpload({ key, uploadId }, { signal })))
+        break;
+      over.push(stray);
+    }
+    if (over.length > 0) await outbox.forgetStrays(epoch, this.#ref, over);
+  }
+
+  async #nextOnes(): Promise<readonly StrayUpload[]> {
+    const { outbox } = this.#context;
+    const next = await outbox.strayUploads(this.#ref, this.#after, ROUND_MAX);
+    if (next.length > 0 || this.#after === null) return next;
+    this.#after = null;
+    return outbox.strayUploads(this.#ref, null, ROUND_MAX);
+  }
+}
+
+/** Whatever is not found has no parts. */
+function isGone(result: RequestResult<null>): boolean {
+  return result.ok || result.failure.status === 404;
+}

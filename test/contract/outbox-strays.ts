@@ -1,0 +1,190 @@
+/** The outbox contract: uploads that no row carries any longer. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import type { ClaimOutcome, StrayUpload } from '../../src/model/ports.ts';
+import type { Claim, UploadState } from '../../src/model/row.ts';
+import { placeOf } from '../../src/model/target.ts';
+import { ANY, targetDraft } from '../support/drafts.ts';
+import {
+  BUCKET,
+  OutboxDriver,
+  RECREATED,
+  RULE,
+  complete,
+  fail,
+  retry,
+} from '../support/outbox-driver.ts';
+import type { OpenOutbox } from '../support/outbox-fixture.ts';
+
+const PLACE = placeOf(targetDraft(1));
+
+export function strays(open: OpenOutbox): void {
+  it('an upload that is completed, aborted or resumed leaves nothing', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    let claim = await begin(d, 'a', 1);
+    for (const outcome of [
+      retry(d.now, { upload: uploadOf(1) }),
+      { kind: 'release', compareFirst: false } as const,
+    ]) {
+      await d.settle(claim, outcome);
+      claim = (await d.claim())!;
+      assert.deepEqual(claim.row.upload, uploadOf(1));
+    }
+    await d.settle(claim, complete(1, null, 'upload-1'));
+    const aborted = await begin(d, 'b', 2);
+    await d.outbox.storeUpload(d.epoch, aborted, null);
+    await d.settle(aborted, complete(2));
+    assert.deepEqual(await straysOf(d), []);
+    assert.deepEqual(await d.outbox.strayLanes(), []);
+  });
+
+  const ends: [name: string, outcome: ClaimOutcome][] = [
+    ['it was delivered otherwise', complete(1)],
+    ['another upload was completed', complete(1, null, 'upload-2')],
+    ['its version is gone', retry(0, { asResolve: true })],
+    ['the upload is of no use', retry(0)],
+    ['it failed for good', fail()],
+  ];
+  for (const [name, outcome] of ends) {
+    it(`one that a row loses is a stray: ${name}`, async (t) => {
+      const d = await OutboxDriver.open(t, open);
+      await d.settle(await begin(d, 'a', 1), outcome);
+      assert.deepEqual(await straysOf(d), [stray('a', 1)]);
+      assert.deepEqual(await d.outbox.strayLanes(), [d.lane()]);
+      const [row] = await d.outbox.pageRows(BUCKET, {}, null, 9);
+      assert.equal(row?.upload ?? null, null);
+    });
+  }
+
+  it('also one in whose place another is stored', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    const claim = await begin(d, 'a', 1);
+    await d.outbox.storeUpload(d.epoch, claim, uploadOf(1));
+    assert.deepEqual(await straysOf(d), []);
+    await d.outbox.storeUpload(d.epoch, claim, uploadOf(2));
+    assert.deepEqual(await straysOf(d), [stray('a', 1)]);
+    await d.settle(claim, complete(1, null, 'upload-2'));
+    assert.deepEqual(await straysOf(d), [stray('a', 1)]);
+  });
+
+  it('also those of rows that are superseded, or taken in by another', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.settle(await begin(d, 'a', 1), retry(d.now + 1_000, { upload: uploadOf(1) }));
+    await d.rules([{ n: RULE, enabled: false }, { n: 7 }]);
+    await d.put('a', 2);
+    await d.settle((await d.claim())!, complete(2));
+    assert.deepEqual(await straysOf(d), [stray('a', 1)]);
+    await d.settleIntent('b');
+    const resolve = (await d.claim())!;
+    await d.outbox.storeUpload(d.epoch, resolve, uploadOf(3));
+    await d.settle(resolve, retry(d.now, { upload: uploadOf(3) }));
+    await d.put('b', 4);
+    const version = (await d.claim())!;
+    await d.settle(version, retry(d.now, { asResolve: true }));
+    assert.deepEqual(await straysOf(d), [stray('a', 1), stray('b', 3)]);
+  });
+
+  it('also those of rows whose rule was removed, whatever is left of them', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    for (const [key, n, compareFirst] of [
+      ['a', 1, false],
+      ['b', 2, true],
+    ] as const) {
+      const outcome = retry(d.now, { upload: uploadOf(n), compareFirst });
+      await d.settle(await begin(d, key, n), outcome);
+    }
+    await d.rules([]);
+    await d.sweep();
+    assert.deepEqual(await straysOf(d), [stray('a', 1), stray('b', 2)]);
+  });
+
+  it('a retry that is asked for keeps the upload', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.settle(await begin(d, 'a', 1), retry(d.now + 9_999, { upload: uploadOf(1) }));
+    await d.outbox.retryRows(BUCKET, {}, d.now);
+    assert.deepEqual((await d.claim())?.row.upload, uploadOf(1));
+    assert.deepEqual(await straysOf(d), []);
+  });
+
+  it('they are told page by page, and forgotten by whoever leads', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    const all: StrayUpload[] = [];
+    for (let n = 1; n <= 5; n++) {
+      await d.settle(await begin(d, `key-${n}`, n), complete(n));
+      all.push(stray(`key-${n}`, n));
+    }
+    const paged: StrayUpload[] = [];
+    for (let after: StrayUpload | null = null; ;) {
+      const page: readonly StrayUpload[] = await d.outbox.strayUploads(d.lane(), after, 2);
+      paged.push(...page);
+      after = page.at(-1) ?? null;
+      if (after === null) break;
+    }
+    assert.deepEqual(sorted(paged), all);
+    await d.outbox.forgetStrays(d.epoch, d.lane(), [all[1]!, all[3]!]);
+    await d.outbox.forgetStrays(d.epoch, d.lane(), [all[1]!]);
+    assert.deepEqual(await straysOf(d), [all[0], all[2], all[4]]);
+    d.fixture.kill('self');
+    const other = d.fixture.asProcess('other');
+    const epoch = (await other.acquireLease())!;
+    const lost = { code: 'LeaseLost' };
+    await assert.rejects(d.outbox.forgetStrays(d.epoch, d.lane(), all), lost);
+    await other.forgetStrays(epoch, d.lane(), all);
+    assert.deepEqual(await straysOf(d), []);
+  });
+
+  it('they go with their target, not with its other values', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.settle(await begin(d, 'a', 1), complete(1));
+    const elsewhere = { n: 1, targetBucket: 'elsewhere' };
+    await d.targets([elsewhere]);
+    await d.settle(await begin(d, 'b', 2), complete(2));
+    const moved = { ...stray('b', 2), place: placeOf(targetDraft(1, elsewhere)) };
+    assert.deepEqual(await straysOf(d), [stray('a', 1), moved]);
+    await d.sweep();
+    assert.equal((await straysOf(d)).length, 2);
+    await d.targets([]);
+    await d.sweep();
+    await d.targets([{ n: 1 }]);
+    assert.deepEqual(await straysOf(d), []);
+  });
+
+  it('a bucket that was created again has none', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.settle(await begin(d, 'a', 1), retry(d.now, { upload: uploadOf(1) }));
+    await d.settle(await begin(d, 'b', 2), complete(2));
+    await d.configurations.replaceTargets(RECREATED, [targetDraft(1)], ANY);
+    await d.sweep();
+    assert.deepEqual(await d.outbox.strayLanes(), []);
+    assert.deepEqual(await straysOf(d), []);
+    assert.deepEqual(await d.outbox.strayUploads({ ...d.lane(), bucket: RECREATED }, null, 9), []);
+  });
+}
+
+/** A claim for a new version, whose upload has begun. */
+async function begin(d: OutboxDriver, key: string, n: number): Promise<Claim> {
+  await d.put(key, n);
+  const claims = await d.outbox.claim(d.epoch, d.lane(), 9, d.now);
+  const claim = claims.find(({ row }) => row.key === key)!;
+  for (const other of claims) {
+    if (other !== claim) await d.settle(other, { kind: 'release', compareFirst: false });
+  }
+  assert.equal(await d.outbox.storeUpload(d.epoch, claim, uploadOf(n)), true);
+  return claim;
+}
+
+function uploadOf(n: number): UploadState {
+  return { uploadId: `upload-${n}`, versionId: `v${n}`, order: n, partBytes: 8 };
+}
+
+function stray(key: string, n: number): StrayUpload {
+  return { key, uploadId: `upload-${n}`, place: PLACE };
+}
+
+async function straysOf(d: OutboxDriver): Promise<StrayUpload[]> {
+  return sorted(await d.outbox.strayUploads(d.lane(), null, 100));
+}
+
+function sorted(uploads: readonly StrayUpload[]): StrayUpload[] {
+  return uploads.toSorted((a, b) => (a.uploadId < b.uploadId ? -1 : 1));
+}

@@ -1,0 +1,178 @@
+/**
+ * The replication plugin of src/ in which calls of the engine's ports stop for good at the steps that
+ * a test names (steps.ts). The process goes on otherwise, so that many buckets can each be brought to
+ * a step of their own before one kill ends them all. And time can be made to pass.
+ *
+ * The hooks are around the ports: the outbox's methods, the one method through which every request to
+ * a target goes, and the host's hook. Nothing in src/ knows of them.
+ */
+import { writeSync } from 'node:fs';
+import type { Context, Middleware } from 'koa';
+import { TargetRequester, type TargetRequest } from '../../src/egress/target-request.ts';
+import type { AnnouncedWrite, BucketRef, Host, Plugin } from '../../src/host.ts';
+import type { Claim } from '../../src/model/row.ts';
+import { activate as activateReplication } from '../../src/plugin.ts';
+import { LmdbOutbox } from '../../src/store/outbox.ts';
+import {
+  describeStep,
+  STEPS_PATH,
+  STEPS_VARIABLE,
+  TIME_PATH,
+  type Call,
+  type Moment,
+  type OutboxCall,
+  type Step,
+  type TargetCall,
+} from './steps.ts';
+
+const STDERR = 2;
+
+/** Steps that were asked for, with how often each must still be reached. */
+const wanted: { readonly step: Step; left: number }[] = [];
+/** The bucket of each announcement. */
+const intents = new Map<number, string>();
+let leapMs = 0;
+
+stopAt(JSON.parse(process.env[STEPS_VARIABLE] ?? '[]') as readonly Step[]);
+moveClocks();
+hookOutbox();
+hookTargets();
+
+export async function activate(host: Host, options: unknown): Promise<Plugin> {
+  const plugin = await activateReplication(host, options);
+  return {
+    ...plugin,
+    middleware: createMiddleware(plugin.middleware),
+    announce: (writes) => announce(plugin, writes),
+  };
+}
+
+function stopAt(steps: readonly Step[]): void {
+  for (const step of steps) wanted.push({ step, left: Number(step.name.split('#')[1] ?? 1) });
+}
+
+/** Never returns from a step that was asked for. */
+async function pass(call: Call, moment: Moment, bucket: string | null): Promise<void> {
+  const reached = wanted.filter(
+    ({ step }) => step.name.split('#')[0] === `${call}:${moment}` && step.bucket === bucket,
+  );
+  for (const one of reached) {
+    one.left -= 1;
+    if (one.left !== 0) continue;
+    writeSync(STDERR, describeStep(one.step));
+    await new Promise<never>(() => undefined);
+  }
+}
+
+async function around<T>(call: Call, bucket: string | null, work: () => Promise<T>): Promise<T> {
+  await pass(call, 'before', bucket);
+  const result = await work();
+  await pass(call, 'after', bucket);
+  return result;
+}
+
+function hookOutbox(): void {
+  const ofWrites = (writes: readonly { readonly bucket: BucketRef }[]): string | null =>
+    writes[0]?.bucket.name ?? null;
+  const ofClaim = (_epoch: number, { row }: Claim): string => row.lane.bucket.name;
+  const ofProcess = (): null => null;
+  hook('announce', (writes) => ofWrites(writes));
+  hook('commit', (_intent, writes) => ofWrites(writes));
+  hook('abandon', (intent) => intents.get(intent) ?? null);
+  hook('claim', (_epoch, lane) => lane.bucket.name);
+  hook('storeUpload', ofClaim);
+  hook('settleClaim', ofClaim);
+  hook('startResync', (bucket) => bucket.name);
+  hook('advanceResync', (_epoch, { bucket }) => bucket.name);
+  for (const call of ['acquireLease', 'recoverClaims', 'clampSchedules'] as const) {
+    hook(call, ofProcess);
+  }
+  for (const call of ['leftIntents', 'settle', 'sweep'] as const) hook(call, ofProcess);
+}
+
+function hook<Name extends OutboxCall>(
+  call: Name,
+  bucketOf: (...args: Parameters<LmdbOutbox[Name]>) => string | null,
+): void {
+  const methods = LmdbOutbox.prototype as unknown as Record<
+    Name,
+    (...args: Parameters<LmdbOutbox[Name]>) => Promise<unknown>
+  >;
+  const original = methods[call];
+  methods[call] = async function (this: LmdbOutbox, ...args) {
+    const bucket = bucketOf(...args);
+    await pass(call, 'before', bucket);
+    const result = await original.apply(this, args);
+    if (call === 'announce' && bucket !== null) {
+      intents.set((result as { readonly intent: number }).intent, bucket);
+    }
+    await pass(call, 'after', bucket);
+    return result;
+  };
+}
+
+/** Keys begin with the name of their bucket: a request knows no more of it. */
+function hookTargets(): void {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with `this` below
+  const original = TargetRequester.prototype.send;
+  TargetRequester.prototype.send = function (this: TargetRequester, request) {
+    const bucket = request.key.split('/')[0] ?? '';
+    return around(callOf(request), bucket, () => original.call(this, request));
+  };
+}
+
+function callOf({ method, query = '' }: TargetRequest): TargetCall {
+  const isOfUpload = query.includes('uploadId=');
+  switch (method) {
+    case 'HEAD':
+      return 'headObject';
+    case 'GET':
+      return 'listParts';
+    case 'PUT':
+      return isOfUpload ? 'uploadPart' : 'putObject';
+    case 'DELETE':
+      return isOfUpload ? 'abortMultipartUpload' : 'deleteObject';
+    case 'POST':
+      return isOfUpload ? 'completeMultipartUpload' : 'createMultipartUpload';
+  }
+}
+
+async function announce(
+  plugin: Plugin,
+  writes: readonly AnnouncedWrite[],
+): ReturnType<NonNullable<Plugin['announce']>> {
+  const announcement = await plugin.announce!(writes);
+  const bucket = writes[0]?.bucket.name ?? null;
+  return {
+    ...announcement,
+    committed: (committed) => around('committed', bucket, () => announcement.committed(committed)),
+  };
+}
+
+/** Both clocks leap together, as after a while in which nothing happened. */
+function moveClocks(): void {
+  const wallClock = Date.now.bind(Date);
+  const monotonic = performance.now.bind(performance);
+  Date.now = () => wallClock() + leapMs;
+  performance.now = () => monotonic() + leapMs;
+}
+
+function createMiddleware(replication: Middleware): Middleware {
+  return async (ctx, next) => {
+    if (ctx.path === STEPS_PATH) {
+      stopAt((await readJson(ctx)) as readonly Step[]);
+      ctx.status = 204;
+    } else if (ctx.path === TIME_PATH) {
+      leapMs += ((await readJson(ctx)) as { readonly leapMs: number }).leapMs;
+      ctx.status = 204;
+    } else {
+      await replication(ctx, next);
+    }
+  };
+}
+
+async function readJson(ctx: Context): Promise<unknown> {
+  let text = '';
+  for await (const chunk of ctx.req) text += String(chunk);
+  return JSON.parse(text);
+}
