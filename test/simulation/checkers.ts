@@ -87,7 +87,7 @@ export function checkNoReplicaSent({ host, targets }: FinalState): string[] {
     .map(([key]) => `${key}, a replica, was replicated`);
 }
 
-/** What a delivered version was sent with is not left behind half sent, where its bucket goes to now. */
+/** No upload is left behind half sent, where its bucket goes to now. */
 export function checkNoUploadLeft({ targets, uploads, configuration }: FinalState): string[] {
   return configuration.targets.flatMap((target) =>
     [...targets.place(target).uploads]

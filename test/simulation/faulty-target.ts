@@ -24,8 +24,8 @@ export const GOOD_SECRET = 'correct';
 /** What the process that sends a request is told about it, for the checkers. */
 export interface RequestObserver {
   begin(request: WatchedRequest): (isDone: boolean) => void;
-  /** An upload is to be aborted. */
-  aborts(uploadId: string): void;
+  /** It was told that an upload, which it wanted to be aborted, is not there. */
+  saidToBeGone(uploadId: string): void;
   /** Whether the process still lives. */
   isAlive(): boolean;
 }
@@ -165,13 +165,14 @@ export class FaultyTargets {
         if (etag !== predictedEtag) return failure({ stage: 'integrity', ambiguous: true });
         return done({ etag: this.areSilent ? null : etag });
       },
-      abortMultipartUpload: ({ key, uploadId }, { signal } = {}) => {
-        observer.aborts(uploadId);
+      abortMultipartUpload: async ({ key, uploadId }, { signal } = {}) => {
         const apply = (): RequestResult<null> => {
           place.uploads.delete(uploadId);
           return done(null);
         };
-        return send({ key, kind: 'abort', apply, signal });
+        const result = await send({ key, kind: 'abort', apply, signal });
+        if (!result.ok && result.failure.status === 404) observer.saidToBeGone(uploadId);
+        return result;
       },
     };
   }

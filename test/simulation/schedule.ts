@@ -314,14 +314,19 @@ class Schedule {
     }
   }
 
-  /** Looks every now and then whether nothing is queued and no job runs. */
+  /** Looks every now and then whether nothing is queued, no upload is left to abort and no job runs. */
   #watchQueue(): void {
     this.#clock.after(LOOK_INTERVAL_MS, () => {
-      void Promise.all([this.#store.lanes(), this.#store.runningResyncs()]).then(
-        ([lanes, jobs]) => (this.#isQuiet = lanes.length === 0 && jobs.length === 0),
-      );
+      void this.#isNothingLeft().then((isNothingLeft) => (this.#isQuiet = isNothingLeft));
       this.#watchQueue();
     });
+  }
+
+  async #isNothingLeft(): Promise<boolean> {
+    const { length: lanes } = await this.#store.lanes();
+    const { length: lanesWithStrays } = await this.#store.strayLanes();
+    const { length: jobs } = await this.#store.runningResyncs();
+    return lanes + lanesWithStrays + jobs === 0;
   }
 
   async #check(): Promise<string[]> {

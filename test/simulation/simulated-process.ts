@@ -95,7 +95,7 @@ export class SimulatedProcess {
   #observer(nameChain: (key: string) => string): RequestObserver {
     return {
       begin: (request) => this.#watch.begin(nameChain(request.key), request),
-      aborts: (uploadId) => this.#world.uploads.aborted(uploadId),
+      saidToBeGone: (uploadId) => this.#world.uploads.saidToBeGone(uploadId),
       isAlive: () => this.#isAlive,
     };
   }
@@ -193,14 +193,12 @@ export class SimulatedProcess {
     if (name === 'storeUpload' && result === true) {
       const [, { row }, upload] = args as [number, Claim, UploadState | null];
       if (upload !== null) {
-        uploads.stored(upload, row.sequence);
+        uploads.stored(upload);
         onUploadStored(this, row.key);
       }
     }
     if (name === 'settleClaim') {
-      const [, claim, outcome] = args as [number, Claim, ClaimOutcome];
-      this.#watch.settled(claim);
-      if (result === true) uploads.settled(claim.row, outcome);
+      this.#watch.settled(args[1] as Claim);
     }
     this.#checkEpoch(name, args, result);
     return result;
