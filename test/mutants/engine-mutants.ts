@@ -122,7 +122,7 @@ export const engineMutants: readonly Mutant[] = [
     file: 'src/engine/deliver.ts',
     find: `if (object.replica) return { kind: 'nothing', upTo };`,
     replacement: ``,
-    suite: 'simulation',
+    suite: 'delivery',
   },
   {
     name: 'other tags count as the same object',
@@ -163,12 +163,26 @@ export const engineMutants: readonly Mutant[] = [
     suite: 'simulation',
   },
   {
+    name: 'stray uploads are never aborted',
+    file: 'src/engine/lane.ts',
+    find: `    this.#strays.want();`,
+    replacement: ``,
+    suite: 'simulation',
+  },
+  {
+    name: 'a stray upload is forgotten whatever the target says to its abort',
+    file: 'src/engine/stray-uploads.ts',
+    find: `return result.ok || result.failure.status === 404;`,
+    replacement: `return result.ok || result.failure.status !== 0;`,
+    suite: 'otherHalf',
+  },
+  // The store notes an upload that leaves its row: what is forgotten here is aborted later.
+  {
     name: 'an upload is forgotten where its object had arrived',
     file: 'src/engine/deliver.ts',
     find: `if (row.upload !== null) await discardUpload(row.key, row.upload, context);
       return { ...done`,
     replacement: `return { ...done`,
-    // What made the object is over with it: only a second upload of the version can be left.
     suite: 'delivery',
   },
   {
@@ -176,7 +190,7 @@ export const engineMutants: readonly Mutant[] = [
     file: 'src/engine/deliver.ts',
     find: `    if (isClaimed) upload = next;`,
     replacement: ``,
-    suite: 'simulation',
+    suite: 'delivery',
   },
   {
     name: 'an upload is forgotten where its version is gone',
@@ -184,7 +198,7 @@ export const engineMutants: readonly Mutant[] = [
     find: `  if (upload !== null) await discardUpload(key, upload, context);
   return { kind: 'gone' };`,
     replacement: `  return { kind: 'gone' };`,
-    suite: 'simulation',
+    suite: 'delivery',
   },
   {
     name: 'a silent completion counts as a success',

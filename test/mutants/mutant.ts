@@ -24,11 +24,16 @@ interface Suite {
 export const suites = {
   /** 400 schedules: the file runs every other one. */
   simulation: { file: 'test/simulation/simulation.test.ts', env: { SIMULATION_RUNS: '800' } },
+  /** 400 others. */
+  otherHalf: {
+    file: 'test/simulation/simulation-other-half.test.ts',
+    env: { SIMULATION_RUNS: '800' },
+  },
   delivery: { file: 'test/engine/deliver.test.ts' },
   contract: { file: 'test/contract/outbox.test.ts' },
   lockstep: {
     file: 'test/store/outbox-lockstep.test.ts',
-    env: { LOCKSTEP_RUNS: '60', LOCKSTEP_SEED: '1', LOCKSTEP_SHRINK: 'no' },
+    env: { LOCKSTEP_RUNS: '150', LOCKSTEP_SEED: '1', LOCKSTEP_SHRINK: 'no' },
   },
   store: { file: 'test/store/outbox.test.ts' },
 } as const satisfies Readonly<Record<string, Suite>>;

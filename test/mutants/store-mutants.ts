@@ -94,6 +94,13 @@ export const storeMutants: readonly Mutant[] = [
     suite: 'contract',
   },
   {
+    name: 'LMDB: an upload is forgotten with the row that goes',
+    file: 'src/store/queue-rows.ts',
+    find: `    this.#strays.add(entry.row);`,
+    replacement: ``,
+    suite: 'contract',
+  },
+  {
     name: 'LMDB: a row in flight is retried',
     file: 'src/store/retries.ts',
     find: `    if (this.#chains.isClaimed(entry)) return false;`,

@@ -11,7 +11,6 @@ const REGRESSIONS: readonly (readonly [seed: number, about: string])[] = [
   [253, 'rows that wait for a removed target, when the target is saved again'],
   [373, 'a bucket made again while requests of the old one are under way'],
   [900, 'a version that came and went between announcement and commit (settlement.test.ts)'],
-  [2435, 'a replica that was current again for a while (deliver.test.ts)'],
   [271, 'tags that changed between two tries of an upload (deliver.test.ts)'],
   [6544, 'a row that was lost with the power, and not the request for it (outbox-processes.ts)'],
 ];
