@@ -17,33 +17,28 @@ export interface RequestState {
 /** Every name that a host may give a bucket; anything else is not asked for. */
 const BUCKET_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}$/;
 
-/** @throws ApiError Unauthenticated */
-export async function requirePrincipal(
+/**
+ * Leaves the principal and the bucket in `ctx.state`.
+ *
+ * @throws ApiError Unauthenticated, MissingBucketName, or NoSuchBucket
+ */
+export async function checkCaller(
   ctx: Context,
-  host: Pick<Host, 'authenticate'>,
-): Promise<Principal> {
+  host: Pick<Host, 'authenticate' | 'findBucket'>,
+): Promise<void> {
   const principal = await host.authenticate(ctx);
-  if (principal !== null) return principal;
-  ctx.set('WWW-Authenticate', 'Bearer');
-  throw replicationError('Unauthenticated');
-}
-
-/** @throws ApiError NoSuchBucket */
-export async function requireOwnBucket(
-  ctx: Context,
-  host: Pick<Host, 'findBucket'>,
-  principal: Principal,
-): Promise<Bucket> {
-  const { bucketName } = ctx.params as { bucketName: string };
-  const found = BUCKET_NAME.test(bucketName) ? await host.findBucket(bucketName) : null;
-  return assertOwned(found, principal);
-}
-
-/** @throws ApiError NoSuchBucket where the bucket is missing or somebody else's */
-function assertOwned(bucket: Bucket | null, principal: Principal): Bucket {
+  if (principal === null) {
+    ctx.set('WWW-Authenticate', 'Bearer');
+    throw replicationError('Unauthenticated');
+  }
+  const { bucketName } = ctx.params as { bucketName?: string };
+  if (bucketName === undefined) throw replicationError('MissingBucketName');
+  const bucket = BUCKET_NAME.test(bucketName) ? await host.findBucket(bucketName) : null;
   if (bucket === null || bucket.ownerId !== principal.userId)
     throw replicationError('NoSuchBucket');
-  return bucket;
+  const { state } = ctx;
+  state.principal = principal;
+  state.bucket = bucket;
 }
 
 /**

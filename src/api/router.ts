@@ -7,8 +7,7 @@ import type { Host } from '../host.ts';
 import { answerWith, methodNotAllowed } from '../json-api/answers.ts';
 import { readJsonBody } from '../json-api/body.ts';
 import type { ConfigurationStore, Outbox } from '../model/ports.ts';
-import { replicationError } from '../model/errors.ts';
-import { requireOwnBucket, requirePrincipal } from './request.ts';
+import { checkCaller } from './request.ts';
 import { createResyncHandlers } from './resyncs.ts';
 import { createRuleHandlers } from './rules.ts';
 import { createStatusHandler } from './status.ts';
@@ -50,22 +49,16 @@ export function createAdminApi(dependencies: AdminApiDependencies): Middleware {
     if (get !== undefined) handlers.set('HEAD', get);
     const refuseMethod = methodNotAllowed(allowedMethods(resource));
 
-    const serve = async (ctx: Context, isNameless: boolean): Promise<void> => {
+    const serve = async (ctx: Context): Promise<void> => {
       const handler = handlers.get(ctx.method);
       if (handler === undefined) return refuseMethod(ctx);
-      const principal = await requirePrincipal(ctx, host);
-      if (isNameless) throw replicationError('MissingBucketName');
-      const bucket = await requireOwnBucket(ctx, host, principal);
-      Object.assign(ctx.state, { principal, bucket });
+      await checkCaller(ctx, host);
       if (ctx.method === 'PUT') await readJsonBody(ctx);
       await handler(ctx);
     };
-    router.all(`${BASE}/:bucketName/replication/${name}`, (ctx) =>
-      answerWith(ctx, host.logger, () => serve(ctx, false)),
-    );
-    // The router does not match an empty bucket name.
-    router.all(`${BASE}//replication/${name}`, (ctx) =>
-      answerWith(ctx, host.logger, () => serve(ctx, true)),
+    // An empty bucket name matches too: it is an error of its own.
+    router.all(`${BASE}/{:bucketName}/replication/${name}`, (ctx) =>
+      answerWith(ctx, host.logger, () => serve(ctx)),
     );
   };
 
