@@ -38,6 +38,8 @@ export type * from './host.ts';
 /** How often the commits of other processes are looked for. */
 const FEED_INTERVAL_MS = 500;
 const OWN_ADDRESSES_KEPT_MS = 1_000;
+/** How long a target whose name resolved can be reached while name servers do not answer. */
+const EARLIER_ANSWERS_MS = 60 * 60 * 1_000;
 /** Connections of one lane; the engine's own limit of concurrency is the same. */
 const LANE_CONNECTIONS = 16;
 
@@ -149,7 +151,13 @@ function createTargetConnector(
   lookup: Lookup,
 ): EngineOptions['connectTarget'] {
   const clock = { ...createResolverClock(), wallClockMs: () => Date.now() };
-  const resolver = new BoundedResolver({ lookup, clock, concurrency: 2 });
+  // Addresses are judged anew for every connection: an earlier answer opens nothing that a new one would not.
+  const resolver = new BoundedResolver({
+    lookup,
+    clock,
+    concurrency: 2,
+    earlierMs: EARLIER_ANSWERS_MS,
+  });
   return ({ target, secretAccessKey }) => {
     const endpoint = parseEndpoint(target.endpoint);
     if (endpoint === null) throw new Error('A stored endpoint does not parse.');

@@ -17,6 +17,8 @@
  *   that never settle, each call ends `unresolved` after that time, and none is refused for good:
  *   the slot is free again as soon as a lookup settles, and a late answer is still cached.
  * - A name is queued or running once, whoever asks. A timeout is not an answer and is not cached.
+ * - Where earlier answers may stand in (`earlierMs`), a name that resolved before is not held up by names
+ *   that do not: a call for it ends within `patienceMs`, with the earlier answer if need be.
  * - No timer is left behind by a call that has settled.
  */
 import { lookup as systemLookup } from 'node:dns/promises';
@@ -44,6 +46,10 @@ export interface BoundedResolverOptions {
   readonly timeoutMs?: number;
   /** How long an answer, also a negative one, is used again. */
   readonly cacheMs?: number;
+  /** How old an answer may be that stands in for one that is late; by default none does. */
+  readonly earlierMs?: number;
+  /** How long a call waits that has an earlier answer. */
+  readonly patienceMs?: number;
   /** How many names are remembered, and how many may wait. */
   readonly namesMax?: number;
 }
@@ -55,28 +61,39 @@ interface Pending {
 
 interface Known {
   readonly resolution: Resolution;
-  readonly expiresAtMs: number;
+  readonly answeredAtMs: number;
 }
 
 export class BoundedResolver {
   readonly #options: Required<BoundedResolverOptions>;
   readonly #queued = new Map<string, Pending>();
   readonly #running = new Map<string, Pending>();
-  /** In order of expiry, as all answers are kept for the same time. */
+  /** From the oldest answer to the newest. */
   readonly #known = new Map<string, Known>();
 
   constructor(options: BoundedResolverOptions) {
-    this.#options = { timeoutMs: 2_000, cacheMs: 10_000, namesMax: 1_000, ...options };
+    this.#options = {
+      timeoutMs: 2_000,
+      cacheMs: 10_000,
+      earlierMs: 0,
+      patienceMs: 250,
+      namesMax: 1_000,
+      ...options,
+    };
   }
 
   /** Never rejects. Beyond `namesMax` waiting names the answer is `unresolved` at once. */
   resolve(hostname: string): Promise<Resolution> {
-    this.#forgetExpired();
+    this.#forgetOld();
+    const { clock, cacheMs, patienceMs, timeoutMs } = this.#options;
     const known = this.#known.get(hostname);
-    if (known !== undefined) return Promise.resolve(known.resolution);
+    if (known !== undefined && clock.nowMs() - known.answeredAtMs < cacheMs)
+      return Promise.resolve(known.resolution);
+    const earlier = known?.resolution ?? 'unresolved';
     const pending = this.#pending(hostname);
-    if (pending === null) return Promise.resolve('unresolved');
-    const resolution = this.#wait(pending);
+    if (pending === null) return Promise.resolve(earlier);
+    const waitMs = earlier === 'unresolved' ? timeoutMs : patienceMs;
+    const resolution = this.#wait(pending, waitMs, earlier);
     this.#startQueued();
     return resolution;
   }
@@ -90,16 +107,17 @@ export class BoundedResolver {
     return added;
   }
 
-  #wait(pending: Pending): Promise<Resolution> {
+  /** @param otherwise what the call ends with where the answer is late */
+  #wait(pending: Pending, waitMs: number, otherwise: Resolution): Promise<Resolution> {
     return new Promise((resolve) => {
       const settle = (resolution: Resolution): void => {
         cancel();
         resolve(resolution);
       };
-      const cancel = this.#options.clock.after(this.#options.timeoutMs, () => {
+      const cancel = this.#options.clock.after(waitMs, () => {
         pending.waiters.delete(settle);
         if (pending.waiters.size === 0) this.#queued.delete(pending.hostname);
-        resolve('unresolved');
+        resolve(otherwise);
       });
       pending.waiters.add(settle);
     });
@@ -133,18 +151,19 @@ export class BoundedResolver {
   }
 
   #remember(hostname: string, resolution: Resolution): void {
+    this.#known.delete(hostname);
     const [oldest] = this.#known.keys();
     if (oldest !== undefined && this.#known.size >= this.#options.namesMax) {
       this.#known.delete(oldest);
     }
-    const expiresAtMs = this.#options.clock.nowMs() + this.#options.cacheMs;
-    this.#known.set(hostname, { resolution, expiresAtMs });
+    this.#known.set(hostname, { resolution, answeredAtMs: this.#options.clock.nowMs() });
   }
 
-  #forgetExpired(): void {
-    const nowMs = this.#options.clock.nowMs();
-    for (const [hostname, { expiresAtMs }] of this.#known) {
-      if (expiresAtMs > nowMs) return;
+  #forgetOld(): void {
+    const { clock, cacheMs, earlierMs } = this.#options;
+    const newestForgotten = clock.nowMs() - Math.max(cacheMs, earlierMs);
+    for (const [hostname, { answeredAtMs }] of this.#known) {
+      if (answeredAtMs > newestForgotten) return;
       this.#known.delete(hostname);
     }
   }

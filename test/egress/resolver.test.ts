@@ -209,6 +209,60 @@ describe('BoundedResolver with lookups that do not settle', () => {
     assert.equal(started.length, 1);
   });
 
+  it('lets earlier answers stand in for names that other names hold up, not longer than an hour', async () => {
+    const { clock, resolver, started, startedNames } = fixture({ earlierMs: 3_600_000 });
+    const first = resolver.resolve('healthy');
+    started[0]!.answer(['192.0.2.1']);
+    await first;
+    clock.advance(10_000);
+    void resolver.resolve('stuck');
+    const held = resolver.resolve('healthy');
+    clock.advance(249);
+    assert.equal(clock.timersSet, 2);
+    clock.advance(1);
+    assert.deepEqual(await held, { addresses: ['192.0.2.1'] });
+    assert.deepEqual(startedNames(), ['healthy', 'stuck']);
+    clock.advance(3_600_000 - 10_250);
+    const forgotten = resolver.resolve('healthy');
+    clock.advance(2_000);
+    assert.equal(await forgotten, 'unresolved');
+  });
+
+  it('takes the new answer where it comes in time, and remembers one that comes late', async () => {
+    const { clock, resolver, started } = fixture({ earlierMs: 3_600_000 });
+    const first = resolver.resolve('a');
+    started[0]!.answer(['192.0.2.1']);
+    await first;
+    clock.advance(10_000);
+    const inTime = resolver.resolve('a');
+    clock.advance(200);
+    started[1]!.answer(['192.0.2.2']);
+    assert.deepEqual(await inTime, { addresses: ['192.0.2.2'] });
+    clock.advance(10_000);
+    const late = resolver.resolve('a');
+    clock.advance(250);
+    assert.deepEqual(await late, { addresses: ['192.0.2.2'] });
+    started[2]!.answer(['192.0.2.3']);
+    await setImmediate();
+    assert.deepEqual(await resolver.resolve('a'), { addresses: ['192.0.2.3'] });
+    assert.equal(clock.timersSet, 0);
+  });
+
+  it('lets no earlier answer stand in for a name that no longer resolves', async () => {
+    const { clock, resolver, started } = fixture({ earlierMs: 3_600_000 });
+    const first = resolver.resolve('a');
+    started[0]!.answer(['192.0.2.1']);
+    await first;
+    clock.advance(10_000);
+    const gone = resolver.resolve('a');
+    started[1]!.fail();
+    assert.equal(await gone, 'unresolved');
+    clock.advance(10_000);
+    const again = resolver.resolve('a');
+    clock.advance(2_000);
+    assert.equal(await again, 'unresolved');
+  });
+
   it('settles every call and never runs too many, in any order of events', async () => {
     const event = fc.oneof(
       fc.record({ ask: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f') }),
@@ -218,7 +272,8 @@ describe('BoundedResolver with lookups that do not settle', () => {
     const scenario = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.array(event, { maxLength: 40 }));
     await fc.assert(
       fc.asyncProperty(scenario, async ([concurrency, events]) => {
-        const { clock, openMax, resolver, started } = fixture({ concurrency, namesMax: 3 });
+        const limits = { concurrency, namesMax: 3, earlierMs: 15_000 };
+        const { clock, openMax, resolver, started } = fixture(limits);
         const calls: Promise<unknown>[] = [];
         for (const step of events) {
           if ('ask' in step) calls.push(resolver.resolve(step.ask));
