@@ -13,6 +13,8 @@ export interface LoadedServer {
   readonly name: string;
   readonly server: SubjectProcess;
   readonly requests: readonly string[];
+  /** Where the server has one thread: its clients keep the other core awake. */
+  readonly hasOneThread?: boolean;
 }
 
 /** Drives servers that are ready with `{port}`. */
@@ -35,12 +37,19 @@ export class HttpLoad {
   }
 
   run(
-    { server, requests }: LoadedServer,
+    { server, requests, hasOneThread = false }: LoadedServer,
     clients: number,
     durationMs: number,
   ): Promise<LoadResult> {
     const { port } = server.ready<{ port: number }>();
-    const parameters: LoadParameters = { port, clients, durationMs, requests, status: 200 };
+    const parameters: LoadParameters = {
+      port,
+      clients,
+      durationMs,
+      requests,
+      status: 200,
+      keepAwake: hasOneThread,
+    };
     return this.#load.run(parameters);
   }
 
