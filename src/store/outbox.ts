@@ -3,8 +3,6 @@
  * which transaction each operation is; how a retry of many rows is cut into transactions is in
  * retry-rows.ts, and what happens inside of them in the files that outbox-parts.ts wires together.
  */
-import { createHash } from 'node:crypto';
-import { uptime } from 'node:os';
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
 import { LEASE_MS } from '../model/lease.ts';
 import type {
@@ -24,6 +22,7 @@ import type {
 import type { LaneReport } from '../model/lane-report.ts';
 import type { Claim, LaneRef, Row, UploadState } from '../model/row.ts';
 import type { Keyring } from '../sealing/keyring.ts';
+import { bootNumberOf, timeSinceBoot } from './boot.ts';
 import type { CommitFeed } from './commit-feed.ts';
 import { addIntent, findLeftIntents, removeIntent } from './intents.ts';
 import { Lease } from './lease.ts';
@@ -94,7 +93,7 @@ export class LmdbOutbox implements Outbox {
       now,
       isDiskLow,
       backlogMax: options.backlogMax ?? BACKLOG_MAX,
-      boot: numberOf(this.#identity.bootId),
+      boot: bootNumberOf(this.#identity.bootId),
       bootedForMs: options.bootedForMs ?? timeSinceBoot(),
     });
     this.#lease = new Lease(tables);
@@ -352,15 +351,4 @@ export class LmdbOutbox implements Outbox {
       return work();
     });
   }
-}
-
-/** Asked of the system once, as every claim wants to know it. */
-function timeSinceBoot(): () => number {
-  const bootedForMs = uptime() * 1_000 - performance.now();
-  return () => bootedForMs + performance.now();
-}
-
-/** The start of the operating system as a number that fits into rows. */
-function numberOf(bootId: string): number {
-  return createHash('sha256').update(bootId).digest().readUIntBE(0, 6);
 }
