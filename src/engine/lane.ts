@@ -8,7 +8,8 @@
  *      any ──stop──▶ stopping (nothing is claimed, what runs ends) ──▶ stopped
  *
  * Nothing waits for the store where it need not: rows are claimed ahead, some rounds of requests in
- * one transaction, and what became of a row is stored while the next one is on its way.
+ * one transaction, and what became of a row is stored (claim-runner.ts) while the next one is on its
+ * way.
  *
  * Invariants: what is claimed is in `#ahead`, or in `#running` until its outcome is committed or the
  * lease is lost; a delivery begins with target and rules as they were read in the same step; only one
@@ -17,15 +18,10 @@
 import { setMaxListeners } from 'node:events';
 import { CLOSED, nextBreaker, type Breaker } from '../model/breaker.ts';
 import { newConcurrency, type Concurrency } from '../model/concurrency.ts';
-import type { ClaimOutcome } from '../model/ports.ts';
 import type { Claim, LaneRef } from '../model/row.ts';
-import type { Rule } from '../model/rule.ts';
-import { ByteBudget } from './byte-budget.ts';
-import { ChainWaits } from './chain-waits.ts';
-import { outcomeOf } from './claim-outcome.ts';
-import { pause } from './clock.ts';
+import { ClaimRunner, type CurrentTarget } from './claim-runner.ts';
 import type { LaneSlots } from './connection-slots.ts';
-import { deliver, type Delivery } from './deliver.ts';
+import type { Delivery } from './deliver.ts';
 import { LaneConnection } from './lane-connection.ts';
 import type { LaneContext } from './lane-context.ts';
 import { reactTo } from './lane-reaction.ts';
@@ -33,8 +29,6 @@ import { LaneReporter } from './lane-reporter.ts';
 import { isLeaseLost } from './lease-lost.ts';
 import { StrayUploads } from './stray-uploads.ts';
 
-/** Bodies and parts in memory: four parts of 8 MiB. */
-const BODY_BYTES_MAX = 32 * 1024 * 1024;
 /** Timers are set for at most so long, as the wall clock may jump meanwhile. */
 const TIMER_MAX_MS = 60_000;
 const TIMER_MIN_MS = 10;
@@ -44,14 +38,8 @@ const ROUNDS_AHEAD = 7;
 /** Where the store is slow, nothing more is claimed while so many outcomes are to be stored. */
 const UNSTORED_MAX = 128;
 
-/** The target and its rules as they are now. */
-interface Current {
-  readonly connection: LaneConnection;
-  readonly rules: readonly Rule[];
-}
-
 /** What a claim was begun with. */
-interface Begun extends Current {
+interface Begun extends CurrentTarget {
   readonly isProbe: boolean;
   readonly cutsAtStart: number;
 }
@@ -59,12 +47,11 @@ interface Begun extends Current {
 export class Lane {
   readonly ref: LaneRef;
   readonly #context: LaneContext;
-  readonly #memory = new ByteBudget(BODY_BYTES_MAX);
   /** Claimed, and not begun yet. */
   readonly #ahead: Claim[] = [];
   readonly #running = new Set<Promise<void>>();
   readonly #interrupt = new AbortController();
-  readonly #waits = new ChainWaits();
+  readonly #runner: ClaimRunner;
   readonly #reporter: LaneReporter;
   readonly #strays: StrayUploads;
   #breaker: Breaker = CLOSED;
@@ -91,6 +78,13 @@ export class Lane {
   constructor(ref: LaneRef, context: LaneContext) {
     this.ref = ref;
     this.#context = context;
+    this.#runner = new ClaimRunner({
+      ref,
+      context,
+      signal: this.#interrupt.signal,
+      isStopped: () => this.#isStopped,
+      onStored: () => this.#stored(),
+    });
     this.#reporter = new LaneReporter(ref, context);
     this.#strays = new StrayUploads(ref, context);
     this.#idleSince = context.clock.monotonicMs();
@@ -112,8 +106,7 @@ export class Lane {
 
   /** Whether a row that is enqueued now has a prospect of being delivered at once. */
   isPrompt(key: string): boolean {
-    const isBackingOff = this.#waits.isWaiting(key, this.#context.clock.monotonicMs());
-    return !this.#isPaused && !this.isBroken && !isBackingOff;
+    return !this.#isPaused && !this.isBroken && !this.#runner.isBackingOff(key);
   }
 
   get inFlight(): number {
@@ -171,9 +164,9 @@ export class Lane {
   }
 
   /** Begins as many as may be in flight now, and sees to it that there are more. */
-  #beginAhead(current: Current): void {
+  #beginAhead(current: CurrentTarget): void {
     this.#beginStrays(current);
-    while (this.#ahead.length > 0 && this.#roomLeft() > 0 && this.#slots?.take(1) === 1) {
+    while (this.#ahead.length > 0 && this.#roomLeft() > 0 && current.slots.take(1) === 1) {
       this.#begin(this.#ahead.shift()!, current);
     }
     if (this.#breaker.state !== 'closed') this.#giveBackAhead();
@@ -183,8 +176,7 @@ export class Lane {
   }
 
   /** A target that fails is asked for nothing; the next upkeep tells again. */
-  #beginStrays({ connection }: Current): void {
-    if (this.#slots === null) return;
+  #beginStrays({ connection, slots }: CurrentTarget): void {
     const mayGoOn = (): boolean =>
       !this.#isStopped &&
       this.#breaker.state === 'closed' &&
@@ -192,7 +184,7 @@ export class Lane {
       // A delivery that waits for a connection comes first.
       (this.#ahead.length === 0 || this.#sending > 0);
     const { signal } = this.#interrupt;
-    const round = this.#strays.begin({ connection, slots: this.#slots, mayGoOn, signal });
+    const round = this.#strays.begin({ connection, slots, mayGoOn, signal });
     if (round !== null) this.#track(round.then(() => this.#step()));
   }
 
@@ -230,15 +222,18 @@ export class Lane {
 
   #storeFailed(error: unknown): void {
     if (isLeaseLost(error)) this.#context.onLeaseLost();
-    else this.#complain(error, 'the queue of a target could not be read; it is tried again');
+    else {
+      const { bucket, targetId } = this.ref;
+      this.#context.logger.error(
+        { err: error, bucket: bucket.name, targetId },
+        'the queue of a target could not be read; it is tried again',
+      );
+    }
     this.#notifyAfter(STORE_RETRY_MS);
   }
 
   #giveBackAhead(): void {
-    for (const claim of this.#ahead.splice(0)) {
-      const { compareFirst } = claim.row;
-      this.#track(this.#store(claim, { kind: 'release', compareFirst }, true));
-    }
+    for (const claim of this.#ahead.splice(0)) this.#track(this.#runner.giveBack(claim));
   }
 
   /** How many more requests may be in flight now. */
@@ -262,7 +257,7 @@ export class Lane {
   }
 
   /** The target as it is configured now, or null where it cannot be used. A new retry mark closes the breaker. */
-  async #connect(): Promise<Current | null> {
+  async #connect(): Promise<CurrentTarget | null> {
     const { outbox, connectTarget, logger } = this.#context;
     const access = await outbox.accessTarget(this.ref);
     this.#isPaused =
@@ -284,17 +279,20 @@ export class Lane {
     }
     this.#slots ??= await this.#context.joinSlots(this.ref, () => this.#step());
     const connection = this.#connection;
-    return connection === null || this.#slots === null ? null : { connection, rules: access.rules };
+    const slots = this.#slots;
+    return connection === null || slots === null
+      ? null
+      : { connection, slots, rules: access.rules };
   }
 
-  #begin(claim: Claim, { connection, rules }: Current): void {
+  #begin(claim: Claim, { connection, slots, rules }: CurrentTarget): void {
     const isProbe = this.#breaker.state === 'open';
     if (isProbe) {
       this.#breaker = nextBreaker(this.#breaker, { type: 'probe-begun' });
       this.#reporter.say(this.#breaker);
     }
     this.#sending += 1;
-    const begun = { connection, rules, isProbe, cutsAtStart: this.#concurrency.cuts };
+    const begun = { connection, slots, rules, isProbe, cutsAtStart: this.#concurrency.cuts };
     this.#track(this.#carryOut(claim, begun));
   }
 
@@ -305,63 +303,21 @@ export class Lane {
 
   /** Never rejects. */
   async #carryOut(claim: Claim, begun: Begun): Promise<void> {
-    const delivery = await this.#tryOnce(claim, begun);
+    const delivery = await this.#runner.tryOnce(claim, begun);
     this.#sending -= 1;
     // What a replaced client met says nothing about the target as it is configured now.
     const isCurrent = begun.connection === this.#connection;
     if (delivery !== null && isCurrent && !this.#interrupt.signal.aborted)
       this.#react(claim, delivery, begun);
-    this.#slots?.release(1);
+    begun.slots.release(1);
     this.#step();
     if (delivery !== null) {
-      const isAwaited = claim.laterVersionWaits || isSynchronous(claim, begun);
-      const outcome = this.#outcomeOf(claim, delivery, isCurrent);
-      await this.#store(claim, outcome, isAwaited, delivery);
+      await this.#runner.finish(claim, delivery, begun.rules, {
+        interrupted: this.#interrupt.signal.aborted || !isCurrent,
+        pacedByBreaker: this.#breaker.state === 'open' && this.#breaker.openings > 1,
+      });
     }
     if (!isCurrent) await begun.connection.retire();
-  }
-
-  #outcomeOf(claim: Claim, delivery: Delivery, isCurrent: boolean): ClaimOutcome {
-    const { clock, random, leadingSince } = this.#context;
-    const now = clock.nowMs();
-    const outcome = outcomeOf(claim, delivery, {
-      now,
-      random: random(),
-      pacedByBreaker: this.#breaker.state === 'open' && this.#breaker.openings > 1,
-      interrupted: this.#interrupt.signal.aborted || !isCurrent,
-      leadingForMs: clock.monotonicMs() - leadingSince,
-    });
-    const { key } = claim.row;
-    if (outcome.kind !== 'retry') this.#waits.clear(key);
-    else this.#waits.set(key, clock.monotonicMs() + outcome.nextAttemptAt - now);
-    return outcome;
-  }
-
-  /** Null where the lease was lost meanwhile: then nothing may be said about the claim. */
-  async #tryOnce(claim: Claim, { connection, rules }: Begun): Promise<Delivery | null> {
-    const { host, outbox, epoch } = this.#context;
-    try {
-      if (this.#isStopped) return { kind: 'unwanted' };
-      return await deliver(claim, {
-        host,
-        client: connection.client,
-        rules: rules.filter(({ incarnation }) => claim.row.ruleset.includes(incarnation)),
-        storeUpload: (upload) => outbox.storeUpload(epoch, claim, upload),
-        memory: this.#memory,
-        extraConnections: {
-          tryTake: () => this.#slots?.take(1) === 1,
-          release: () => this.#slots?.release(1),
-        },
-        signal: this.#interrupt.signal,
-      });
-    } catch (error) {
-      if (isLeaseLost(error)) {
-        this.#context.onLeaseLost();
-        return null;
-      }
-      this.#complain(error, 'a delivery ended unexpectedly; it is tried again');
-      return { kind: 'source-failed', upload: claim.row.upload };
-    }
   }
 
   #react(claim: Claim, delivery: Delivery, { isProbe, cutsAtStart }: Begun): void {
@@ -381,42 +337,9 @@ export class Lane {
     });
   }
 
-  /** Repeats what the store could not do: the outcome must not be forgotten. Never rejects. */
-  async #store(
-    claim: Claim,
-    outcome: ClaimOutcome,
-    isAwaited: boolean,
-    delivery?: Delivery,
-  ): Promise<void> {
-    const { outbox, epoch, clock } = this.#context;
-    for (;;) {
-      try {
-        await outbox.settleClaim(epoch, claim, outcome, isAwaited);
-        const bytes = delivery?.kind === 'delivered' ? delivery.bytes : 0;
-        this.#context.onOutcome(claim.row, outcome, bytes);
-        // Another row of its chain may be due now. What is claimed already comes first.
-        this.#mayHaveMore = true;
-        if (this.#ahead.length === 0) this.#step();
-        return;
-      } catch (error) {
-        if (isLeaseLost(error)) {
-          this.#context.onLeaseLost();
-          return;
-        }
-        this.#complain(error, 'the outcome of a delivery could not be stored');
-        if (this.#isStopped) return;
-        await pause(clock, STORE_RETRY_MS, this.#interrupt.signal);
-      }
-    }
+  #stored(): void {
+    // Another row of its chain may be due now. What is claimed already comes first.
+    this.#mayHaveMore = true;
+    if (this.#ahead.length === 0) this.#step();
   }
-
-  #complain(error: unknown, sentence: string): void {
-    const { bucket, targetId } = this.ref;
-    this.#context.logger.error({ err: error, bucket: bucket.name, targetId }, sentence);
-  }
-}
-
-/** Whether a write may wait for the row. */
-function isSynchronous({ row }: Claim, { rules }: Begun): boolean {
-  return rules.some((rule) => rule.synchronous && row.ruleset.includes(rule.incarnation));
 }

@@ -54,14 +54,15 @@ export function createParts(options: OutboxPartsOptions): OutboxParts {
   const chains = new Chains(shared);
   const enqueuer = new Enqueuer({ ...options, ...shared, chains });
   const accesses = new TargetAccesses(tables, configurations, keyring);
+  const view = new QueueView({ ...shared, accesses });
   return {
     counts,
     chains,
     enqueuer,
     claims: new Claims({ ...shared, chains, enqueuer, boot }),
     accesses,
-    view: new QueueView({ ...shared, accesses }),
-    retries: new Retries(tables, chains, enqueuer),
+    view,
+    retries: new Retries({ tables, chains, enqueuer, view }),
     resyncs: new ResyncProgress(tables, configurations, enqueuer),
     clamp: new ScheduleClamp(tables, chains, counts),
     strays,

@@ -1,9 +1,8 @@
 /**
  * The durable queue in LMDB: model/ports.ts on the environment of the configurations. This file says
- * which transaction each operation is; what happens inside is in the files that outbox-parts.ts wires together.
+ * which transaction each operation is; how a retry of many rows is cut into transactions is in
+ * retry-rows.ts, and what happens inside of them in the files that outbox-parts.ts wires together.
  */
-import { createHash } from 'node:crypto';
-import { uptime } from 'node:os';
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
 import { LEASE_MS } from '../model/lease.ts';
 import type {
@@ -23,7 +22,7 @@ import type {
 import type { LaneReport } from '../model/lane-report.ts';
 import type { Claim, LaneRef, Row, UploadState } from '../model/row.ts';
 import type { Keyring } from '../sealing/keyring.ts';
-import { BATCH_MAX } from './claims.ts';
+import { bootNumberOf, timeSinceBoot } from './boot.ts';
 import type { CommitFeed } from './commit-feed.ts';
 import { addIntent, findLeftIntents, removeIntent } from './intents.ts';
 import { Lease } from './lease.ts';
@@ -33,11 +32,10 @@ import {
   retireIdentity,
   type ProcessIdentity,
 } from './process-identity.ts';
-import { FAILED, PENDING, type StateByte } from './outbox-keys.ts';
-import { askToTryAnew, reportOf, storeReport } from './lane-reports.ts';
+import { reportOf, storeReport } from './lane-reports.ts';
 import { findResync, runningResyncs } from './resyncs.ts';
 import { createParts, type OutboxParts } from './outbox-parts.ts';
-import type { RetryProgress } from './retries.ts';
+import { retryRows } from './retry-rows.ts';
 import type { Tables } from './tables.ts';
 import { Transactions } from './transactions.ts';
 
@@ -95,7 +93,7 @@ export class LmdbOutbox implements Outbox {
       now,
       isDiskLow,
       backlogMax: options.backlogMax ?? BACKLOG_MAX,
-      boot: numberOf(this.#identity.bootId),
+      boot: bootNumberOf(this.#identity.bootId),
       bootedForMs: options.bootedForMs ?? timeSinceBoot(),
     });
     this.#lease = new Lease(tables);
@@ -255,33 +253,14 @@ export class LmdbOutbox implements Outbox {
   }
 
   async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
-    const row = await this.#writeDurably(() => {
-      const found = this.#parts.view.find(bucket, sequence);
-      if (found === null) return null;
-      this.#askToTryAnew(bucket, [found.lane.targetId]);
-      if (this.#parts.retries.retry(this.#parts.chains.rows.expect(sequence), now))
-        this.#tables.counters.noteWork();
-      return this.#parts.view.find(bucket, sequence);
-    });
+    const row = await this.#writeDurably(() => this.#parts.retries.retryRow(bucket, sequence, now));
     if (row !== null) this.#feed.tell();
     return row;
   }
 
   async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
-    const { rulesets, last } = this.#transactions.read(() => ({
-      rulesets: this.#parts.view.visible(bucket, filter),
-      last: this.#tables.counters.lastSequence(),
-    }));
-    let retried = 0;
-    // Failed rows become pending: after the pending ones, so that none is met twice.
-    for (const state of [PENDING, FAILED] as const) {
-      for (const { key } of rulesets.filter(({ states }) => states.includes(state))) {
-        retried += await this.#retryRuleset(key, state, last, now);
-      }
-    }
-    await this.#writeDurably(() =>
-      this.#askToTryAnew(bucket, this.#parts.view.targets(bucket, filter)),
-    );
+    const context = { tables: this.#tables, transactions: this.#transactions, parts: this.#parts };
+    const retried = await retryRows(context, bucket, filter, now);
     this.#feed.tell();
     return retried;
   }
@@ -302,7 +281,8 @@ export class LmdbOutbox implements Outbox {
     const job = await this.#writeDurably(() => {
       const started = this.#parts.resyncs.start(bucket, ruleId, now);
       const rule = this.#parts.resyncs.ruleOf(bucket, ruleId);
-      if (started !== null && rule !== undefined) this.#askToTryAnew(bucket, [rule.targetId]);
+      if (started !== null && rule !== undefined)
+        this.#parts.retries.tryTargetsAnew(bucket, [rule.targetId]);
       return started;
     });
     if (job !== null) this.#feed.tell();
@@ -361,35 +341,6 @@ export class LmdbOutbox implements Outbox {
     retireIdentity(this.#identity);
   }
 
-  /** A target that is not listed has nothing to try. */
-  #askToTryAnew(bucket: BucketRef, targetIds: readonly string[]): void {
-    const listed = this.#parts.view.targets(bucket, {}).filter((id) => targetIds.includes(id));
-    askToTryAnew(this.#tables, bucket.id, listed);
-  }
-
-  async #retryRuleset(key: Buffer, state: StateByte, last: number, now: number): Promise<number> {
-    let retried = 0;
-    let after: number | null = 0;
-    while (after !== null) {
-      const batch: RetryProgress = await this.#retryBatch(key, state, { after, last }, now);
-      retried += batch.retried;
-      after = batch.after;
-    }
-    return retried;
-  }
-
-  #retryBatch(
-    key: Buffer,
-    state: StateByte,
-    part: { after: number; last: number },
-    now: number,
-  ): Promise<RetryProgress> {
-    return this.#transactions.write(() => {
-      this.#tables.counters.noteWork();
-      return this.#parts.retries.retryBatch(key, state, { ...part, limit: BATCH_MAX }, now);
-    });
-  }
-
   #writeDurably<T>(work: () => T): Promise<T> {
     return this.#transactions.writeTogether(work, { durably: true });
   }
@@ -400,15 +351,4 @@ export class LmdbOutbox implements Outbox {
       return work();
     });
   }
-}
-
-/** Asked of the system once, as every claim wants to know it. */
-function timeSinceBoot(): () => number {
-  const bootedForMs = uptime() * 1_000 - performance.now();
-  return () => bootedForMs + performance.now();
-}
-
-/** The start of the operating system as a number that fits into rows. */
-function numberOf(bootId: string): number {
-  return createHash('sha256').update(bootId).digest().readUIntBE(0, 6);
 }

@@ -1,11 +1,18 @@
 /**
- * Retries that somebody asked for. A list of a million rows is gone through in batches, each a
- * transaction of its own that finds its rows by the sequence after which the one before ended.
+ * Retries that somebody asked for: of one row, or of a batch of many, which finds its rows by the
+ * sequence after which the one before ended (retry-rows.ts). The targets of the rows are tried anew
+ * too, as their lanes may be waiting.
+ *
+ * All of it runs inside a write transaction of the caller.
  */
+import type { BucketRef } from '../host.ts';
+import type { Row } from '../model/row.ts';
 import type { Chains } from './chains.ts';
 import type { Enqueuer } from './enqueue.ts';
+import { askToTryAnew } from './lane-reports.ts';
 import { endOf, queueKey, queuePrefix, trailingSequence, type StateByte } from './outbox-keys.ts';
 import { withoutUpload, type Entry } from './queue-rows.ts';
+import type { QueueView } from './queue-view.ts';
 import type { Tables } from './tables.ts';
 
 export interface RetryProgress {
@@ -14,15 +21,39 @@ export interface RetryProgress {
   readonly retried: number;
 }
 
+export interface RetriesOptions {
+  readonly tables: Tables;
+  readonly chains: Chains;
+  readonly enqueuer: Enqueuer;
+  readonly view: QueueView;
+}
+
 export class Retries {
   readonly #tables: Tables;
   readonly #chains: Chains;
   readonly #enqueuer: Enqueuer;
+  readonly #view: QueueView;
 
-  constructor(tables: Tables, chains: Chains, enqueuer: Enqueuer) {
+  constructor({ tables, chains, enqueuer, view }: RetriesOptions) {
     this.#tables = tables;
     this.#chains = chains;
     this.#enqueuer = enqueuer;
+    this.#view = view;
+  }
+
+  /** The row as it is then; null where the bucket shows none. */
+  retryRow(bucket: BucketRef, sequence: number, now: number): Row | null {
+    const found = this.#view.find(bucket, sequence);
+    if (found === null) return null;
+    this.tryTargetsAnew(bucket, [found.lane.targetId]);
+    if (this.retry(this.#chains.rows.expect(sequence), now)) this.#tables.counters.noteWork();
+    return this.#view.find(bucket, sequence);
+  }
+
+  /** A target that is not listed has nothing to try. */
+  tryTargetsAnew(bucket: BucketRef, targetIds: readonly string[]): void {
+    const listed = this.#view.targets(bucket, {}).filter((id) => targetIds.includes(id));
+    askToTryAnew(this.#tables, bucket.id, listed);
   }
 
   /** False where the row is in flight and stays as it is. */

@@ -1,0 +1,159 @@
+/**
+ * What happens to one claim of a lane: it is tried once, and what becomes of its row is decided and
+ * stored. The lane says when a claim is begun, and takes what the try tells of the target in between.
+ *
+ * Invariant: an outcome is asked of the store until it is committed or the lease is lost; only a lane
+ * that has stopped leaves one to whoever recovers the claim.
+ */
+import type { ClaimOutcome } from '../model/ports.ts';
+import type { Claim, LaneRef } from '../model/row.ts';
+import type { Rule } from '../model/rule.ts';
+import { ByteBudget } from './byte-budget.ts';
+import { ChainWaits } from './chain-waits.ts';
+import { outcomeOf, type OutcomeContext } from './claim-outcome.ts';
+import { pause } from './clock.ts';
+import type { LaneSlots } from './connection-slots.ts';
+import { deliver, type Delivery } from './deliver.ts';
+import type { LaneConnection } from './lane-connection.ts';
+import type { LaneContext } from './lane-context.ts';
+import { isLeaseLost } from './lease-lost.ts';
+
+/** Bodies and parts in memory: four parts of 8 MiB. */
+const BODY_BYTES_MAX = 32 * 1024 * 1024;
+const STORE_RETRY_MS = 5_000;
+
+/** The target and its rules as they are now, and the lane's share of connections. */
+export interface CurrentTarget {
+  readonly connection: LaneConnection;
+  readonly slots: LaneSlots;
+  readonly rules: readonly Rule[];
+}
+
+/** How the lane is doing when a try has ended. */
+export type Circumstances = Pick<OutcomeContext, 'pacedByBreaker' | 'interrupted'>;
+
+export interface ClaimRunnerOptions {
+  readonly ref: LaneRef;
+  readonly context: LaneContext;
+  /** Ends what is in flight. */
+  readonly signal: AbortSignal;
+  readonly isStopped: () => boolean;
+  /** An outcome is committed. */
+  readonly onStored: () => void;
+}
+
+export class ClaimRunner {
+  readonly #options: ClaimRunnerOptions;
+  readonly #context: LaneContext;
+  readonly #memory = new ByteBudget(BODY_BYTES_MAX);
+  readonly #waits = new ChainWaits();
+
+  constructor(options: ClaimRunnerOptions) {
+    this.#options = options;
+    this.#context = options.context;
+  }
+
+  /** Whether the last try of the key failed, and the next one is not due yet. */
+  isBackingOff(key: string): boolean {
+    return this.#waits.isWaiting(key, this.#context.clock.monotonicMs());
+  }
+
+  /** Null where the lease was lost meanwhile: then nothing may be said about the claim. Never rejects. */
+  async tryOnce(
+    claim: Claim,
+    { connection, slots, rules }: CurrentTarget,
+  ): Promise<Delivery | null> {
+    const { host, outbox, epoch } = this.#context;
+    try {
+      if (this.#options.isStopped()) return { kind: 'unwanted' };
+      return await deliver(claim, {
+        host,
+        client: connection.client,
+        rules: rules.filter(({ incarnation }) => claim.row.ruleset.includes(incarnation)),
+        storeUpload: (upload) => outbox.storeUpload(epoch, claim, upload),
+        memory: this.#memory,
+        extraConnections: {
+          tryTake: () => slots.take(1) === 1,
+          release: () => slots.release(1),
+        },
+        signal: this.#options.signal,
+      });
+    } catch (error) {
+      if (isLeaseLost(error)) {
+        this.#context.onLeaseLost();
+        return null;
+      }
+      this.#complain(error, 'a delivery ended unexpectedly; it is tried again');
+      return { kind: 'source-failed', upload: claim.row.upload };
+    }
+  }
+
+  /** Decides what becomes of a claim that was tried, and stores it. Never rejects. */
+  finish(
+    claim: Claim,
+    delivery: Delivery,
+    rules: readonly Rule[],
+    circumstances: Circumstances,
+  ): Promise<void> {
+    const isAwaited = claim.laterVersionWaits || isSynchronous(claim, rules);
+    const bytes = delivery.kind === 'delivered' ? delivery.bytes : 0;
+    return this.#store(claim, this.#outcomeOf(claim, delivery, circumstances), isAwaited, bytes);
+  }
+
+  /** For a claim that was not begun. Never rejects. */
+  giveBack(claim: Claim): Promise<void> {
+    const { compareFirst } = claim.row;
+    return this.#store(claim, { kind: 'release', compareFirst }, true, 0);
+  }
+
+  #outcomeOf(claim: Claim, delivery: Delivery, circumstances: Circumstances): ClaimOutcome {
+    const { clock, random, leadingSince } = this.#context;
+    const now = clock.nowMs();
+    const outcome = outcomeOf(claim, delivery, {
+      ...circumstances,
+      now,
+      random: random(),
+      leadingForMs: clock.monotonicMs() - leadingSince,
+    });
+    const { key } = claim.row;
+    if (outcome.kind !== 'retry') this.#waits.clear(key);
+    else this.#waits.set(key, clock.monotonicMs() + outcome.nextAttemptAt - now);
+    return outcome;
+  }
+
+  /** Repeats what the store could not do: the outcome must not be forgotten. */
+  async #store(
+    claim: Claim,
+    outcome: ClaimOutcome,
+    isAwaited: boolean,
+    bytes: number,
+  ): Promise<void> {
+    const { outbox, epoch, clock } = this.#context;
+    for (;;) {
+      try {
+        await outbox.settleClaim(epoch, claim, outcome, isAwaited);
+        this.#context.onOutcome(claim.row, outcome, bytes);
+        this.#options.onStored();
+        return;
+      } catch (error) {
+        if (isLeaseLost(error)) {
+          this.#context.onLeaseLost();
+          return;
+        }
+        this.#complain(error, 'the outcome of a delivery could not be stored');
+        if (this.#options.isStopped()) return;
+        await pause(clock, STORE_RETRY_MS, this.#options.signal);
+      }
+    }
+  }
+
+  #complain(error: unknown, sentence: string): void {
+    const { bucket, targetId } = this.#options.ref;
+    this.#context.logger.error({ err: error, bucket: bucket.name, targetId }, sentence);
+  }
+}
+
+/** Whether a write may wait for the row. */
+function isSynchronous({ row }: Claim, rules: readonly Rule[]): boolean {
+  return rules.some((rule) => rule.synchronous && row.ruleset.includes(rule.incarnation));
+}
