@@ -110,7 +110,7 @@ export class Transactions {
   read<T>(work: () => T): T {
     this.#assertOpen();
     this.#tables.root.resetReadTxn();
-    return this.#remembering(work);
+    return work();
   }
 
   /** Resolves when what runs has ended. Idempotent. */
