@@ -20,17 +20,16 @@ export class ByteBudget {
     this.#budget = budget;
   }
 
-  /** Resolves with the way to give the bytes back, to be called once. */
-  async take(bytes: number): Promise<() => void> {
+  /** To be given back. Resolves when it is taken; undefined where that was at once. */
+  take(bytes: number): Promise<void> | undefined {
     if (this.#waiting.length > 0 || !this.#fits(bytes)) {
-      await new Promise<void>((serve) => this.#waiting.push({ bytes, serve }));
-    } else {
-      this.#taken += bytes;
+      return new Promise<void>((serve) => this.#waiting.push({ bytes, serve }));
     }
-    return () => this.#giveBack(bytes);
+    this.#taken += bytes;
+    return undefined;
   }
 
-  #giveBack(bytes: number): void {
+  giveBack(bytes: number): void {
     this.#taken -= bytes;
     for (;;) {
       const [next] = this.#waiting;

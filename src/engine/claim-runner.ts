@@ -110,7 +110,8 @@ export class ClaimRunner {
     const { clock, random, leadingSince } = this.#context;
     const now = clock.nowMs();
     const outcome = outcomeOf(claim, delivery, {
-      ...circumstances,
+      pacedByBreaker: circumstances.pacedByBreaker,
+      interrupted: circumstances.interrupted,
       now,
       random: random(),
       leadingForMs: clock.monotonicMs() - leadingSince,

@@ -66,6 +66,7 @@ export class ConnectionSlots {
   #release(holder: Holder, count: number): void {
     if (count === 0) return;
     this.#add(holder, -count);
+    if (this.#waiting.size === 0) return;
     const told = this.#waiting;
     this.#waiting = new Set();
     // Those with the fewest come first, or the lane that gave back would have it again at once.

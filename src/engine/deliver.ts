@@ -71,6 +71,12 @@ export type Delivery =
 /** What a delivery comes to before it is looked at what became of the upload. */
 type Decided = Exclude<Delivery, { kind: 'gone' }> | { readonly kind: 'gone' };
 
+const TOO_LARGE: Sent = {
+  kind: 'failed',
+  failure: { stage: 'unsendable', ambiguous: false },
+  upload: null,
+};
+
 /** @throws only what storing an upload id throws */
 export async function deliver(claim: Claim, context: DeliveryContext): Promise<Delivery> {
   let { upload } = claim.row;
@@ -105,16 +111,11 @@ async function deliverDecided(claim: Claim, context: DeliveryContext): Promise<D
       return { kind: 'nothing', upTo: decision.upTo };
     case 'delete':
       return sendDelete(claim, decision.upTo, context);
-    case 'put':
-      return sendPut(
-        claim,
-        { bucket, key: row.key, versionId: decision.versionId },
-        decision.upTo,
-        {
-          ...context,
-          known: current?.versionId === decision.versionId ? current : null,
-        },
-      );
+    case 'put': {
+      const { versionId, upTo } = decision;
+      const known = current?.versionId === versionId ? current : null;
+      return sendPut(claim, { bucket, key: row.key, versionId }, upTo, known, context);
+    }
   }
 }
 
@@ -123,40 +124,47 @@ async function sendDelete(
   upTo: number,
   { client, signal }: DeliveryContext,
 ): Promise<Delivery> {
-  const done = { kind: 'delivered', upTo, bytes: 0, tagsRefused: false, uploadId: null } as const;
   if (row.compareFirst) {
     const head = await client.headObject(row.key, { signal });
     if (!head.ok) return failed(head.failure, null);
-    if (!head.value.exists) return { ...done, wasThere: true };
+    if (!head.value.exists) return wasThere(upTo);
   }
   const result = await client.deleteObject(row.key, { signal });
-  return result.ok ? { ...done, wasThere: false } : failed(result.failure, null);
+  return result.ok ? { ...wasThere(upTo), wasThere: false } : failed(result.failure, null);
 }
 
-interface PutContext extends DeliveryContext {
-  /** The head, where it was read already. */
-  readonly known: ObjectHead | null;
+/** The target shows already what it should. */
+function wasThere(upTo: number): Extract<Delivery, { kind: 'delivered' }> {
+  return {
+    kind: 'delivered',
+    upTo,
+    wasThere: true,
+    bytes: 0,
+    tagsRefused: false,
+    uploadId: null,
+  };
 }
 
+/** @param known the head, where it was read already */
 async function sendPut(
   { row }: Claim,
   ref: ObjectRef,
   upTo: number,
-  context: PutContext,
+  known: ObjectHead | null,
+  context: DeliveryContext,
 ): Promise<Decided> {
-  const object = context.known ?? (await readHead(context.host, ref));
+  const object = known ?? (await readHead(context.host, ref));
   if (object === null) return gone(row, context);
   // It was current again for a while, as its successor was removed: an event of this server's own.
   if (object.replica) return { kind: 'nothing', upTo };
   const plan = planTransfer(object.size);
-  const done = { kind: 'delivered', upTo } as const;
   if (row.compareFirst) {
     const compared = await compare(ref, object, plan, context);
     if (compared === null) return gone(row, context);
     if (!compared.ok) return failed(compared.failure, row.upload);
     if (compared.value) {
       if (row.upload !== null) await discardUpload(row.key, row.upload, context);
-      return { ...done, wasThere: true, bytes: 0, tagsRefused: false, uploadId: null };
+      return wasThere(upTo);
     }
   }
   const sent = await send(row.upload, ref, object, plan, context);
@@ -168,7 +176,8 @@ async function sendPut(
       return failed(sent.failure, sent.upload);
     case 'sent': {
       const { tagsRefused, uploadId } = sent;
-      return { ...done, wasThere: false, bytes: object.size, tagsRefused, uploadId };
+      const bytes = object.size;
+      return { kind: 'delivered', upTo, wasThere: false, bytes, tagsRefused, uploadId };
     }
   }
 }
@@ -179,7 +188,7 @@ async function gone({ key, upload }: Row, context: DeliveryContext): Promise<Dec
   return { kind: 'gone' };
 }
 
-async function send(
+function send(
   upload: UploadState | null,
   ref: ObjectRef,
   object: ObjectHead,
@@ -189,20 +198,25 @@ async function send(
   switch (plan.kind) {
     case 'single':
       return sendSingle(ref, object, context);
-    case 'multipart': {
-      const isSameVersion = upload?.versionId === object.versionId;
-      const mayResume =
-        isSameVersion && upload.order === object.order && upload.partBytes === plan.partBytes;
-      if (isSameVersion && !mayResume) await discardUpload(ref.key, upload, context);
-      return sendMultipart(ref, object, plan, mayResume ? upload : null, context);
-    }
+    case 'multipart':
+      return sendInParts(upload, ref, object, plan, context);
     case 'tooLarge':
-      return {
-        kind: 'failed',
-        failure: { stage: 'unsendable', ambiguous: false },
-        upload: null,
-      };
+      return Promise.resolve(TOO_LARGE);
   }
+}
+
+async function sendInParts(
+  upload: UploadState | null,
+  ref: ObjectRef,
+  object: ObjectHead,
+  plan: Extract<TransferPlan, { kind: 'multipart' }>,
+  context: DeliveryContext,
+): Promise<Sent> {
+  const isSameVersion = upload?.versionId === object.versionId;
+  const mayResume =
+    isSameVersion && upload.order === object.order && upload.partBytes === plan.partBytes;
+  if (isSameVersion && !mayResume) await discardUpload(ref.key, upload, context);
+  return sendMultipart(ref, object, plan, mayResume ? upload : null, context);
 }
 
 async function sendSingle(
@@ -210,7 +224,8 @@ async function sendSingle(
   object: ObjectHead,
   { host, client, memory, signal }: DeliveryContext,
 ): Promise<Sent> {
-  const giveBack = await memory.take(object.size);
+  const waiting = memory.take(object.size);
+  if (waiting !== undefined) await waiting;
   try {
     const body = await readBytes(host, ref, object.size);
     if (body === null) return { kind: 'gone' };
@@ -219,7 +234,7 @@ async function sendSingle(
       ? { kind: 'sent', tagsRefused: result.value.tagsRefused, uploadId: null }
       : { kind: 'failed', failure: result.failure, upload: null };
   } finally {
-    giveBack();
+    memory.giveBack(object.size);
   }
 }
 

@@ -296,9 +296,10 @@ export class Lane {
     this.#track(this.#carryOut(claim, begun));
   }
 
+  /** @param work never rejects */
   #track(work: Promise<void>): void {
-    const running = work.finally(() => this.#running.delete(running));
-    this.#running.add(running);
+    this.#running.add(work);
+    void work.then(() => this.#running.delete(work));
   }
 
   /** Never rejects. */

@@ -222,7 +222,8 @@ async function sendPart(job: Job, partNumber: number, context: DeliveryContext):
     }
   }
   const isStreamed = range.size > PART_IN_MEMORY_BYTES_MAX;
-  const giveBack = await context.memory.take(isStreamed ? STREAMED_PART_BYTES : range.size);
+  const bytesHeld = isStreamed ? STREAMED_PART_BYTES : range.size;
+  await context.memory.take(bytesHeld);
   try {
     const body = isStreamed
       ? rangeSource(host, ref, range.size, range)
@@ -233,7 +234,7 @@ async function sendPart(job: Job, partNumber: number, context: DeliveryContext):
       ? { kind: 'part', part: { partNumber, ...result.value } }
       : { kind: 'failed', failure: result.failure };
   } finally {
-    giveBack();
+    context.memory.giveBack(bytesHeld);
   }
 }
 

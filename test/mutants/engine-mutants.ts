@@ -181,8 +181,8 @@ export const engineMutants: readonly Mutant[] = [
     name: 'an upload is forgotten where its object had arrived',
     file: 'src/engine/deliver.ts',
     find: `if (row.upload !== null) await discardUpload(row.key, row.upload, context);
-      return { ...done`,
-    replacement: `return { ...done`,
+      return wasThere`,
+    replacement: `return wasThere`,
     suite: 'delivery',
   },
   {
