@@ -1,7 +1,7 @@
 /**
  * The steps at which a test may find a process that replicates: the moment before a call of one of
  * the engine's ports, when nothing of it has happened, and the moment after it, when all of it has
- * and nobody was told.
+ * and nobody was told. A call of the outbox that takes several transactions has moments between them.
  */
 import type { TargetClient } from '../../src/egress/target-client.ts';
 import type { Outbox } from '../../src/model/ports.ts';
@@ -27,7 +27,9 @@ export type TargetCall = Exclude<keyof TargetClient, 'close' | 'destroy'>;
 /** `committed` is the host's call, which ends when the client may be answered. */
 export type Call = OutboxCall | TargetCall | 'committed';
 export type Moment = 'before' | 'after';
-export type StepName = `${Call}:${Moment}` | `${Call}:${Moment}#${number}`;
+/** One transaction is committed, and the next one has not begun. */
+export type Between = `${OutboxCall}:between`;
+export type StepName = `${Call}:${Moment}` | `${Call}:${Moment}#${number}` | Between;
 
 /** A step of one bucket, or, where the call is about none in particular, of the whole process. */
 export interface Step {

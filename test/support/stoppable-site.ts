@@ -89,18 +89,18 @@ export class StoppableSite {
     this.#s3?.destroy();
   }
 
+  /** SIGKILL, and looks at what is left in the tables. */
+  async killAndCheck(check: (tables: Tables) => void): Promise<void> {
+    await this.kill();
+    await this.#inspect(check);
+  }
+
   /** Ends as an operator would, and looks at what is left in the tables. */
   async stop(check: (tables: Tables) => void = () => undefined): Promise<void> {
     const { code } = await this.site.process.stop();
     assert.equal(code, 0, this.site.process.stderr());
     this.#s3?.destroy();
-    const tables = await openTables(this.#data);
-    try {
-      assertTablesAgree(tables);
-      check(tables);
-    } finally {
-      await tables.root.close();
-    }
+    await this.#inspect(check);
   }
 
   /** Waits until nothing is due or in flight for the buckets: what is left are looks for late requests. */
@@ -141,6 +141,16 @@ export class StoppableSite {
 
   get #data(): string {
     return join(this.#directory, 'data');
+  }
+
+  async #inspect(check: (tables: Tables) => void): Promise<void> {
+    const tables = await openTables(this.#data);
+    try {
+      assertTablesAgree(tables);
+      check(tables);
+    } finally {
+      await tables.root.close();
+    }
   }
 
   async #settled(bucket: string): Promise<void> {

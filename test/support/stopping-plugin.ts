@@ -4,8 +4,10 @@
  * a step of their own before one kill ends them all. And time can be made to pass.
  *
  * The hooks are around the ports: the outbox's methods, the one method through which every request to
- * a target goes, and the host's hook. Nothing in src/ knows of them.
+ * a target goes, and the host's hook; and, for what a call of the outbox does in several transactions,
+ * around the methods that begin them. Nothing in src/ knows of them.
  */
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { writeSync } from 'node:fs';
 import type { Context, Middleware } from 'koa';
 import { TargetRequester, type TargetRequest } from '../../src/egress/target-request.ts';
@@ -13,6 +15,7 @@ import type { AnnouncedWrite, BucketRef, Host, Plugin } from '../../src/host.ts'
 import type { Claim } from '../../src/model/row.ts';
 import { activate as activateReplication } from '../../src/plugin.ts';
 import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { Transactions } from '../../src/store/transactions.ts';
 import {
   describeStep,
   STEPS_PATH,
@@ -27,15 +30,25 @@ import {
 
 const STDERR = 2;
 
+interface RunningCall {
+  readonly call: OutboxCall;
+  readonly bucket: string | null;
+  /** How many it has begun. */
+  transactions: number;
+}
+
 /** Steps that were asked for, with how often each must still be reached. */
 const wanted: { readonly step: Step; left: number }[] = [];
 /** The bucket of each announcement. */
 const intents = new Map<number, string>();
+/** The outbox's call that a transaction belongs to. */
+const calls = new AsyncLocalStorage<RunningCall>();
 let leapMs = 0;
 
 stopAt(JSON.parse(process.env[STEPS_VARIABLE] ?? '[]') as readonly Step[]);
 moveClocks();
 hookOutbox();
+hookTransactions();
 hookTargets();
 
 export async function activate(host: Host, options: unknown): Promise<Plugin> {
@@ -52,7 +65,7 @@ function stopAt(steps: readonly Step[]): void {
 }
 
 /** Never returns from a step that was asked for. */
-async function pass(call: Call, moment: Moment, bucket: string | null): Promise<void> {
+async function pass(call: Call, moment: Moment | 'between', bucket: string | null): Promise<void> {
   const reached = wanted.filter(
     ({ step }) => step.name.split('#')[0] === `${call}:${moment}` && step.bucket === bucket,
   );
@@ -102,13 +115,40 @@ function hook<Name extends OutboxCall>(
   methods[call] = async function (this: LmdbOutbox, ...args) {
     const bucket = bucketOf(...args);
     await pass(call, 'before', bucket);
-    const result = await original.apply(this, args);
+    const running = { call, bucket, transactions: 0 };
+    const result = await calls.run(running, () => original.apply(this, args));
     if (call === 'announce' && bucket !== null) {
       intents.set((result as { readonly intent: number }).intent, bucket);
     }
     await pass(call, 'after', bucket);
     return result;
   };
+}
+
+function hookTransactions(): void {
+  /* eslint-disable @typescript-eslint/unbound-method -- they are called with `this` below */
+  const { write, writeTogether } = Transactions.prototype;
+  const { subscribe } = LmdbOutbox.prototype;
+  /* eslint-enable @typescript-eslint/unbound-method */
+  Transactions.prototype.write = async function (this: Transactions, work) {
+    await passBetween();
+    return write.call(this, work) as ReturnType<typeof work>;
+  };
+  Transactions.prototype.writeTogether = async function (this: Transactions, work, manner) {
+    await passBetween();
+    return writeTogether.call(this, work, manner) as ReturnType<typeof work>;
+  };
+  // What a call tells of its commit leads to calls that are no part of it.
+  LmdbOutbox.prototype.subscribe = function (this: LmdbOutbox, listener) {
+    return subscribe.call(this, AsyncResource.bind(listener));
+  };
+}
+
+async function passBetween(): Promise<void> {
+  const running = calls.getStore();
+  if (running === undefined) return;
+  running.transactions += 1;
+  if (running.transactions > 1) await pass(running.call, 'between', running.bucket);
 }
 
 /** Keys begin with the name of their bucket: a request knows no more of it. */
