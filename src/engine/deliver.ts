@@ -113,10 +113,34 @@ async function deliverDecided(claim: Claim, context: DeliveryContext): Promise<D
       return sendDelete(claim, decision.upTo, context);
     case 'put': {
       const { versionId, upTo } = decision;
-      const known = current?.versionId === versionId ? current : null;
+      const isCurrent = current?.versionId === versionId;
+      if (row.compareFirst && current !== null && !isCurrent) {
+        const ended = await endWhereCurrentIsShown(row, current, context);
+        if (ended !== null) return ended;
+      }
+      const known = isCurrent ? current : null;
       return sendPut(claim, { bucket, key: row.key, versionId }, upTo, known, context);
     }
   }
+}
+
+/**
+ * A row in doubt that is older than what is current: where the target shows the latter already, the
+ * older one is not sent after it. Null where it does not.
+ */
+async function endWhereCurrentIsShown(
+  row: Row,
+  current: ObjectHead,
+  context: DeliveryContext,
+): Promise<Delivery | null> {
+  if (current.deleteMarker || current.replica) return null;
+  const ref = { bucket: row.lane.bucket, key: row.key, versionId: current.versionId };
+  const compared = await compare(ref, current, planTransfer(current.size), context);
+  if (compared === null) return null;
+  if (!compared.ok) return failed(compared.failure, row.upload);
+  if (!compared.value) return null;
+  if (row.upload !== null) await discardUpload(row.key, row.upload, context);
+  return wasThere(Math.max(row.order, current.order));
 }
 
 async function sendDelete(

@@ -32,6 +32,14 @@ function setUp(context: Partial<DeliveryContext> = {}) {
   return { host, target, stored, deliverOne };
 }
 
+async function delivered(
+  running: Promise<Delivery>,
+): Promise<Extract<Delivery, { kind: 'delivered' }>> {
+  const delivery = await running;
+  assert.equal(delivery.kind, 'delivered');
+  return delivery as Extract<Delivery, { kind: 'delivered' }>;
+}
+
 describe('delivery of small objects', () => {
   it('sends the version with its headers, metadata and tags', async () => {
     const { host, target, deliverOne } = setUp();
@@ -54,6 +62,29 @@ describe('delivery of small objects', () => {
     host.put('v5', Buffer.from('five'));
     host.put('v6', Buffer.from('six'));
     await deliverOne(claim(row(), true));
+    assert.equal(String(target.objects.get('key')?.body), 'five');
+  });
+
+  it('does not send an older version in doubt after the current one, which the target shows', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v6', Buffer.from('six'));
+    await deliverOne(claim(row({ versionId: 'v6', order: 6 })));
+    host.put('v5', Buffer.from('five'));
+    host.put('v6', Buffer.from('six'));
+    target.log.length = 0;
+    const { upTo, wasThere } = await delivered(
+      deliverOne(claim(row({ compareFirst: true }), true)),
+    );
+    assert.deepEqual({ upTo, wasThere }, { upTo: 6, wasThere: true });
+    assert.deepEqual(target.log, ['head']);
+  });
+
+  it('sends an older version in doubt where the target shows something else', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', Buffer.from('five'));
+    host.put('v6', Buffer.from('six'));
+    const { upTo } = await delivered(deliverOne(claim(row({ compareFirst: true }), true)));
+    assert.equal(upTo, 5);
     assert.equal(String(target.objects.get('key')?.body), 'five');
   });
 
@@ -265,7 +296,7 @@ describe('delivery of large objects', () => {
       host.remove('v5');
       const delivery = await deliverOne(claim(row({ upload: known('old'), compareFirst }), true));
       assert.deepEqual(delivery, { kind: 'gone', upload: null });
-      assert.deepEqual(target.log, ['abort', 'forget']);
+      assert.deepEqual(target.log, [...(compareFirst ? ['head'] : []), 'abort', 'forget']);
     }
   });
 

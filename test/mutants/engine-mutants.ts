@@ -66,6 +66,13 @@ export const engineMutants: readonly Mutant[] = [
     suite: 'simulation',
   },
   {
+    name: 'an older version in doubt is sent after the current one',
+    file: 'src/engine/deliver.ts',
+    find: `if (row.compareFirst && current !== null && !isCurrent) {`,
+    replacement: `if (row.attempts < 0 && current !== null && !isCurrent) {`,
+    suite: 'delivery',
+  },
+  {
     name: 'an ambiguous failure counts as one that is certain',
     file: 'src/engine/claim-outcome.ts',
     find: `const compareFirst = row.compareFirst || failure.ambiguous;`,
