@@ -23,7 +23,7 @@ export interface WireRequest {
   /** With its query; goes on the wire as it is. */
   readonly path: string;
   /** Names and values in turn. */
-  readonly headers: readonly string[];
+  readonly headers: string[];
   readonly body: RequestBody;
   readonly slowWindowMs: number;
   readonly signal?: AbortSignal | undefined;
@@ -121,7 +121,7 @@ class RunningExchange implements Watched, Dispatcher.DispatchHandler {
         {
           method,
           path,
-          headers: [...headers, ...contentLength(this.#sending, body.size)],
+          headers: withLength(headers, this.#sending, body.size),
           body: this.#sending.payload,
         },
         this,
@@ -201,10 +201,9 @@ class RunningExchange implements Watched, Dispatcher.DispatchHandler {
 }
 
 /** undici knows the length of a buffer by itself. */
-function contentLength(sending: Sending, size: number): string[] {
-  return sending.payload === null || Buffer.isBuffer(sending.payload)
-    ? []
-    : ['content-length', String(size)];
+function withLength(headers: string[], { payload }: Sending, size: number): string[] {
+  const isKnown = payload === null || Buffer.isBuffer(payload);
+  return isKnown ? headers : [...headers, 'content-length', String(size)];
 }
 
 function joinRepeated(headers: Record<string, string | string[] | undefined>): AnswerHeaders {

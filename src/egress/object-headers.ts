@@ -50,13 +50,15 @@ export function objectHeaders(object: ObjectMetadata): ObjectHeaders | null {
     if (!isLowerCaseToken(name) || !isFieldValue(value)) return null;
     signed.push([META_PREFIX + name, value]);
   }
-  const tags = Object.entries(object.tags).map(([name, value]) => [
-    encodeComponent(name),
-    encodeComponent(value),
-  ]);
-  if (tags.flat().includes(null)) return null;
-  const tagging = tags.map(([name, value]) => `${name}=${value}`).join('&');
-  return { signed, unsigned, tagging: tagging === '' ? null : tagging };
+  let tagging: string | null = null;
+  for (const [name, value] of Object.entries(object.tags)) {
+    const encodedName = encodeComponent(name);
+    const encodedValue = encodeComponent(value);
+    if (encodedName === null || encodedValue === null) return null;
+    const tag = `${encodedName}=${encodedValue}`;
+    tagging = tagging === null ? tag : `${tagging}&${tag}`;
+  }
+  return { signed, unsigned, tagging };
 }
 
 /** The headers of an answer to HEAD that belong to the object. */

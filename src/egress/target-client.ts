@@ -102,8 +102,7 @@ export function createTargetClient(options: TargetClientOptions): TargetClient {
   const requester = new TargetRequester({ connection, connections, watch, wallClockMs });
   return {
     headObject: (key, { signal } = {}) => headObject(requester, { method: 'HEAD', key, signal }),
-    putObject: (key, object, body, { signal } = {}) =>
-      putObject(requester, object, body, { method: 'PUT', key, signal }),
+    putObject: (key, object, body, options) => putObject(requester, key, object, body, options),
     deleteObject: (key, { signal } = {}) =>
       deleteIfPresent(requester, { method: 'DELETE', key, signal }, ['NoSuchKey', 'NoSuchVersion']),
     ...createMultipart(requester),
@@ -145,13 +144,20 @@ async function headObject(
 
 async function putObject(
   requester: TargetRequester,
+  key: string,
   object: ObjectMetadata,
   bytes: Buffer,
-  request: TargetRequest,
+  { signal }: RequestOptions = {},
 ): Promise<RequestResult<StoredObject>> {
   const body = bodyFromMemory(bytes);
-  const md5: Header = ['content-md5', body.md5.toString('base64')];
-  const sent = await sendWithMetadata(requester, object, { ...request, body, signed: [md5] });
+  const signed: Header[] = [['content-md5', body.md5.toString('base64')]];
+  const sent = await sendWithMetadata(requester, object, {
+    method: 'PUT',
+    key,
+    signed,
+    body,
+    signal,
+  });
   if (!sent.ok) return sent;
   const { answer, tagsRefused } = sent.value;
   const etag = normalizeEtag(answer.headers.etag);

@@ -35,11 +35,11 @@ export interface TargetRequest {
   readonly method: WireRequest['method'];
   readonly key: string;
   /** Canonical: encoded, sorted, `name=value`. */
-  readonly query?: string;
+  readonly query?: string | undefined;
   /** Signed, besides those that every request has. */
   readonly signed?: readonly Header[];
   readonly unsigned?: readonly Header[];
-  readonly body?: RequestBody;
+  readonly body?: RequestBody | undefined;
   readonly slowWindowMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -105,14 +105,14 @@ export class TargetRequester {
     if (isWrite(request)) headers.push(REPLICA);
     const payloadHash = body.sha256;
     const authorization = this.#signer.sign({ method, path, query, headers, payloadHash, amzDate });
+    const onWire: string[] = [];
+    for (const [name, value] of headers) onWire.push(name, value);
+    for (const [name, value] of unsigned) onWire.push(name, value);
+    onWire.push('user-agent', USER_AGENT, 'authorization', authorization);
     return {
       method,
       path: query === '' ? path : `${path}?${query}`,
-      headers: [
-        ...headers.flat(),
-        ...unsigned.flat(),
-        ...['user-agent', USER_AGENT, 'authorization', authorization],
-      ],
+      headers: onWire,
       body,
       slowWindowMs: request.slowWindowMs ?? SLOW_WINDOW_MS,
       signal: request.signal,

@@ -17,17 +17,26 @@ export interface RequestOptions {
 export async function sendWithMetadata(
   requester: TargetRequester,
   object: ObjectMetadata,
-  request: TargetRequest,
+  request: Omit<TargetRequest, 'unsigned'>,
 ): Promise<RequestResult<{ readonly answer: Answer; readonly tagsRefused: boolean }>> {
   const headers = objectHeaders(object);
   if (headers === null) return { ok: false, failure: UNSENDABLE };
   const { tagging, unsigned } = headers;
+  const { method, key, query, body, signal } = request;
   const signed = [...(request.signed ?? []), ...headers.signed];
   const withTags: Header[] = tagging === null ? signed : [...signed, ['x-amz-tagging', tagging]];
-  const first = await requester.send({ ...request, signed: withTags, unsigned });
+  const first = await requester.send({
+    method,
+    key,
+    query,
+    signed: withTags,
+    unsigned,
+    body,
+    signal,
+  });
   if (first.ok) return { ok: true, value: { answer: first.value, tagsRefused: false } };
   if (tagging === null || first.failure.status !== 501) return first;
-  const second = await requester.send({ ...request, signed, unsigned });
+  const second = await requester.send({ method, key, query, signed, unsigned, body, signal });
   return second.ok ? { ok: true, value: { answer: second.value, tagsRefused: true } } : second;
 }
 
