@@ -177,9 +177,10 @@ async function sendParts(job: Job, context: DeliveryContext): Promise<PartsSent>
   let nextPart = 1;
   let ended: Exclude<PartsSent, { kind: 'parts' }> | null = null;
   const work = async (): Promise<void> => {
+    const room: PartRoom = { bytes: null };
     while (ended === null && nextPart <= job.plan.partCount) {
       const partNumber = nextPart++;
-      const sent = await sendPart(job, partNumber, context);
+      const sent = await sendPart(job, partNumber, room, context);
       if (sent.kind === 'part') parts.push(sent.part);
       else ended ??= sent;
     }
@@ -208,7 +209,21 @@ async function sendParts(job: Job, context: DeliveryContext): Promise<PartsSent>
 type PartSent =
   { readonly kind: 'part'; readonly part: Part } | Exclude<PartsSent, { kind: 'parts' }>;
 
-async function sendPart(job: Job, partNumber: number, context: DeliveryContext): Promise<PartSent> {
+/**
+ * Memory that a worker uses for one part after the other: to allocate 8 MiB costs as much as to send
+ * them, and what was used once is collected late. It is let go where others wait for memory. A
+ * worker ends with the first request that fails, as a socket may still hold on to it then.
+ */
+interface PartRoom {
+  bytes: Buffer | null;
+}
+
+async function sendPart(
+  job: Job,
+  partNumber: number,
+  room: PartRoom,
+  context: DeliveryContext,
+): Promise<PartSent> {
   const { ref, object, plan, upload } = job;
   const { host, client, signal } = context;
   const range = partRange(object.size, plan.partBytes, partNumber);
@@ -223,11 +238,16 @@ async function sendPart(job: Job, partNumber: number, context: DeliveryContext):
   }
   const isStreamed = range.size > PART_IN_MEMORY_BYTES_MAX;
   const bytesHeld = isStreamed ? STREAMED_PART_BYTES : range.size;
-  await context.memory.take(bytesHeld);
+  const waiting = context.memory.take(bytesHeld);
+  if (waiting !== undefined) {
+    room.bytes = null;
+    await waiting;
+  }
   try {
+    if (!isStreamed) room.bytes ??= Buffer.allocUnsafeSlow(plan.partBytes);
     const body = isStreamed
       ? rangeSource(host, ref, range.size, range)
-      : await readBytes(host, ref, range.size, range);
+      : await readBytes(host, ref, range.size, range, room.bytes);
     if (body === null) return { kind: 'gone' };
     const result = await client.uploadPart(upload, partNumber, body, { signal });
     return result.ok

@@ -28,20 +28,22 @@ export async function readHead(host: SourceHost, ref: ObjectRef): Promise<Object
   return opened?.head ?? null;
 }
 
-/** The bytes of the version, or of a range of it; null where it is gone. @throws SourceFailure */
+/**
+ * The bytes of the version, or of a range of it; null where it is gone.
+ *
+ * @param into memory for them that nobody else uses any longer, at least `size` bytes
+ * @throws SourceFailure
+ */
 export async function readBytes(
   host: SourceHost,
   ref: ObjectRef,
   size: number,
   range?: ByteRange,
+  into: Buffer | null = null,
 ): Promise<Buffer | null> {
-  const chunks: Uint8Array[] = [];
-  const isThere = await readChunks(host, ref, range, (chunk) => chunks.push(chunk));
-  if (!isThere) return null;
-  const bytes = joined(chunks);
-  if (bytes.length !== size)
-    throw new SourceFailure('The source has another length than its head.');
-  return bytes;
+  const collected = new Collected(size, into?.subarray(0, size) ?? null);
+  const isThere = await readChunks(host, ref, range, (chunk) => collected.add(chunk));
+  return isThere ? collected.bytes() : null;
 }
 
 /** The MD5 of a range, without holding it; null where the version is gone. @throws SourceFailure */
@@ -72,11 +74,35 @@ export function rangeSource(
   };
 }
 
-/** Small bodies come in one piece, and need not be copied. */
-function joined(chunks: readonly Uint8Array[]): Buffer {
-  const [only] = chunks;
-  if (only === undefined || chunks.length > 1) return Buffer.concat(chunks);
-  return Buffer.from(only.buffer, only.byteOffset, only.length);
+/** Bytes of a known length: never in memory twice, and not copied where they come in one piece. */
+class Collected {
+  readonly #size: number;
+  #bytes: Buffer | null;
+  #length = 0;
+
+  constructor(size: number, bytes: Buffer | null) {
+    this.#size = size;
+    this.#bytes = bytes;
+  }
+
+  add(chunk: Uint8Array): void {
+    const start = this.#length;
+    this.#length += chunk.length;
+    if (this.#length > this.#size) return;
+    if (chunk.length === this.#size) {
+      this.#bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+      return;
+    }
+    this.#bytes ??= Buffer.allocUnsafeSlow(this.#size);
+    this.#bytes.set(chunk, start);
+  }
+
+  /** @throws SourceFailure where there were more or fewer */
+  bytes(): Buffer {
+    if (this.#length !== this.#size)
+      throw new SourceFailure('The source has another length than its head.');
+    return this.#bytes ?? Buffer.alloc(0);
+  }
 }
 
 async function readChunks(
@@ -97,13 +123,12 @@ function readToEnd(body: Readable, onChunk: (chunk: Uint8Array) => void): Promis
     const fail = (error?: unknown): void =>
       reject(new SourceFailure('The source could not be read.', { cause: error }));
     body.on('data', onChunk);
-    body.once('end', () => {
-      body.off('close', fail);
-      resolve();
-    });
-    body.once('error', fail);
+    body.on('end', resolve);
+    body.on('error', fail);
     // Without an end before it, and perhaps without an error.
-    body.once('close', fail);
+    body.on('close', () => {
+      if (!body.readableEnded) fail();
+    });
     if (body.destroyed) fail();
   });
 }
