@@ -43,7 +43,8 @@ export interface TargetMultipart {
   ): Promise<RequestResult<{ readonly uploadId: string; readonly tagsRefused: boolean }>>;
   /**
    * A source is opened twice, to be hashed and to be sent. The part's ETag is the target's, or the
-   * MD5 of what was sent where it gave none; `md5` is what the final ETag is predicted from.
+   * MD5 of what was sent where it gave none; `md5` is what the final ETag is predicted from. A buffer
+   * is its caller's again after a success; after a failure a socket may still hold it.
    *
    * @throws SourceFailure
    */

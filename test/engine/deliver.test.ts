@@ -210,6 +210,7 @@ describe('delivery of large objects', () => {
     host.put('v5', body);
     await deliverOne(claim(row()));
     assert.equal(target.partsInFlightMax, 1);
+    assert.ok(target.objects.get('key')?.body.equals(body));
   });
 
   it('holds no more parts than its memory has room for', async () => {
@@ -217,6 +218,7 @@ describe('delivery of large objects', () => {
     host.put('v5', body);
     await deliverOne(claim(row()));
     assert.equal(target.partsInFlightMax, 2);
+    assert.ok(target.objects.get('key')?.body.equals(body));
   });
 
   it('resumes with the parts that are there and whole', async () => {

@@ -99,7 +99,8 @@ export class FakeTarget implements TargetClient {
   ): Promise<RequestResult<{ etag: string; md5: Buffer }>> {
     this.#partsInFlight += 1;
     this.partsInFlightMax = Math.max(this.partsInFlightMax, this.#partsInFlight);
-    const body = Buffer.isBuffer(source) ? source : await readAll(source);
+    // A copy, as the memory is the sender's again afterwards.
+    const body = Buffer.isBuffer(source) ? Buffer.from(source) : await readAll(source);
     await new Promise(setImmediate);
     this.#partsInFlight -= 1;
     return this.#answer(
