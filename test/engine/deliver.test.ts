@@ -37,7 +37,7 @@ async function delivered(
 ): Promise<Extract<Delivery, { kind: 'delivered' }>> {
   const delivery = await running;
   assert.equal(delivery.kind, 'delivered');
-  return delivery as Extract<Delivery, { kind: 'delivered' }>;
+  return delivery;
 }
 
 describe('delivery of small objects', () => {
