@@ -149,10 +149,10 @@ export const engineMutants: readonly Mutant[] = [
     name: 'an upload of another version is resumed',
     file: 'src/engine/deliver.ts',
     find: `const isSameVersion = upload?.versionId === object.versionId;
-      const mayResume =
-        isSameVersion && upload.order === object.order && upload.partBytes === plan.partBytes;`,
+  const mayResume =
+    isSameVersion && upload.order === object.order && upload.partBytes === plan.partBytes;`,
     replacement: `const isSameVersion = upload !== null;
-      const mayResume = isSameVersion && upload.partBytes === plan.partBytes;`,
+  const mayResume = isSameVersion && upload.partBytes === plan.partBytes;`,
     suite: 'simulation',
   },
   {
