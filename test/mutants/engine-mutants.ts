@@ -181,7 +181,7 @@ export const engineMutants: readonly Mutant[] = [
     file: 'src/engine/stray-uploads.ts',
     find: `return result.ok || result.failure.status === 404;`,
     replacement: `return result.ok || result.failure.status !== 0;`,
-    suite: 'otherHalf',
+    suite: 'strays',
   },
   // The store notes an upload that leaves its row: what is forgotten here is aborted later.
   {
@@ -214,6 +214,6 @@ export const engineMutants: readonly Mutant[] = [
     : { stage: 'integrity', ambiguous: true };`,
     replacement: `? { stage: 'integrity', ambiguous: true }
     : null;`,
-    suite: 'simulation',
+    suite: 'delivery',
   },
 ];

@@ -24,12 +24,8 @@ interface Suite {
 export const suites = {
   /** 400 schedules: the file runs every other one. */
   simulation: { file: 'test/simulation/simulation.test.ts', env: { SIMULATION_RUNS: '800' } },
-  /** 400 others. */
-  otherHalf: {
-    file: 'test/simulation/simulation-other-half.test.ts',
-    env: { SIMULATION_RUNS: '800' },
-  },
   delivery: { file: 'test/engine/deliver.test.ts' },
+  strays: { file: 'test/engine/stray-uploads.test.ts' },
   contract: { file: 'test/contract/outbox.test.ts' },
   lockstep: {
     file: 'test/store/outbox-lockstep.test.ts',
