@@ -30,6 +30,9 @@ import { CommitFeed } from './store/commit-feed.ts';
 import { LmdbConfigurationStore } from './store/configuration-store.ts';
 import { createDiskWatch, freeBytesOf } from './store/disk-space.ts';
 import { openKeyring } from './store/open-keyring.ts';
+import { machineTime } from './store/boot.ts';
+import { readBootId } from './store/process-identity.ts';
+import { openStoreClock } from './store/store-clock.ts';
 import { LmdbOutbox } from './store/outbox.ts';
 import { openTables, storeDirectory } from './store/tables.ts';
 
@@ -72,14 +75,16 @@ export async function activate(
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
   const keyring = openKeyring(sealing, host.dataDirectory, system.environment ?? process.env);
   const tables = await openTables(host.dataDirectory);
+  const clock = openStoreClock(tables, machineTime(readBootId()));
   const feed = new CommitFeed(tables, FEED_INTERVAL_MS);
   const diskFree = (): number => freeBytesOf(storeDirectory(host.dataDirectory));
   const diskState = createDiskWatch(diskFree, () => performance.now());
-  const store = new LmdbConfigurationStore(tables, keyring, { feed });
+  const store = new LmdbConfigurationStore(tables, keyring, { feed, now: clock.nowMs });
   const outbox = new LmdbOutbox({
     tables,
     keyring,
     feed,
+    now: clock.nowMs,
     isDiskLow: () => diskState() === 'critical',
   });
   const engine = new Engine({
@@ -87,7 +92,7 @@ export async function activate(
     outbox,
     configurations: store,
     connectTarget: createTargetConnector(addresses, lookup),
-    clock: createEngineClock(),
+    clock: createEngineClock(clock),
     random: Math.random,
     diskState,
   });
@@ -105,7 +110,7 @@ export async function activate(
       outbox,
       judgeEndpoint: (endpoint) => endpointPolicy.judge(endpoint),
       newId: randomUUID,
-      now: Date.now,
+      clock,
     }),
     bucketReplication: createBucketReplication(host, store),
     async health() {
@@ -123,7 +128,7 @@ export async function activate(
       totals: () => outbox.queueTotals(),
       storeSize: () => statSync(join(storeDirectory(host.dataDirectory), 'data.mdb')).size,
       diskFree,
-      now: Date.now,
+      now: clock.nowMs,
     }),
     close() {
       closed ??= engine

@@ -2,13 +2,18 @@
 import type { Context } from 'koa';
 import { requestId } from '../json-api/answers.ts';
 import { replicationError } from '../model/errors.ts';
-import type { ResyncJob } from '../model/ports.ts';
+import type { ResyncJob, StoreClock } from '../model/ports.ts';
 import type { Rule } from '../model/rule.ts';
 import { formatTime } from '../model/task.ts';
 import { requestState } from './request.ts';
 import type { AdminApiDependencies, Resource } from './router.ts';
 
-export function createResyncHandlers({ host, store, outbox, now }: AdminApiDependencies): Resource {
+export function createResyncHandlers({
+  host,
+  store,
+  outbox,
+  clock,
+}: AdminApiDependencies): Resource {
   /** @throws ApiError NoSuchRule */
   async function requestedRule(ctx: Context): Promise<Rule> {
     const { rules } = await store.read(requestState(ctx).bucket);
@@ -38,7 +43,7 @@ export function createResyncHandlers({ host, store, outbox, now }: AdminApiDepen
       const { bucket } = requestState(ctx);
       const rule = await requestedRule(ctx);
       if (!rule.enabled) throw replicationError('RuleNotEnabled');
-      const job = await outbox.startResync(bucket, rule.id, now());
+      const job = await outbox.startResync(bucket, rule.id, clock.nowMs());
       if (job === null) throw replicationError('ResyncInProgress');
       audit(ctx, rule, 'resync-started');
       // Koa turns a null body into 204: the status comes after it.
@@ -51,7 +56,7 @@ export function createResyncHandlers({ host, store, outbox, now }: AdminApiDepen
       const job = await outbox.readResync(requestState(ctx).bucket, rule.id);
       if (job === null) throw replicationError('NoSuchResync');
       ctx.set('Cache-Control', 'no-store');
-      ctx.body = answerResync(job);
+      ctx.body = answerResync(job, clock);
     },
 
     async DELETE(ctx) {
@@ -59,18 +64,19 @@ export function createResyncHandlers({ host, store, outbox, now }: AdminApiDepen
       const rule = await requestedRule(ctx);
       if ((await outbox.readResync(bucket, rule.id)) === null)
         throw replicationError('NoSuchResync');
-      if (await outbox.cancelResync(bucket, rule.id, now())) audit(ctx, rule, 'resync-cancelled');
+      if (await outbox.cancelResync(bucket, rule.id, clock.nowMs()))
+        audit(ctx, rule, 'resync-cancelled');
       ctx.status = 204;
     },
   };
 }
 
-function answerResync(job: ResyncJob): object {
+function answerResync(job: ResyncJob, clock: StoreClock): object {
   return {
     state: job.state,
     scanned: job.scanned,
     enqueued: job.enqueued,
-    startedAt: formatTime(job.startedAt),
-    finishedAt: job.finishedAt === null ? null : formatTime(job.finishedAt),
+    startedAt: formatTime(clock.wallOf(job.startedAt)),
+    finishedAt: job.finishedAt === null ? null : formatTime(clock.wallOf(job.finishedAt)),
   };
 }

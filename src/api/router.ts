@@ -6,7 +6,7 @@ import type { Context, Middleware } from 'koa';
 import type { Host } from '../host.ts';
 import { answerWith, methodNotAllowed } from '../json-api/answers.ts';
 import { readJsonBody } from '../json-api/body.ts';
-import type { ConfigurationStore, Outbox } from '../model/ports.ts';
+import type { ConfigurationStore, Outbox, StoreClock } from '../model/ports.ts';
 import { checkCaller } from './request.ts';
 import { createResyncHandlers } from './resyncs.ts';
 import { createRuleHandlers } from './rules.ts';
@@ -21,8 +21,7 @@ export interface AdminApiDependencies {
   readonly judgeEndpoint: JudgeEndpoint;
   /** Makes a random UUID. */
   readonly newId: () => string;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+  readonly clock: StoreClock;
 }
 
 /** Answers one method of one path; the request's state is checked before. */

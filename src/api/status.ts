@@ -3,7 +3,7 @@
 import type { Configuration } from '../model/configuration.ts';
 import { HEALTHY } from '../model/lane-report.ts';
 import { judgeRuleset } from '../model/match.ts';
-import type { LaneCondition, QueueStatus } from '../model/ports.ts';
+import type { LaneCondition, QueueStatus, StoreClock } from '../model/ports.ts';
 import type { RowCount } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
 import type { Target } from '../model/target.ts';
@@ -13,22 +13,27 @@ import type { AdminApiDependencies, Handler } from './router.ts';
 
 const SEALED = 'No configured key opens the secret of this target.';
 
-export function createStatusHandler({ store, outbox, now }: AdminApiDependencies): Handler {
+export function createStatusHandler({ store, outbox, clock }: AdminApiDependencies): Handler {
   return async function getStatus(ctx) {
     const { bucket } = requestState(ctx);
     const configuration = await store.read(bucket);
     const queue = await outbox.queueStatus(bucket);
     ctx.set('Cache-Control', 'no-store');
     ctx.body = {
-      rules: configuration.rules.map((rule) => describeRule(rule, configuration, queue)),
+      rules: configuration.rules.map((rule) => describeRule(rule, configuration, queue, clock)),
       targets: configuration.targets.map((target) =>
-        describeTarget(target, configuration, queue, now()),
+        describeTarget(target, configuration, queue, clock),
       ),
     };
   };
 }
 
-function describeRule(rule: Rule, configuration: Configuration, queue: QueueStatus): object {
+function describeRule(
+  rule: Rule,
+  configuration: Configuration,
+  queue: QueueStatus,
+  clock: StoreClock,
+): object {
   const gap = queue.gaps.find(({ incarnation }) => incarnation === rule.incarnation);
   const counts = queue.counts.filter(({ ruleset }) => ruleset.includes(rule.incarnation));
   return {
@@ -36,7 +41,7 @@ function describeRule(rule: Rule, configuration: Configuration, queue: QueueStat
     targetId: rule.targetId,
     enabled: rule.enabled,
     ...sum(counts, new Set(configuration.targets.map(({ id }) => id))),
-    gapSince: gap === undefined ? null : formatTime(gap.gapSince),
+    gapSince: gap === undefined ? null : formatTime(clock.wallOf(gap.gapSince)),
   };
 }
 
@@ -44,7 +49,7 @@ function describeTarget(
   target: Target,
   configuration: Configuration,
   queue: QueueStatus,
-  now: number,
+  clock: StoreClock,
 ): object {
   const lane = queue.lanes.find(({ targetId }) => targetId === target.id) ?? unknownLane(target);
   const oldest = queue.oldest.find(({ targetId }) => targetId === target.id);
@@ -62,9 +67,11 @@ function describeTarget(
     enabled: target.enabled,
     ...sum(counts, new Set([target.id])),
     oldestAgeSeconds:
-      oldest === undefined ? null : Math.max(0, Math.round((now - oldest.createdAt) / 1000)),
+      oldest === undefined
+        ? null
+        : Math.max(0, Math.round((clock.nowMs() - oldest.createdAt) / 1000)),
     state,
-    retryAt: state === 'open' && retryAt !== null ? formatTime(retryAt) : null,
+    retryAt: state === 'open' && retryAt !== null ? formatTime(clock.wallOf(retryAt)) : null,
     lastError: lane.isSealed ? SEALED : (lastError?.reason ?? null),
     degraded,
   };

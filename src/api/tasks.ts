@@ -15,7 +15,7 @@ export function createTaskHandlers({
   host,
   store,
   outbox,
-  now,
+  clock,
 }: AdminApiDependencies): Record<'list' | 'retryOne' | 'retryMany', Handler> {
   return {
     async list(ctx) {
@@ -31,7 +31,7 @@ export function createTaskHandlers({
       const last = rows.length > limit ? page.at(-1) : undefined;
       ctx.set('Cache-Control', 'no-store');
       ctx.body = {
-        tasks: page.flatMap((row) => answerTask(row, configuration) ?? []),
+        tasks: page.flatMap((row) => answerTask(row, configuration, clock) ?? []),
         ...(last === undefined ? {} : { next: String(last.sequence) }),
       };
     },
@@ -39,8 +39,8 @@ export function createTaskHandlers({
     async retryOne(ctx) {
       const { bucket } = requestState(ctx);
       const sequence = parseSequence((ctx.params as { taskId: string }).taskId);
-      const row = sequence === null ? null : await outbox.retryRow(bucket, sequence, now());
-      const task = row === null ? null : answerTask(row, await store.read(bucket));
+      const row = sequence === null ? null : await outbox.retryRow(bucket, sequence, clock.nowMs());
+      const task = row === null ? null : answerTask(row, await store.read(bucket), clock);
       if (row === null || task === null) throw replicationError('NoSuchTask');
       ctx.body = task;
     },
@@ -51,7 +51,7 @@ export function createTaskHandlers({
       const state = stateParameter(ctx) ?? 'failed';
       const ruleIncarnation = ruleParameter(ctx, configuration);
       const filter = { state, ...(ruleIncarnation === undefined ? {} : { ruleIncarnation }) };
-      const retried = await outbox.retryRows(bucket, filter, now());
+      const retried = await outbox.retryRows(bucket, filter, clock.nowMs());
       host.logger.info(
         {
           audit: 'tasks-retried',

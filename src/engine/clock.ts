@@ -1,10 +1,11 @@
 /**
- * Time for the engine. Timers and durations are monotonic, so that a corrected system clock neither
- * stalls nor rushes them; the wall clock is only for what is stored or shown.
+ * Time for the engine. Nothing here jumps: timers and durations are monotonic, and what is stored is by
+ * the store's own clock, so that whoever sets the system's clock neither stalls nor rushes anything.
  */
+import type { StoreClock } from '../model/ports.ts';
 
 export interface EngineClock {
-  /** Wall clock, milliseconds since the epoch; may jump. */
+  /** The store's clock (model/ports.ts), milliseconds since the epoch. */
   nowMs(): number;
   /** Milliseconds from any fixed point; never goes back. */
   monotonicMs(): number;
@@ -13,9 +14,9 @@ export interface EngineClock {
 }
 
 /** Real time. */
-export function createEngineClock(): EngineClock {
+export function createEngineClock({ nowMs }: Pick<StoreClock, 'nowMs'>): EngineClock {
   return {
-    nowMs: () => Date.now(),
+    nowMs,
     monotonicMs: () => performance.now(),
     after(delayMs, callback) {
       const timer = setTimeout(callback, delayMs).unref();

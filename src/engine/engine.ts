@@ -11,7 +11,6 @@
 import type { AnnouncedWrite, Announcement } from '../host.ts';
 import type { ClaimOutcome } from '../model/ports.ts';
 import type { Row } from '../model/row.ts';
-import { ClockWatch } from './clock-watch.ts';
 import type { EngineCounters, EngineOptions } from './engine-types.ts';
 import { Leadership } from './leadership.ts';
 import { SynchronousWrites } from './synchronous-writes.ts';
@@ -30,7 +29,6 @@ export class Engine {
   readonly #leadership: Leadership;
   readonly #synchronous: SynchronousWrites;
   readonly #writePath: WritePath;
-  readonly #clockWatch: ClockWatch;
   #state: State = 'created';
   #term: Term | null = null;
   #unsubscribe: (() => void) | null = null;
@@ -65,14 +63,12 @@ export class Engine {
       onEnqueued: (rows) => rows.forEach(({ lane }) => this.#term?.notify(lane)),
       waitFor: (rows) => this.#synchronous.wait(rows),
     });
-    this.#clockWatch = new ClockWatch(clock, () => void this.#term?.clampSchedules());
   }
 
   /** Starts to compete for the lease and, once it is held, to deliver. Returns at once. */
   start(): void {
     if (!this.#enter('started')) return;
     this.#unsubscribe = this.#options.outbox.subscribe(() => this.wake());
-    this.#clockWatch.start();
     this.#leadership.start();
   }
 
@@ -112,7 +108,6 @@ export class Engine {
     this.#writePath.close();
     this.#synchronous.close();
     this.#unsubscribe?.();
-    this.#clockWatch.stop();
     if (wasStarted) await this.#leadership.stop();
     this.#enter('closed');
   }

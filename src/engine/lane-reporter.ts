@@ -48,7 +48,7 @@ export class LaneReporter {
   say(breaker: Breaker, { lastError, tagsRefused }: LaneNews = {}): void {
     this.#latest = {
       breaker: breaker.state,
-      retryAt: breaker.state === 'open' ? this.#wallClockAt(breaker.until) : null,
+      retryAt: breaker.state === 'open' ? this.#storeTimeAt(breaker.until) : null,
       lastError: lastError === undefined ? this.#latest.lastError : lastError,
       degraded: tagsRefused === true ? ['tags'] : this.#latest.degraded,
     };
@@ -87,7 +87,7 @@ export class LaneReporter {
     }
   }
 
-  #wallClockAt(monotonicMs: number): number {
+  #storeTimeAt(monotonicMs: number): number {
     const { clock } = this.#context;
     return clock.nowMs() + Math.max(0, Math.round(monotonicMs - clock.monotonicMs()));
   }

@@ -2,7 +2,9 @@
  * One lane: everything that goes to one target of one bucket. It has connections, memory, concurrency
  * and a breaker of its own, so that no other lane can hold it up.
  *
- *     idle ──(a row is due)──▶ delivering ──(nothing is due)──▶ idle
+ *     idle ──(a row is due)──▶ delivering ──(nothing is queued)──▶ idle
+ *                                 ▲  └──(a row is due later)──▶ waiting ──┐
+ *                                 └──────────────(its time has come)──────┘
  *      any ──(target disabled, sealed or gone)──▶ paused ──(it is usable again)──▶ any
  *      any ──(breaker, model/breaker.ts)──▶ open ──▶ probing ──▶ delivering or open
  *      any ──stop──▶ stopping (nothing is claimed, what runs ends) ──▶ stopped
@@ -14,6 +16,7 @@
  * Invariants: what is claimed is in `#ahead`, or in `#running` until its outcome is committed or the
  * lease is lost; a delivery begins with target and rules as they were read in the same step; only one
  * step runs and only one claim is asked for at a time; nothing is held ahead while the breaker is open.
+ * A lane that waits for a time has a timer and is not idle, whatever else is written or not.
  */
 import { setMaxListeners } from 'node:events';
 import { CLOSED, nextBreaker, type Breaker } from '../model/breaker.ts';
@@ -29,8 +32,6 @@ import { LaneReporter } from './lane-reporter.ts';
 import { isLeaseLost } from './lease-lost.ts';
 import { StrayUploads } from './stray-uploads.ts';
 
-/** Timers are set for at most so long, as the wall clock may jump meanwhile. */
-const TIMER_MAX_MS = 60_000;
 const TIMER_MIN_MS = 10;
 const STORE_RETRY_MS = 5_000;
 /** How much is claimed ahead, in rounds of as many requests as may be in flight. */
@@ -120,8 +121,12 @@ export class Lane {
   /** Milliseconds for which there was nothing to do, 0 while there is. */
   idleMs(): number {
     const isBusy = this.#running.size > 0 || this.#ahead.length > 0 || this.#claiming !== null;
+    const mayBecomeBusy = this.#mayHaveMore || this.#stepping !== null;
+    // A row that is due later is known to this timer alone: nobody else would wake the lane for it.
+    const isWaiting = this.#cancelTimer !== null;
     // What holds a lane up is remembered here: it must not try at once again.
-    const isIdle = !isBusy && !this.isBroken && !this.#isPaused;
+    const isHeldUp = this.isBroken || this.#isPaused;
+    const isIdle = !isBusy && !mayBecomeBusy && !isWaiting && !isHeldUp;
     return isIdle ? this.#context.clock.monotonicMs() - this.#idleSince : 0;
   }
 
@@ -152,7 +157,7 @@ export class Lane {
       while (this.#stepAgain && !this.#isStopped) {
         this.#stepAgain = false;
         const current = await this.#connect();
-        if (current === null) this.#giveBackAhead();
+        if (current === null) this.#rest();
         else this.#beginAhead(current);
       }
     } catch (error) {
@@ -161,6 +166,13 @@ export class Lane {
       // No await lies between the loop's last look at #stepAgain and this line.
       this.#stepping = null;
     }
+  }
+
+  /** The target cannot be used: whoever changes that commits something, and wakes every lane with rows. */
+  #rest(): void {
+    this.#giveBackAhead();
+    this.#mayHaveMore = false;
+    this.#idleSince = this.#context.clock.monotonicMs();
   }
 
   /** Begins as many as may be in flight now, and sees to it that there are more. */
@@ -250,7 +262,7 @@ export class Lane {
   #notifyAfter(delayMs: number): void {
     this.#cancelTimer?.();
     if (this.#isStopped) return;
-    this.#cancelTimer = this.#context.clock.after(Math.min(delayMs, TIMER_MAX_MS), () => {
+    this.#cancelTimer = this.#context.clock.after(delayMs, () => {
       this.#cancelTimer = null;
       this.notify();
     });

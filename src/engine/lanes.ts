@@ -12,6 +12,7 @@ import { isLeaseLost } from './lease-lost.ts';
 import { pause } from './clock.ts';
 
 const SCAN_INTERVAL_MS = 100;
+const STORE_RETRY_MS = 5_000;
 const IDLE_MAX_MS = 60_000;
 /** After being told to end, deliveries have so long to give their claims back. */
 const GIVE_BACK_MS = 2_000;
@@ -96,6 +97,7 @@ export class Lanes {
 
   async #scan(): Promise<void> {
     this.#scanAgain = false;
+    let pauseMs = SCAN_INTERVAL_MS;
     try {
       const refs = await this.#context.outbox.lanes();
       // Lanes with an open breaker too, with or without rows: the target may have been corrected, or
@@ -103,12 +105,15 @@ export class Lanes {
       const broken = [...this.#lanes.values()].filter((lane) => lane.isBroken);
       for (const ref of [...refs, ...broken.map(({ ref: held }) => held)]) this.notify(ref);
     } catch (error) {
+      // Nobody may commit anything for a long time: the look is owed until it succeeds.
+      this.#scanAgain = true;
+      pauseMs = STORE_RETRY_MS;
       if (isLeaseLost(error)) this.#context.onLeaseLost();
       else this.#context.logger.warn({ err: error }, 'the lanes with work could not be listed');
     }
     this.#isScanning = false;
     if (this.#isStopped) return;
-    this.#cancelScan = this.#context.clock.after(SCAN_INTERVAL_MS, () => {
+    this.#cancelScan = this.#context.clock.after(pauseMs, () => {
       this.#cancelScan = null;
       if (this.#scanAgain) this.wake();
     });

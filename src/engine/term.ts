@@ -67,15 +67,6 @@ export class Term {
     if (this.#isReady) this.lanes.notify(lane);
   }
 
-  /** The wall clock jumped: nothing may wait for days because of it. */
-  async clampSchedules(): Promise<void> {
-    const { outbox, epoch, clock } = this.#options;
-    await this.#attempt('the schedules could not be corrected', () =>
-      outbox.clampSchedules(epoch, clock.nowMs()),
-    );
-    this.wake();
-  }
-
   /** @param limitMs how long what is in flight may take to end by itself */
   async stop(limitMs: number): Promise<void> {
     this.#stop.abort();
@@ -93,7 +84,11 @@ export class Term {
     );
     if (!isRecovered) return;
     this.#isReady = true;
-    await this.clampSchedules();
+    // The machine may have started with another time than it had before.
+    await this.#attempt('the schedules could not be corrected', () =>
+      outbox.clampSchedules(epoch, clock.nowMs()),
+    );
+    this.wake();
     while (!signal.aborted) {
       await this.#attempt('left announcements could not be settled', () => this.#settle());
       await this.#attempt('the queue could not be swept', () => this.#sweep());

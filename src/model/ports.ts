@@ -12,6 +12,17 @@ import type { Claim, LaneRef, LastError, Row, RowCount, UploadState } from './ro
 import type { Rule, RuleDraft } from './rule.ts';
 import type { Target, TargetDraft } from './target.ts';
 
+/**
+ * The clock by which everything in the store is written and waited for: the same in every process, and
+ * untouched by whoever sets the machine's wall clock.
+ */
+export interface StoreClock {
+  /** Milliseconds since the epoch, as the wall clock had it when the machine started; never jumps. */
+  nowMs(): number;
+  /** A time of this clock as the wall clock has it now: what people are shown. */
+  wallOf(timeMs: number): number;
+}
+
 /** What a replacement did, for the answer and the audit log. */
 export interface ConfigurationChange {
   readonly before: Configuration;

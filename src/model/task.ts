@@ -1,5 +1,6 @@
 /** Tasks: rows of the outbox as the admin API shows them. */
 import type { Configuration } from './configuration.ts';
+import type { StoreClock } from './ports.ts';
 import type { Row } from './row.ts';
 import type { Rule } from './rule.ts';
 
@@ -28,7 +29,11 @@ export function rulesOf(row: Pick<Row, 'ruleset'>, configuration: Configuration)
 }
 
 /** Null for a row none of whose rules is left. A row of a removed target is shown as failed. */
-export function answerTask(row: Row, configuration: Configuration): TaskAnswer | null {
+export function answerTask(
+  row: Row,
+  configuration: Configuration,
+  clock: StoreClock,
+): TaskAnswer | null {
   const [rule] = rulesOf(row, configuration);
   if (rule === undefined) return null;
   const target = configuration.targets.find(({ id }) => id === row.lane.targetId);
@@ -42,13 +47,13 @@ export function answerTask(row: Row, configuration: Configuration): TaskAnswer |
     operation: row.operation === 'delete' ? 'delete' : 'put',
     state: target === undefined ? 'failed' : row.state,
     attempts: row.attempts,
-    nextAttemptAt: formatTime(row.nextAttemptAt),
+    nextAttemptAt: formatTime(clock.wallOf(row.nextAttemptAt)),
     lastError: target === undefined ? 'The target was removed.' : (row.lastError?.reason ?? null),
-    createdAt: formatTime(row.createdAt),
+    createdAt: formatTime(clock.wallOf(row.createdAt)),
   };
 }
 
-/** @param time milliseconds since the epoch */
+/** @param time milliseconds since the epoch, by the wall clock */
 export function formatTime(time: number): string {
   return new Date(time).toISOString();
 }

@@ -39,7 +39,7 @@ export function mayBeAlive({ instance, pid, startTime, bootId }: ProcessIdentity
 }
 
 /** Empty where the system has none. */
-function readBootId(): string {
+export function readBootId(): string {
   return readOrNull('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
 }
 

@@ -35,7 +35,7 @@ async function setUp(t: TestContext) {
       host: { logger, findBucket, openObject, headCurrent, listCurrent },
       outbox,
       configurations,
-      clock: createEngineClock(),
+      clock: createEngineClock({ nowMs: Date.now }),
       random: Math.random,
       diskState: () => 'ok',
       connectTarget: () => target,

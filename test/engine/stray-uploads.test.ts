@@ -216,7 +216,7 @@ describe('stray uploads at a real server', () => {
         },
         outbox,
         configurations,
-        clock: createEngineClock(),
+        clock: createEngineClock({ nowMs: Date.now }),
         random: Math.random,
         diskState: () => 'ok',
         connectTarget: (access) => {

@@ -18,13 +18,15 @@ export class VirtualServer {
   readonly clock: VirtualClock;
   readonly host: SimulatedHost;
   /** The host as the engine has it. */
-  readonly hooks: EngineOptions['host'];
+  readonly hooks: { -readonly [Name in keyof EngineOptions['host']]: EngineOptions['host'][Name] };
   readonly store: MemoryOutbox;
   readonly target = new FakeTarget();
   readonly engine: Engine;
   /** How long the target takes for each request. */
   latencyMs = 10;
   secrets: string[] = [];
+  /** When each request was sent, monotonic. */
+  readonly sentAt: number[] = [];
 
   /** @param before what a restarted server, or another process of it, goes on from */
   constructor(before: Partial<Pick<VirtualServer, 'clock' | 'host' | 'store'>> = {}) {
@@ -34,7 +36,7 @@ export class VirtualServer {
     this.store = before.store ?? new MemoryOutbox({ now: () => clock.nowMs() });
     this.hooks = {
       findBucket: (name) => host.findBucket(name),
-      openObject: (ref) => host.openObject(ref),
+      openObject: (ref, range) => host.openObject(ref, range),
       headCurrent: (bucket, key) => host.headCurrent(bucket, key),
       listCurrent: (bucket, prefix, after) => host.listCurrent(bucket, prefix, after),
       logger: { debug: () => {}, info: () => {}, warn: () => {}, error: console.error },
@@ -67,11 +69,11 @@ export class VirtualServer {
   }
 
   /** Puts one version, and says how long the host waited for `committed`. */
-  async put(key: string): Promise<number> {
+  async put(key: string, wholeParts = 0): Promise<number> {
     const { bucket } = this.host;
     const write = { bucket, key, operation: 'put', before: null } as const;
     const [announcement] = await this.await(this.engine.announce([write]));
-    const committed = this.host.apply(key, 'put', 0);
+    const committed = this.host.apply(key, 'put', 0, null, wholeParts);
     assert.ok(committed !== null);
     const [, waitedMs] = await this.await(announcement.committed([committed]));
     return waitedMs;
@@ -79,6 +81,10 @@ export class VirtualServer {
 
   report(): Promise<LaneReport> {
     return this.store.laneReport(this.lane);
+  }
+
+  get ruleId(): string {
+    return uuid(1);
   }
 
   get lane(): LaneRef {
@@ -94,6 +100,7 @@ export class VirtualServer {
         const method: unknown = Reflect.get(target, name);
         if (typeof method !== 'function' || name === 'close') return method;
         return async (...args: never[]): Promise<unknown> => {
+          this.sentAt.push(clock.monotonicMs());
           const { signal } = (args.at(-1) ?? {}) as { signal?: AbortSignal };
           await new Promise<void>((resolve) => {
             clock.after(this.latencyMs, resolve);

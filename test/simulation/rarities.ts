@@ -9,6 +9,7 @@ import type { Change } from './simulated-host.ts';
 
 const SCHEDULES_WITH_LARGE_OBJECTS = 0.15;
 const SCHEDULES_WITH_STANDSTILLS = 0.1;
+const SCHEDULES_WITH_QUIET_ENDINGS = 0.5;
 
 /** What comes so many milliseconds after an upload's id was stored: its parts are on their way. */
 export type Mishap =
@@ -32,6 +33,8 @@ export class Rarities {
   readonly #hasStandstills: boolean;
   /** Whether targets do not say what they made of an upload. */
   readonly areTargetsSilent: boolean;
+  /** Whether nobody writes or edits anything for a long time once the faults are over. */
+  readonly endsQuietly: boolean;
 
   constructor(seed: number) {
     this.#random = new Random(seed ^ 0x5bd1e995);
@@ -39,6 +42,7 @@ export class Rarities {
     this.#largeShare = hasLargeObjects ? this.#random.pick([0.1, 0.3, 0.6]) : 0;
     this.areTargetsSilent = this.#random.chance(0.2);
     this.#hasStandstills = this.#random.chance(SCHEDULES_WITH_STANDSTILLS);
+    this.endsQuietly = this.#random.chance(SCHEDULES_WITH_QUIET_ENDINGS);
   }
 
   /** Of the object that is put next: whole parts before its last one, 0 for a small one. */

@@ -22,10 +22,13 @@ import { Rarities, type Standstill } from './rarities.ts';
 import { SimulatedHost, type Change } from './simulated-host.ts';
 import { SimulatedProcess, type World } from './simulated-process.ts';
 import { UploadLedger } from './upload-ledger.ts';
+import { QuietWatch } from './quiet-watch.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 const KEYS = ['a1', 'a2', 'b1', 'b2'];
 const ACTIONS_MAX = 40;
+/** Longer than any row waits. */
+const QUIET_MS = 2 * 3_600_000;
 const QUIET_LIMIT_MS = 12 * 3_600_000;
 const LOOK_INTERVAL_MS = 2_000;
 const DAY_MS = 86_400_000;
@@ -48,7 +51,7 @@ const ACTIONS: Readonly<Record<Action, number>> = {
   kill: 4,
   crash: 3,
   stall: 3,
-  jump: 2,
+  jump: 3,
   close: 2,
   start: 3,
   recreate: 0.5,
@@ -132,6 +135,7 @@ class Schedule {
       if (standstill !== null) this.#standStill(standstill);
       await this.#clock.run(this.#random.pick([0, 5, 50, 500, 3_000, 20_000, 70_000]));
     }
+    if (this.#rarities.endsQuietly) await this.#waitQuietly();
     await this.#mend();
     this.#watchQueue();
     await this.#clock.run(QUIET_LIMIT_MS, () => this.#isQuiet);
@@ -229,6 +233,7 @@ class Schedule {
     this.#store.crash();
     this.#uploads.forget();
     this.#isFlushDue = false;
+    this.#clock.reboot();
     this.#crashedAt = this.#clock.monotonicMs();
     for (const process of this.#processes) process.kill();
     this.#processes = [];
@@ -284,6 +289,16 @@ class Schedule {
         this.#world.violations.push(`a write was refused: ${String(error)}`);
       }
     }
+  }
+
+  /** Faults end, and nobody writes or edits anything: whatever is due is sent all the same. */
+  async #waitQuietly(): Promise<void> {
+    this.#targets.weights = NO_FAULTS;
+    this.#host.isReadFailing = () => false;
+    this.#isMended = true;
+    await this.#clock.run(15_000, () => this.#processes.length > 0);
+    const watch = new QuietWatch(this.#world);
+    await watch.run(QUIET_MS);
   }
 
   async #mend(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * Time that passes only between events: everything that can happen now has happened before the next
- * timer fires. The wall clock can be set; the monotonic one cannot.
+ * timer fires. The wall clock can be set, which the store's clock takes in when the machine starts again.
  */
 import type { EngineClock } from '../../src/engine/clock.ts';
 
@@ -16,11 +16,13 @@ export class VirtualClock implements EngineClock {
   /** A binary heap by time, then by when the timer was set. */
   readonly #timers: Timer[] = [];
   #now = 0;
-  #wallOffset = 0;
+  #offset = 0;
+  /** By how much the wall clock was set since the machine started. */
+  #setBy = 0;
   #sequence = 0;
 
   nowMs(): number {
-    return EPOCH_MS + this.#wallOffset + this.#now;
+    return EPOCH_MS + this.#offset + this.#now;
   }
 
   monotonicMs(): number {
@@ -36,7 +38,13 @@ export class VirtualClock implements EngineClock {
 
   /** Somebody sets the system's clock. */
   jump(byMs: number): void {
-    this.#wallOffset += byMs;
+    this.#setBy += byMs;
+  }
+
+  /** The machine starts again: everything that is stored is from now on by its wall clock. */
+  reboot(): void {
+    this.#offset += this.#setBy;
+    this.#setBy = 0;
   }
 
   sleep(delayMs: number): Promise<void> {

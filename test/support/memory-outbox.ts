@@ -302,7 +302,6 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
       this.rows.queue.chooseHeadsAnew();
     });
     this.rows.forgetStrays();
-    this.#tell();
     return false;
   }
 

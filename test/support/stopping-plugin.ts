@@ -189,11 +189,13 @@ async function announce(
   };
 }
 
-/** Both clocks leap together, as after a while in which nothing happened. */
+/** All clocks leap together, as after a while in which nothing happened. */
 function moveClocks(): void {
   const wallClock = Date.now.bind(Date);
   const monotonic = performance.now.bind(performance);
+  const sinceBoot = process.hrtime.bigint.bind(process.hrtime);
   Date.now = () => wallClock() + leapMs;
+  process.hrtime.bigint = () => sinceBoot() + BigInt(Math.round(leapMs)) * 1_000_000n;
   performance.now = () => monotonic() + leapMs;
 }
 

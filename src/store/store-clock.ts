@@ -1,0 +1,46 @@
+/**
+ * The clock by which everything in the store is written and waited for: it runs with the machine's
+ * monotonic clock, and is the same in every process of the environment.
+ *
+ * The wall clock is asked once after each start of the machine. Whoever sets it meanwhile changes no
+ * schedule: a retry that is due in a minute is due in a minute. What the store shows to people is
+ * translated by `wallOf`.
+ */
+import type { StoreClock } from '../model/ports.ts';
+import type { Tables } from './tables.ts';
+
+/** Keys in `meta`. */
+const BOOT = 'clock-boot';
+const OFFSET = 'clock-offset';
+
+export interface MachineTime {
+  /** Which start of the machine this is (boot.ts); null where the system does not say. */
+  readonly boot: number | null;
+  /** Milliseconds since the epoch; may jump. */
+  readonly wallMs: () => number;
+  /** Milliseconds since the machine started, the same in each of its processes. */
+  readonly monotonicMs: () => number;
+}
+
+/** Agrees with the other processes of the environment. Not inside of a transaction. */
+export function openStoreClock(
+  { root, meta }: Pick<Tables, 'root' | 'meta'>,
+  { boot, wallMs, monotonicMs }: MachineTime,
+): StoreClock {
+  const offset = root.transactionSync(() => {
+    const agreed = meta.get(BOOT) === boot ? meta.get(OFFSET) : undefined;
+    if (agreed !== undefined) return agreed;
+    const fresh = Math.round(wallMs() - monotonicMs());
+    if (boot !== null) {
+      meta.putSync(BOOT, boot);
+      meta.putSync(OFFSET, fresh);
+    }
+    return fresh;
+  });
+  const nowMs = (): number => Math.round(offset + monotonicMs());
+  return {
+    nowMs,
+    // What an earlier start of the machine wrote is by the wall clock of then.
+    wallOf: (timeMs) => (timeMs < offset ? timeMs : timeMs + Math.round(wallMs() - nowMs())),
+  };
+}

@@ -1,0 +1,155 @@
+/**
+ * Nothing that is due waits for somebody else's write. In each case one thing is left to wait for, and
+ * from then on nothing at all is written, edited or asked for.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { DENIED, REFUSED_OBJECT, RESET } from './fake-target.ts';
+import { MINUTE_MS, started, VirtualServer } from './virtual-server.ts';
+
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const UNREACHABLE = { stage: 'connect', code: 'ECONNREFUSED', ambiguous: false } as const;
+
+/** When each request was sent, in seconds since the first one. */
+function timesOf(server: VirtualServer): number[] {
+  const [first = 0] = server.sentAt;
+  return server.sentAt.map((at) => Math.round((at - first) / 1_000));
+}
+
+describe('a quiet server', () => {
+  it('retries a refused object at each of its times until it fails', async () => {
+    const server = await started();
+    server.target.fail = () => REFUSED_OBJECT;
+    await server.put('a');
+    await server.clock.run(6 * HOUR_MS);
+    const [row] = await server.store.pageRows(server.host.bucket, {}, null, 10);
+    assert.equal(row?.attempts, timesOf(server).length);
+    const times = timesOf(server);
+    assert.ok(times.length >= 8, `tried at ${times.join(', ')} s`);
+  });
+
+  it('delivers an object that was refused for hours, within a second of its next try', async () => {
+    const server = await started();
+    server.target.fail = () => REFUSED_OBJECT;
+    await server.put('a');
+    await server.clock.run(400_000);
+    server.target.fail = () => null;
+    const [row] = await server.store.pageRows(server.host.bucket, {}, null, 10);
+    const dueIn = (row?.nextAttemptAt ?? 0) - server.clock.nowMs();
+    assert.ok(dueIn > MINUTE_MS, 'it waits for longer than a lane stays idle');
+    await server.clock.run(dueIn + 1_000);
+    assert.equal(server.target.objects.size, 1);
+  });
+
+  it('verifies a chain in doubt within a second of when it may', async () => {
+    const server = await started();
+    const fails = [RESET, null];
+    server.target.fail = () => fails.shift() ?? null;
+    await server.put('a');
+    await server.clock.run(5_000);
+    assert.equal(server.target.objects.size, 1);
+    const dueAt = await server.store.nextDueAt(server.lane);
+    assert.ok(dueAt !== null, 'a verification is queued');
+    await server.clock.run(dueAt - server.clock.nowMs() + 1_000);
+    assert.equal(await server.store.nextDueAt(server.lane), null);
+    assert.equal(server.target.log.at(-1), 'head');
+  });
+
+  for (const [name, failure] of [
+    ['that cannot be reached', UNREACHABLE],
+    ['that refuses', DENIED],
+    [
+      'that asks to be left alone for half an hour',
+      {
+        stage: 'answer',
+        status: 503,
+        code: 'SlowDown',
+        retryAfterMs: HOUR_MS / 2,
+        ambiguous: false,
+      },
+    ],
+  ] as const) {
+    it(`probes a target ${name}, for a day, and delivers when it works again`, async () => {
+      const server = await started();
+      server.target.fail = () => failure;
+      for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await server.put(key);
+      await server.clock.run(DAY_MS);
+      const before = server.sentAt.length;
+      await server.clock.run(HOUR_MS + 1_000);
+      assert.ok(server.sentAt.length > before, 'it is still probed');
+      server.target.fail = () => null;
+      await server.clock.run(HOUR_MS + 1_000);
+      assert.equal(server.target.objects.size, 6);
+    });
+  }
+
+  it('goes on with a resync whose listing failed', async () => {
+    const server = await started();
+    for (const key of ['a', 'b']) server.host.apply(key, 'put', 0);
+    let failures = 3;
+    const { listCurrent } = server.hooks;
+    server.hooks.listCurrent = (...args) =>
+      failures-- > 0 ? Promise.reject(new Error('The disk is away.')) : listCurrent(...args);
+    server.hooks.logger.warn = () => undefined;
+    await server.await(
+      server.store.startResync(server.host.bucket, server.ruleId, server.clock.nowMs()),
+    );
+    await server.clock.run(MINUTE_MS);
+    assert.equal(server.target.objects.size, 2);
+  });
+
+  it('aborts an unfinished upload that could not be aborted at first, within two upkeeps', async () => {
+    const server = await started();
+    // A row that fails for good leaves its upload behind.
+    let failures = 1;
+    server.target.fail = (operation) => {
+      if (operation === 'part') return REFUSED_OBJECT;
+      return operation === 'abort' && failures-- > 0 ? UNREACHABLE : null;
+    };
+    await server.put('a', 1);
+    const hasFailed = async (): Promise<boolean> =>
+      (await server.store.pageRows(server.host.bucket, { state: 'failed' }, null, 1)).length > 0;
+    while (!(await hasFailed())) await server.clock.run(MINUTE_MS);
+    assert.equal(server.target.uploads.size, 1);
+    await server.clock.run(3 * MINUTE_MS);
+    assert.ok(failures < 1, 'an abort has failed');
+    assert.equal(server.target.uploads.size, 0);
+  });
+
+  it('forgets a failed row after its seven days', async () => {
+    const server = await started();
+    server.target.fail = () => REFUSED_OBJECT;
+    await server.put('a');
+    await server.clock.run(8 * DAY_MS);
+    assert.deepEqual(await server.store.pageRows(server.host.bucket, {}, null, 10), []);
+  });
+
+  it('delivers what was queued before it started, though its first look fails', async () => {
+    const before = await started({ enabled: false });
+    await before.put('a');
+    await before.configure({ enabled: true });
+    await before.await(before.engine.close());
+    const server = new VirtualServer(before);
+    server.hooks.logger.warn = () => undefined;
+    let failures = 1;
+    const lanes = server.store.lanes.bind(server.store);
+    server.store.lanes = () =>
+      failures-- > 0 ? Promise.reject(new Error('The disk is away.')) : lanes();
+    server.engine.start();
+    await server.clock.run(MINUTE_MS);
+    assert.equal(failures < 1 && server.target.objects.size, 1);
+  });
+
+  it('delivers a row that comes just as its lane is let go', async () => {
+    for (let offsetMs = 0; offsetMs < 40; offsetMs += 1) {
+      const server = await started();
+      await server.put('a');
+      // Lanes are let go by the upkeep, once a minute.
+      await server.clock.run(2 * MINUTE_MS - server.clock.monotonicMs() + 1_000 - 20 + offsetMs);
+      await server.put('b');
+      await server.clock.run(1_000);
+      assert.equal(server.target.objects.size, 2, `${offsetMs} ms`);
+    }
+  });
+});
