@@ -16,6 +16,8 @@ function lifeMs(
   watch.add({
     slowWindowMs,
     bytesMoved: () => bytesAt(clock.nowMs() / 1000),
+    isAwaitingAnswer: () => false,
+    onSilence: () => assert.fail('Bytes flow.'),
     onIdle: () => (diedAtMs = clock.nowMs()),
   });
   while (diedAtMs === null && clock.nowMs() < 3_600_000) clock.advance(TICK_MS);
@@ -59,6 +61,8 @@ describe('the idle watch', () => {
     const watched = {
       slowWindowMs: SLOW_WINDOW_MS,
       bytesMoved: () => 0,
+      isAwaitingAnswer: () => true,
+      onSilence: () => assert.fail('It has ended.'),
       onIdle: () => assert.fail('It has ended.'),
     };
     watch.add(watched);

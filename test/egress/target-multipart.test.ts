@@ -59,7 +59,7 @@ describe('CreateMultipartUpload', () => {
     const object = { ...PLAIN, userMetadata: { a: 'b' }, tags: { c: 'd' } };
     assert.deepEqual(valueOf(await client.createMultipartUpload('a b', object)), {
       uploadId: '2~a&b/=',
-      tagsRefused: false,
+      tags: 'done',
     });
     const { method, url, headers } = target.requests[0]!;
     assert.deepEqual([method, url], ['POST', '/backup/a%20b?uploads=']);
