@@ -141,7 +141,7 @@ describe('interim answers', () => {
     let begun = 0;
     const pass = (text: string): string | undefined => {
       chunks.push(Buffer.from(text));
-      return (socket.read() as Buffer | null)?.toString();
+      return socket.read()?.toString();
     };
     assert.equal(pass(CONTINUE), CONTINUE);
     gate.arm(() => (begun += 1));

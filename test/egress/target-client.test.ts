@@ -129,6 +129,30 @@ describe('PUT', () => {
     assert.equal(target.requests.length, keys.length);
   });
 
+  const blanks: [name: string, value: string, sent: string][] = [
+    ['a tab', 'a\tb', 'a b'],
+    ['tabs and blanks', 'a \t  b', 'a b'],
+    ['a run of blanks', 'a   b  c', 'a b c'],
+    ['outer blanks', '  a b ', 'a b'],
+    ['outer tabs', '\ta\t', 'a'],
+    ['nothing but blanks', ' \t ', ''],
+    ['a byte that only looks like one', 'a\xa0\xa0b\xa0', 'a\xa0\xa0b\xa0'],
+  ];
+  for (const [name, value, sent] of blanks) {
+    it(`sends a value with ${name} as it is signed`, async (t) => {
+      const target = await startHttpTarget(t, ok);
+      const client = openClient(t, { port: target.port });
+      const systemHeaders = { 'content-type': value };
+      const object = { ...PLAIN, systemHeaders, userMetadata: { a: value } };
+      valueOf(await client.putObject('key', object, BODY));
+      const { rawHeaders } = target.requests[0]!;
+      for (const header of ['x-amz-meta-a', 'content-type']) {
+        assert.equal(rawHeaders[rawHeaders.indexOf(header) + 1], sent);
+      }
+      verifySignature(target.requests[0]!);
+    });
+  }
+
   const unsendable: [
     name: string,
     key: string,
