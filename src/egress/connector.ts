@@ -25,7 +25,7 @@ import type { Resolution, ResolverClock } from './resolver.ts';
 export const CONNECT_TIMEOUT_MS = 10_000;
 /** More would leave each of them too little of the time. */
 const ADDRESSES_MAX = 8;
-const TCP_KEEP_ALIVE_MS = 60_000;
+export const TCP_KEEP_ALIVE_MS = 60_000;
 
 /** Why no connection was made. Its message names no address; `code` is node's or ours. */
 export class ConnectFailure extends Error {

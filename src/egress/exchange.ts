@@ -8,13 +8,14 @@ import type { Dispatcher } from 'undici';
 import { ConnectFailure, errorCode } from './connector.ts';
 import type { IdleWatch, Watched } from './idle-watch.ts';
 import type { RequestBody, Sending } from './request-body.ts';
+import type { Silence } from './silence.ts';
 import type { Connection, TargetConnections } from './target-connections.ts';
 
 export const ANSWER_BYTES_MAX = 64 * 1024;
 /**
- * What an answer may take on the wire, with its head, interim answers and the framing of its body.
- * Bytes beyond are no progress: a target that sends interim answers or chunk extensions without end
- * would keep a request alive for ever.
+ * What an answer may take on the wire, with its head and the framing of its body. Bytes beyond are no
+ * progress: a target that sends chunk extensions without end would keep a request alive for ever.
+ * (Interim answers are never progress; interim-answers.ts bounds them.)
  */
 const ANSWER_WIRE_BYTES_MAX = 1024 * 1024;
 
@@ -26,6 +27,9 @@ export interface WireRequest {
   readonly headers: string[];
   readonly body: RequestBody;
   readonly slowWindowMs: number;
+  /** Asked where the target falls silent after the last byte; without it, 30 s of silence end the request. */
+  readonly silence?: Silence | undefined;
+  readonly awaits: Parameters<Silence['begin']>[0];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -49,6 +53,8 @@ export interface Breakdown {
   readonly code: string;
   /** Whether the whole request may have been handed to the socket. */
   readonly allSent: boolean;
+  /** How long the target had been let be silent, where that ended the request. */
+  readonly silenceMs?: number;
 }
 
 export type Exchange =
@@ -79,6 +85,7 @@ export async function exchange(
   } finally {
     request.signal?.removeEventListener('abort', onAbort);
     watch.delete(running);
+    running.endSilence(false);
     if (running.abandoned) connections.discard(connection);
     else connections.release(connection);
   }
@@ -100,6 +107,10 @@ class RunningExchange implements Watched, Dispatcher.DispatchHandler {
   #bodyBytes = 0;
   /** What the socket had read when the request began. */
   #readBefore = 0;
+  #hasAnswerBegun = false;
+  #isSilenceGranted = false;
+  /** Where silence ended the request: how long it was let be. */
+  #silenceMs: number | null = null;
   /** Whether the connection may not be used again. */
   abandoned = false;
 
@@ -139,17 +150,49 @@ class RunningExchange implements Watched, Dispatcher.DispatchHandler {
   bytesMoved(): number | null {
     const { socket } = this.#connection;
     if (this.#controller === null || socket === null) return null;
-    const read = Math.min(socket.bytesRead - this.#readBefore, ANSWER_WIRE_BYTES_MAX);
+    // Interim answers are no progress: they say nothing, and could go on for ever.
+    const read = this.#hasAnswerBegun
+      ? Math.min(socket.bytesRead - this.#readBefore, ANSWER_WIRE_BYTES_MAX)
+      : 0;
     return read + socket.bytesWritten - socket.writableLength;
   }
 
-  onIdle(): void {
+  isAwaitingAnswer(): boolean {
+    return (
+      !this.#hasAnswerBegun &&
+      this.#sending.allHandedOver() &&
+      this.#connection.socket?.writableLength === 0
+    );
+  }
+
+  onSilence(): number | null {
+    const { silence, awaits } = this.#request;
+    const grantedMs = silence?.begin(awaits) ?? null;
+    this.#isSilenceGranted = grantedMs !== null;
+    return grantedMs;
+  }
+
+  onIdle(silenceMs: number | null): void {
+    this.#silenceMs = silenceMs;
+    this.endSilence(true);
     this.abort('ETIMEDOUT');
+  }
+
+  /** Tells whoever granted a long silence that it is over. */
+  endSilence(ranOut: boolean): void {
+    if (!this.#isSilenceGranted) return;
+    this.#isSilenceGranted = false;
+    this.#request.silence?.end(ranOut);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    this.#readBefore = this.#connection.socket?.bytesRead ?? 0;
+    const { socket, gate } = this.#connection;
+    this.#readBefore = socket?.bytesRead ?? 0;
+    gate?.arm(() => {
+      this.#hasAnswerBegun = true;
+      this.endSilence(false);
+    });
   }
 
   onResponseStart(
@@ -182,6 +225,7 @@ class RunningExchange implements Watched, Dispatcher.DispatchHandler {
         stage: error instanceof ConnectFailure ? error.stage : 'transfer',
         code: this.#abortCode ?? (error instanceof ConnectFailure ? error.code : errorCode(error)),
         allSent: started && this.#sending.allHandedOver(),
+        ...(this.#silenceMs === null ? {} : { silenceMs: this.#silenceMs }),
       },
     });
   }

@@ -23,6 +23,13 @@
  */
 import { lookup as systemLookup } from 'node:dns/promises';
 
+/** How long one call waits at most. */
+export const RESOLVE_TIMEOUT_MS = 2_000;
+/** How long an answer, also a negative one, is used again. */
+export const RESOLVE_CACHE_MS = 10_000;
+/** How long a call waits that has an earlier answer. */
+export const RESOLVE_PATIENCE_MS = 250;
+
 /** The addresses of a name, at least one; or that there are none, the lookup failed or took too long. */
 export type Resolution = { readonly addresses: readonly string[] } | 'unresolved';
 
@@ -73,10 +80,10 @@ export class BoundedResolver {
 
   constructor(options: BoundedResolverOptions) {
     this.#options = {
-      timeoutMs: 2_000,
-      cacheMs: 10_000,
+      timeoutMs: RESOLVE_TIMEOUT_MS,
+      cacheMs: RESOLVE_CACHE_MS,
       earlierMs: 0,
-      patienceMs: 250,
+      patienceMs: RESOLVE_PATIENCE_MS,
       namesMax: 1_000,
       ...options,
     };

@@ -9,6 +9,7 @@
  * Header values are byte strings (one character per byte, as HTTP carries them), hence latin1.
  */
 import { createHmac, hash } from 'node:crypto';
+import { canonicalValue } from '../model/header-value.ts';
 
 const ALGORITHM = 'AWS4-HMAC-SHA256';
 
@@ -87,13 +88,6 @@ function canonicalRequest(request: RequestToSign): [text: string, signedHeaders:
   }
   const { method, path, query, payloadHash } = request;
   return [`${method}\n${path}\n${query}\n${lines}\n${names}\n${payloadHash}`, names];
-}
-
-/** Outer blanks go, inner runs become one: what every S3 service signs, whatever was sent. */
-function canonicalValue(value: string): string {
-  return /^[\t ]|[\t ]{2}|\t|[\t ]$/.test(value)
-    ? value.replaceAll(/[\t ]+/g, ' ').replace(/^ | $/g, '')
-    : value;
 }
 
 function deriveKey(credentials: SigningCredentials, day: string): Buffer {

@@ -11,9 +11,10 @@
  * | answer below 500 | no: refused |
  * | answer 501, 503, 505, 507 | no: refused before it was applied |
  * | any other answer from 500 on, once the whole request was sent | yes |
- * | 200 with an `<Error>` document | yes: the service failed after it had begun |
+ * | 2xx with an `<Error>` document | yes: the service failed after it had begun |
+ * | unproven | yes: something answered with success |
  * | integrity | yes: something was stored |
- * | anything of HEAD and ListParts | no: there is nothing to apply |
+ * | anything of HEAD and listings | no: there is nothing to apply |
  *
  * Nothing of the remote's choosing goes into a failure unchecked: codes are letters and digits, ids
  * and messages printable, and messages come from public addresses only (an answer from an inner
@@ -39,10 +40,19 @@ export interface AnswerContext {
 }
 
 export function breakdownFailure(breakdown: Breakdown, isWrite: boolean): RequestFailure {
-  const { stage, code, allSent } = breakdown;
+  const { stage, code, allSent, silenceMs } = breakdown;
   // A refused address reads the same whatever it was.
   if (stage === 'refused-address') return { stage, ambiguous: false };
-  return { stage, code, ambiguous: isWrite && stage === 'transfer' && allSent };
+  return {
+    stage,
+    code,
+    ...(silenceMs === undefined ? {} : { silenceMs }),
+    ambiguous: isWrite && stage === 'transfer' && allSent,
+  };
+}
+
+export function isErrorDocument({ body }: Answer): boolean {
+  return body.length > 0 && rootName(body.toString('utf8')) === 'Error';
 }
 
 /** @param answer one that is not a success, or a success with an `<Error>` document */
@@ -70,12 +80,18 @@ export function answerFailure(answer: Answer, context: AnswerContext): RequestFa
 
 /** The answer contradicts what was sent: another ETag, or a document that cannot be read. */
 export function integrityFailure(answer: Answer): RequestFailure {
+  return { stage: 'integrity', ...requestIdOf(answer), ambiguous: true };
+}
+
+/** The answer has 2xx, and nothing that proves that the target did what was asked. */
+export function unprovenFailure(answer: Answer, isWrite: boolean): RequestFailure {
+  const { status } = answer;
+  return { stage: 'unproven', status, ...requestIdOf(answer), ambiguous: isWrite };
+}
+
+function requestIdOf(answer: Answer): { readonly requestId?: string } {
   const requestId = checkedRequestId(answer.headers['x-amz-request-id'] ?? null);
-  return {
-    stage: 'integrity',
-    ...(requestId === undefined ? {} : { requestId }),
-    ambiguous: true,
-  };
+  return requestId === undefined ? {} : { requestId };
 }
 
 /** Without quotes and the mark of weakness; null where it is missing, empty or far too long. */

@@ -1,9 +1,10 @@
 /**
  * The S3 client of one lane: what the engine asks of a target, with every outcome as a value.
  *
- * Requests are path-style and signed anew each time; nothing is retried here, with one exception: a
- * target that answers 501 to an object with tags gets it again without them, and the result says so.
- * The only exception thrown is SourceFailure, for the local side of an upload.
+ * Requests are path-style and signed anew each time. A success is one that the answer proves
+ * (target-proof.ts). Nothing is retried here, with one exception: a target that may have refused an
+ * object for its tags gets it again without them, and the result says so. The only exception thrown is
+ * SourceFailure, for the local side of an upload.
  */
 import type { ObjectHead } from '../host.ts';
 import type { RequestResult } from '../model/delivery.ts';
@@ -13,16 +14,28 @@ import { readObjectHeaders, type ObjectMetadata } from './object-headers.ts';
 import { bodyFromMemory } from './request-body.ts';
 import type { Resolution, ResolverClock } from './resolver.ts';
 import type { Header } from './sigv4.ts';
-import { contradictsEtag, integrityFailure, normalizeEtag } from './target-answer.ts';
+import { TagSupport } from './tag-support.ts';
+import { normalizeEtag } from './target-answer.ts';
 import { TargetConnections } from './target-connections.ts';
 import { createMultipart, type TargetMultipart } from './target-multipart.ts';
-import { deleteIfPresent, sendWithMetadata, type RequestOptions } from './target-sending.ts';
+import { isTagged } from './target-proof.ts';
 import {
   REPLICA_HEADER,
   TargetRequester,
+  UNSENDABLE,
   type TargetConnection,
   type TargetRequest,
 } from './target-request.ts';
+import {
+  deleteIfPresent,
+  readStored,
+  sendWithMetadata,
+  type RequestOptions,
+  type Sender,
+  type TagsSent,
+} from './target-sending.ts';
+import { listMultipartUploads, type TargetUploads } from './target-uploads.ts';
+import { taggingXml } from './target-xml.ts';
 
 /** What the target has under a key. */
 export type RemoteHead =
@@ -40,13 +53,12 @@ export type RemoteHead =
     } & Pick<ObjectHead, 'systemHeaders' | 'userMetadata'>);
 
 export interface StoredObject {
-  /** Without quotes; null where the target gave none. */
-  readonly etag: string | null;
-  /** The target refused the tags and has the object without them. */
-  readonly tagsRefused: boolean;
+  /** Without quotes. */
+  readonly etag: string;
+  readonly tags: TagsSent;
 }
 
-export interface TargetClient extends TargetMultipart {
+export interface TargetClient extends TargetMultipart, TargetUploads {
   headObject(key: string, options?: RequestOptions): Promise<RequestResult<RemoteHead>>;
   /** Stores a body from memory; the target verifies its SHA-256 and MD5, and its ETag is compared. */
   putObject(
@@ -55,6 +67,12 @@ export interface TargetClient extends TargetMultipart {
     body: Buffer,
     options?: RequestOptions,
   ): Promise<RequestResult<StoredObject>>;
+  /** Replaces the tags of an object; none are a set too. */
+  putObjectTagging(
+    key: string,
+    tags: Readonly<Record<string, string>>,
+    options?: RequestOptions,
+  ): Promise<RequestResult<null>>;
   /** Succeeds too where there is no such key. */
   deleteObject(key: string, options?: RequestOptions): Promise<RequestResult<null>>;
   /** Lets requests on the wire finish; later ones, and those that still connect, fail with `ABORT_ERR`. */
@@ -100,12 +118,18 @@ export function createTargetClient(options: TargetClientOptions): TargetClient {
   const watch = new IdleWatch(clock);
   const wallClockMs = (): number => clock.wallClockMs();
   const requester = new TargetRequester({ connection, connections, watch, wallClockMs });
+  const sender = { requester, tagSupport: new TagSupport(clock) };
   return {
-    headObject: (key, { signal } = {}) => headObject(requester, { method: 'HEAD', key, signal }),
-    putObject: (key, object, body, options) => putObject(requester, key, object, body, options),
-    deleteObject: (key, { signal } = {}) =>
-      deleteIfPresent(requester, { method: 'DELETE', key, signal }, ['NoSuchKey', 'NoSuchVersion']),
-    ...createMultipart(requester),
+    headObject: (key, options) => headObject(requester, { ...options, method: 'HEAD', key }),
+    putObject: (key, object, body, options) => putObject(sender, key, object, body, options),
+    putObjectTagging: (key, tags, options) => putObjectTagging(requester, key, tags, options),
+    deleteObject: (key, options) =>
+      deleteIfPresent(requester, { ...options, method: 'DELETE', key }, [
+        'NoSuchKey',
+        'NoSuchVersion',
+      ]),
+    ...createMultipart(sender),
+    listMultipartUploads: (key, options) => listMultipartUploads(requester, key, options),
     async close() {
       await connections.close();
       watch.close();
@@ -121,7 +145,7 @@ async function headObject(
   requester: TargetRequester,
   request: TargetRequest,
 ): Promise<RequestResult<RemoteHead>> {
-  const result = await requester.send(request);
+  const result = await requester.sendProven(request, ({ status }) => status === 200);
   if (!result.ok) {
     // HEAD errors carry no code: a missing bucket reads the same, and shows at the next write.
     const { stage, status } = result.failure;
@@ -143,28 +167,36 @@ async function headObject(
 }
 
 async function putObject(
-  requester: TargetRequester,
+  sender: Sender,
   key: string,
   object: ObjectMetadata,
   bytes: Buffer,
-  { signal }: RequestOptions = {},
+  options: RequestOptions = {},
 ): Promise<RequestResult<StoredObject>> {
   const body = bodyFromMemory(bytes);
   const signed: Header[] = [['content-md5', body.md5.toString('base64')]];
-  const sent = await sendWithMetadata(requester, object, {
-    method: 'PUT',
-    key,
-    signed,
-    body,
-    signal,
-  });
-  if (!sent.ok) return sent;
-  const { answer, tagsRefused } = sent.value;
-  const etag = normalizeEtag(answer.headers.etag);
-  if (contradictsEtag(etag, body.md5.toString('hex'), answer.headers)) {
-    return { ok: false, failure: integrityFailure(answer) };
-  }
-  return { ok: true, value: { etag, tagsRefused } };
+  const request = { ...options, method: 'PUT', key, signed, body } as const;
+  return sendWithMetadata(sender, object, request, (answer) =>
+    readStored(answer, body.md5.toString('hex')),
+  );
+}
+
+async function putObjectTagging(
+  requester: TargetRequester,
+  key: string,
+  tags: Readonly<Record<string, string>>,
+  options: RequestOptions = {},
+): Promise<RequestResult<null>> {
+  const xml = taggingXml(tags);
+  if (xml === null) return { ok: false, failure: UNSENDABLE };
+  const body = bodyFromMemory(Buffer.from(xml));
+  const signed: Header[] = [
+    ['content-md5', body.md5.toString('base64')],
+    ['content-type', 'application/xml'],
+  ];
+  const request = { ...options, method: 'PUT', key, query: 'tagging=', signed, body } as const;
+  const result = await requester.sendProven(request, isTagged);
+  return result.ok ? { ok: true, value: null } : result;
 }
 
 function parseCount(value: string | undefined): number | null {

@@ -13,6 +13,7 @@ import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { Client } from 'undici';
 import { createGuardedConnector, type ConnectorOptions } from './connector.ts';
+import { skipInterimAnswers, type AnswerGate } from './interim-answers.ts';
 
 const RESPONSE_HEADER_BYTES_MAX = 32 * 1024;
 
@@ -20,6 +21,8 @@ export interface Connection {
   readonly client: Client;
   /** The latest socket; null before the first one. */
   socket: Socket | null;
+  /** Tells when an answer begins on `socket`; null before the first one. */
+  gate: AnswerGate | null;
   /** Whether `socket` leads to a public address. */
   isPublic: boolean;
 }
@@ -119,7 +122,8 @@ export class TargetConnections {
     const connect = createGuardedConnector({
       ...this.#options,
       signal: this.#abort.signal,
-      onSocket: (socket, isPublic) => Object.assign(connection, { socket, isPublic }),
+      onSocket: (socket, isPublic) =>
+        Object.assign(connection, { socket, isPublic, gate: skipInterimAnswers(socket) }),
     });
     const connection: Connection = {
       client: new Client(this.#options.endpoint.origin, {
@@ -132,6 +136,7 @@ export class TargetConnections {
         allowH2: false,
       }),
       socket: null,
+      gate: null,
       isPublic: false,
     };
     this.#all.add(connection);

@@ -1,5 +1,5 @@
 /**
- * Multipart uploads to a target: the six operations, each one request.
+ * Multipart uploads to a target: the operations on one upload, each one request.
  *
  * The engine stores the upload id before the first part, and after a crash resumes with what
  * ListParts says or aborts; nothing here remembers an upload.
@@ -8,20 +8,33 @@ import type { RequestResult } from '../model/delivery.ts';
 import { PARTS_MAX } from '../model/transfer-plan.ts';
 import type { ObjectMetadata } from './object-headers.ts';
 import { bodyFromMemory, bodyFromSource, type BodySource } from './request-body.ts';
-import { contradictsEtag, integrityFailure, normalizeEtag } from './target-answer.ts';
+import {
+  contradictsEtag,
+  integrityFailure,
+  normalizeEtag,
+  unprovenFailure,
+} from './target-answer.ts';
+import { isCompleted } from './target-proof.ts';
 import type { TargetRequester } from './target-request.ts';
-import { deleteIfPresent, sendWithMetadata, type RequestOptions } from './target-sending.ts';
+import {
+  deleteIfPresent,
+  readStored,
+  sendWithMetadata,
+  type RequestOptions,
+  type Sender,
+  type TagsSent,
+} from './target-sending.ts';
 import { completeMultipartXml, elements, elementText, rootName } from './target-xml.ts';
 import { encodeComponent } from './uri-encoding.ts';
 
 /** A hundred parts of every service known fit into the 64 KiB that are read of an answer. */
 const LISTED_PARTS_MAX = 100;
 /** Printable and of such a length; those of S3 have some 130 characters, the longest known under 1,000. */
-const UPLOAD_ID = /^[\x21-\x7e]{1,2048}$/;
+export const UPLOAD_ID = /^[\x21-\x7e]{1,2048}$/;
 /** What this client compares a listed part with. */
 const MD5_ETAG = /^[0-9a-f]{32}$/i;
 /** "Processing of a CompleteMultipartUpload request could take several minutes": blanks drip meanwhile. */
-const COMPLETE_SLOW_WINDOW_MS = 600_000;
+export const COMPLETE_SLOW_WINDOW_MS = 600_000;
 
 export interface UploadRef {
   readonly key: string;
@@ -40,11 +53,11 @@ export interface TargetMultipart {
     key: string,
     object: ObjectMetadata,
     options?: RequestOptions,
-  ): Promise<RequestResult<{ readonly uploadId: string; readonly tagsRefused: boolean }>>;
+  ): Promise<RequestResult<{ readonly uploadId: string; readonly tags: TagsSent }>>;
   /**
-   * A source is opened twice, to be hashed and to be sent. The part's ETag is the target's, or the
-   * MD5 of what was sent where it gave none; `md5` is what the final ETag is predicted from. A buffer
-   * is its caller's again after a success; after a failure a socket may still hold it.
+   * A source is opened twice, to be hashed and to be sent. The part's ETag is the target's; `md5` is
+   * what the final ETag is predicted from. A buffer is its caller's again after a success; after a
+   * failure a socket may still hold it.
    *
    * @throws SourceFailure
    */
@@ -77,40 +90,38 @@ export interface TargetMultipart {
   abortMultipartUpload(upload: UploadRef, options?: RequestOptions): Promise<RequestResult<null>>;
 }
 
-export function createMultipart(requester: TargetRequester): TargetMultipart {
+export function createMultipart(sender: Sender): TargetMultipart {
+  const { requester } = sender;
   return {
-    createMultipartUpload: (key, object, options) => create(requester, key, object, options),
+    createMultipartUpload: (key, object, options) => create(sender, key, object, options),
     uploadPart: (upload, partNumber, body, options) =>
       uploadPart(requester, upload, partNumber, body, options),
     listParts: (upload, after = 0, options) => listParts(requester, upload, after, options),
     completeMultipartUpload: (upload, parts, predictedEtag, options) =>
       complete(requester, upload, { parts, predictedEtag }, options),
-    abortMultipartUpload: (upload, { signal } = {}) =>
+    abortMultipartUpload: (upload, options) =>
       deleteIfPresent(
         requester,
-        { method: 'DELETE', key: upload.key, query: uploadQuery(upload), signal },
+        { ...options, method: 'DELETE', key: upload.key, query: uploadQuery(upload) },
         ['NoSuchUpload', 'NoSuchKey'],
       ),
   };
 }
 
 async function create(
-  requester: TargetRequester,
+  sender: Sender,
   key: string,
   object: ObjectMetadata,
-  { signal }: RequestOptions = {},
+  options: RequestOptions = {},
 ): ReturnType<TargetMultipart['createMultipartUpload']> {
-  const request = { method: 'POST', key, query: 'uploads=', signal } as const;
-  const sent = await sendWithMetadata(requester, object, request);
-  if (!sent.ok) return sent;
-  const { answer, tagsRefused } = sent.value;
-  const xml = answer.body.toString('utf8');
-  if (rootName(xml) === 'Error') return { ok: false, failure: requester.describe(answer, request) };
-  const uploadId = elementText(xml, 'UploadId');
-  // It is stored, and part of every request from here on.
-  return uploadId === null || !UPLOAD_ID.test(uploadId)
-    ? { ok: false, failure: integrityFailure(answer) }
-    : { ok: true, value: { uploadId, tagsRefused } };
+  const request = { ...options, method: 'POST', key, query: 'uploads=' } as const;
+  return sendWithMetadata(sender, object, request, (answer) => {
+    const uploadId = elementText(answer.body.toString('utf8'), 'UploadId');
+    // It is stored, and part of every request from here on.
+    return uploadId === null || !UPLOAD_ID.test(uploadId)
+      ? { ok: false, failure: unprovenFailure(answer, true) }
+      : { ok: true, value: { uploadId } };
+  });
 }
 
 async function uploadPart(
@@ -118,38 +129,33 @@ async function uploadPart(
   upload: UploadRef,
   partNumber: number,
   source: Buffer | BodySource,
-  { signal }: RequestOptions = {},
+  options: RequestOptions = {},
 ): ReturnType<TargetMultipart['uploadPart']> {
   const body = Buffer.isBuffer(source) ? bodyFromMemory(source) : await bodyFromSource(source);
   const result = await requester.send({
+    ...options,
     method: 'PUT',
     key: upload.key,
     query: `partNumber=${partNumber}&${uploadQuery(upload)}`,
     signed: [['content-md5', body.md5.toString('base64')]],
     body,
-    signal,
   });
   if (!result.ok) return result;
-  const { headers } = result.value;
-  const md5 = body.md5.toString('hex');
-  const etag = normalizeEtag(headers.etag);
-  if (contradictsEtag(etag, md5, headers)) {
-    return { ok: false, failure: integrityFailure(result.value) };
-  }
-  return { ok: true, value: { etag: etag ?? md5, md5: body.md5 } };
+  const stored = readStored(result.value, body.md5.toString('hex'));
+  return stored.ok ? { ok: true, value: { ...stored.value, md5: body.md5 } } : stored;
 }
 
 async function listParts(
   requester: TargetRequester,
   upload: UploadRef,
   after: number,
-  { signal }: RequestOptions = {},
+  options: RequestOptions = {},
 ): ReturnType<TargetMultipart['listParts']> {
   const result = await requester.send({
+    ...options,
     method: 'GET',
     key: upload.key,
     query: `max-parts=${LISTED_PARTS_MAX}&part-number-marker=${after}&${uploadQuery(upload)}`,
-    signal,
   });
   if (!result.ok) return result;
   const xml = result.value.body.toString('utf8');
@@ -192,25 +198,21 @@ async function complete(
     readonly parts: readonly { readonly partNumber: number; readonly etag: string }[];
     readonly predictedEtag: string;
   },
-  { signal }: RequestOptions = {},
+  options: RequestOptions = {},
 ): ReturnType<TargetMultipart['completeMultipartUpload']> {
   const request = {
+    ...options,
     method: 'POST',
     key: upload.key,
     query: uploadQuery(upload),
     signed: [['content-type', 'application/xml']],
     body: bodyFromMemory(Buffer.from(completeMultipartXml(parts))),
     slowWindowMs: COMPLETE_SLOW_WINDOW_MS,
-    signal,
+    awaits: 'completion',
   } as const;
-  const result = await requester.send(request);
+  const result = await requester.sendProven(request, isCompleted);
   if (!result.ok) return result;
-  const xml = result.value.body.toString('utf8');
-  // The status goes out before the work is done, so a failure comes as a document.
-  if (rootName(xml) === 'Error') {
-    return { ok: false, failure: requester.describe(result.value, request) };
-  }
-  const etag = normalizeEtag(elementText(xml, 'ETag'));
+  const etag = normalizeEtag(elementText(result.value.body.toString('utf8'), 'ETag'));
   if (contradictsEtag(etag, predictedEtag, result.value.headers)) {
     return { ok: false, failure: integrityFailure(result.value) };
   }

@@ -5,12 +5,20 @@
  */
 import type { RequestFailure, RequestResult } from '../model/delivery.ts';
 import type { Endpoint } from '../model/endpoint.ts';
+import { canonicalValue } from '../model/header-value.ts';
 import { exchange, type Answer, type WireRequest } from './exchange.ts';
 import { SLOW_WINDOW_MS, type IdleWatch } from './idle-watch.ts';
 import { EMPTY_BODY, type RequestBody } from './request-body.ts';
 import { createSigner, formatAmzDate, type Header, type Signer } from './sigv4.ts';
-import { answerFailure, breakdownFailure, integrityFailure } from './target-answer.ts';
+import type { Silence } from './silence.ts';
+import {
+  answerFailure,
+  breakdownFailure,
+  isErrorDocument,
+  unprovenFailure,
+} from './target-answer.ts';
 import type { TargetConnections } from './target-connections.ts';
+import type { Proof } from './target-proof.ts';
 import { encodeKey } from './uri-encoding.ts';
 
 const USER_AGENT = 'alarik-replication';
@@ -41,6 +49,9 @@ export interface TargetRequest {
   readonly unsigned?: readonly Header[];
   readonly body?: RequestBody | undefined;
   readonly slowWindowMs?: number;
+  readonly silence?: Silence | undefined;
+  /** Said to `silence`; an answer unless it is set. */
+  readonly awaits?: WireRequest['awaits'];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -66,7 +77,12 @@ export class TargetRequester {
     this.#root = `${endpoint.pathPrefix}/${targetBucket}/`;
   }
 
-  /** The answer, if its status is 2xx; every other outcome as a failure. @throws SourceFailure */
+  /**
+   * The answer, if its status is 2xx and its body no error; every other outcome as a failure. That the
+   * target did what was asked is not proven by it.
+   *
+   * @throws SourceFailure
+   */
   async send(request: TargetRequest): Promise<RequestResult<Answer>> {
     const key = encodeKey(request.key);
     if (key === null) return { ok: false, failure: UNSENDABLE };
@@ -77,14 +93,24 @@ export class TargetRequester {
       return { ok: false, failure: breakdownFailure(result.breakdown, isWrite(request)) };
     }
     const isSuccess = answer.status >= 200 && answer.status < 300;
+    // The status may go out before the work is done, so a failure may come as a document.
+    if (!isSuccess || isErrorDocument(answer)) {
+      return { ok: false, failure: this.#describe(answer, request) };
+    }
     // A success before the body has left is a success of something else.
-    if (isSuccess && !answer.allSent) return { ok: false, failure: integrityFailure(answer) };
-    if (isSuccess) return { ok: true, value: answer };
-    return { ok: false, failure: this.describe(answer, request) };
+    if (!answer.allSent) return { ok: false, failure: unprovenFailure(answer, isWrite(request)) };
+    return { ok: true, value: answer };
+  }
+
+  /** As {@link send}; a success that proves nothing is a failure too. @throws SourceFailure */
+  async sendProven(request: TargetRequest, isProof: Proof): Promise<RequestResult<Answer>> {
+    const result = await this.send(request);
+    if (!result.ok || isProof(result.value)) return result;
+    return { ok: false, failure: unprovenFailure(result.value, isWrite(request)) };
   }
 
   /** The failure that an answer is. */
-  describe(answer: Answer, request: Pick<TargetRequest, 'method'>): RequestFailure {
+  #describe(answer: Answer, request: Pick<TargetRequest, 'method'>): RequestFailure {
     return answerFailure(answer, {
       isWrite: isWrite(request),
       region: this.#options.connection.region,
@@ -100,8 +126,9 @@ export class TargetRequester {
       ['host', this.#host],
       ['x-amz-content-sha256', body.sha256],
       ['x-amz-date', amzDate],
-      ...signed,
     ];
+    // Sent as they are signed: a server that canonicalises in another way has nothing to do.
+    for (const [name, value] of signed) headers.push([name, canonicalValue(value)]);
     if (isWrite(request)) headers.push(REPLICA);
     const payloadHash = body.sha256;
     const authorization = this.#signer.sign({ method, path, query, headers, payloadHash, amzDate });
@@ -115,6 +142,8 @@ export class TargetRequester {
       headers: onWire,
       body,
       slowWindowMs: request.slowWindowMs ?? SLOW_WINDOW_MS,
+      silence: request.silence,
+      awaits: request.awaits ?? 'answer',
       signal: request.signal,
     };
   }

@@ -1,5 +1,5 @@
 /**
- * Reads the few values that matter out of a target's XML, and writes the one document that is sent.
+ * Reads the few values that matter out of a target's XML, and writes the two documents that are sent.
  *
  * Answers come from services that users choose, so the reader does as little as possible: it finds
  * the text of a named element without attributes, which is how every S3 service writes these
@@ -15,6 +15,11 @@ const ENTITIES: Readonly<Record<string, string>> = {
   quot: '"',
   apos: "'",
 };
+
+/** Outside of "Char" of XML 1.0; halves of characters are among it. */
+const NOT_XML =
+  // eslint-disable-next-line no-control-regex -- These are what is looked for.
+  /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
 /** The name of the document's first element without its prefix, or null. */
 export function rootName(xml: string): string | null {
@@ -56,12 +61,25 @@ export function completeMultipartXml(
   return `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${lines.join('')}</CompleteMultipartUpload>`;
 }
 
+/** The body of PutObjectTagging; null where a name or value holds a character that XML cannot. */
+export function taggingXml(tags: Readonly<Record<string, string>>): string | null {
+  const lines = Object.entries(tags).map(
+    ([key, value]) => `<Tag><Key>${escapeText(key)}</Key><Value>${escapeText(value)}</Value></Tag>`,
+  );
+  const xml = `<Tagging xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><TagSet>${lines.join('')}</TagSet></Tagging>`;
+  return NOT_XML.test(xml) ? null : xml;
+}
+
 function escapeText(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
+  return (
+    text
+      .replaceAll('&', '&amp;')
+      .replaceAll('<', '&lt;')
+      .replaceAll('>', '&gt;')
+      .replaceAll('"', '&quot;')
+      // As they are, a parser makes others of them (XML 1.0 sections 2.11 and 3.3.3).
+      .replaceAll(/[\t\n\r]/g, (character) => `&#${character.charCodeAt(0)};`)
+  );
 }
 
 /** A piece of a text keeps all of it in memory, here 64 KiB for an id that is kept as long as a lane. */

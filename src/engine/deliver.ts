@@ -255,7 +255,7 @@ async function sendSingle(
     if (body === null) return { kind: 'gone' };
     const result = await client.putObject(ref.key, object, body, { signal });
     return result.ok
-      ? { kind: 'sent', tagsRefused: result.value.tagsRefused, uploadId: null }
+      ? { kind: 'sent', tagsRefused: result.value.tags !== 'done', uploadId: null }
       : { kind: 'failed', failure: result.failure, upload: null };
   } finally {
     memory.giveBack(object.size);

@@ -136,7 +136,7 @@ async function beginUpload(
   const { client, signal } = context;
   const created = await client.createMultipartUpload(ref.key, object, { signal });
   if (!created.ok) return { kind: 'failed', failure: created.failure, upload: null };
-  const { uploadId, tagsRefused } = created.value;
+  const { uploadId, tags } = created.value;
   const { versionId, order } = object;
   const state = { uploadId, versionId, order, partBytes: plan.partBytes };
   let isKnown = false;
@@ -147,7 +147,7 @@ async function beginUpload(
     if (!isKnown) await client.abortMultipartUpload({ key: ref.key, uploadId }, { signal });
   }
   if (!isKnown) return { kind: 'unwanted' };
-  return { kind: 'begun', state, listed: new Map(), tagsRefused };
+  return { kind: 'begun', state, listed: new Map(), tagsRefused: tags !== 'done' };
 }
 
 /** @param partCount parts beyond it are not asked for, however many the target says there are */

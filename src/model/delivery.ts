@@ -21,6 +21,8 @@ export type Stage =
   | 'transfer'
   /** The target answered with an error. */
   | 'answer'
+  /** The target answered with 2xx, but with nothing that proves that it did what was asked. */
+  | 'unproven'
   /** The answer arrived but contradicts what was sent, for instance another ETag. */
   | 'integrity'
   /** The object cannot be sent as it is: a header value that HTTP cannot carry. */
@@ -29,7 +31,7 @@ export type Stage =
 /** A failed request. No field holds a secret, an address or a path of this machine. */
 export interface RequestFailure {
   readonly stage: Stage;
-  /** HTTP status; present at stage `answer`. */
+  /** HTTP status; present at the stages `answer` and `unproven`. */
   readonly status?: number;
   /** S3 error code, `[A-Za-z0-9]{1,64}`; a node or undici error code at the stages before an answer. */
   readonly code?: string;
@@ -39,6 +41,11 @@ export interface RequestFailure {
   readonly message?: string;
   /** From Retry-After, at least 0. */
   readonly retryAfterMs?: number;
+  /**
+   * How long the target had been let be silent, in milliseconds. Present where a request was given up
+   * (stage `transfer`, code `ETIMEDOUT`) after its last byte had left and before an answer began.
+   */
+  readonly silenceMs?: number;
   /** Whether the target may have applied the request, or may still do so. */
   readonly ambiguous: boolean;
 }

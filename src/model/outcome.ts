@@ -6,7 +6,9 @@
  * the credentials, has no such bucket) says nothing about the object: it opens the lane's breaker and
  * never fails a row. A failure of the *object* concerns that one row, and only those fail it. Where
  * an answer leaves both open, it counts as the target's: a row that waits is better than one that is
- * lost, and the breaker sends probes of other chains.
+ * lost, and the breaker sends probes of other chains. *Refused* are answers of a service that knows
+ * what it says, for a reason that may be this object's or everybody's; they are marked, because only
+ * several of them tell which (the engine counts).
  *
  * Sentences never name an address, a secret or a path of this machine. The target's own words
  * appear for codes that have no sentence here, in the form in which the client let them through.
@@ -21,6 +23,8 @@ export type Outcome =
   | {
       readonly kind: 'retry';
       readonly origin: 'target' | 'object';
+      /** The target refuses this request: perhaps only this object, perhaps all. Origin `target` then. */
+      readonly refused?: true;
       /** One sentence. */
       readonly reason: string;
       /** How long the target asks to be left alone, at most an hour. */
@@ -77,6 +81,8 @@ export function judge(failure: RequestFailure): Outcome {
       };
     case 'integrity':
       return retry('object', 'The target answered with something that contradicts what was sent.');
+    case 'unproven':
+      return retry('target', unprovenSentence(failure));
     case 'resolve':
       return retry('target', 'The name of the endpoint does not resolve (DNS).');
     case 'refused-address':
@@ -101,6 +107,7 @@ function judgeAnswer(failure: RequestFailure): Outcome {
     ...retry(verdict === 'object' ? 'object' : 'target', reason),
     ...(retryAfterMs === undefined ? {} : { afterMs: clamp(retryAfterMs) }),
     ...(verdict === 'throttled' ? { throttled: true } : {}),
+    ...(verdict === 'refused' ? { refused: true as const } : {}),
   };
 }
 
@@ -110,8 +117,8 @@ function ruleOf(failure: RequestFailure): AnswerRule {
   if (rule !== undefined) return rule;
   // A service that knows what it says (there is a code) refuses this request; anything else may be
   // a proxy or no S3 service at all.
-  const isRefusal = code !== '' && status >= 400 && status < 500 && status !== 404;
-  return [isRefusal ? 'object' : 'target', describe(failure)];
+  const isRefusal = code !== '' && status >= 400 && status < 500;
+  return [isRefusal ? 'refused' : 'target', describe(failure)];
 }
 
 function connectionSentence(failure: RequestFailure): string {
@@ -122,6 +129,10 @@ function connectionSentence(failure: RequestFailure): string {
     SENTENCES_BY_CODE.get(code) ??
     `${STAGE_SENTENCES[stage] ?? 'The request failed'} (${code}).`
   );
+}
+
+function unprovenSentence({ status }: RequestFailure): string {
+  return `The target answered with success (${status ?? '2xx'}) but without proof that it did what was asked: the endpoint is probably not an S3 service, or a proxy before it answers.`;
 }
 
 function describe({ status, code, requestId, message }: RequestFailure): string {

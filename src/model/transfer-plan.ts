@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { ObjectHead, SystemHeaders } from '../host.ts';
+import { canonicalValue } from './header-value.ts';
 
 const MIB = 1024 * 1024;
 
@@ -86,7 +87,8 @@ const COMPARED_HEADERS = [
 /**
  * Whether what the target has under the key is certainly this object, so that it need not be sent
  * again: equal size, equal ETag (`predictedEtag`: what our own plan makes of the bytes), equal
- * headers and metadata. Blanks around a value are not part of it (RFC 9110 section 5.5).
+ * headers and metadata. Blanks around a value are not part of it, and runs of blanks count as one:
+ * signed values go on the wire so (model/header-value.ts).
  *
  * HEAD does not show tags. An object with tags is therefore never certainly the same, and one
  * without is not where the target counts some.
@@ -124,5 +126,6 @@ function isSameMetadata(
 }
 
 function isSameValue(theirs: string | undefined, ours: string | undefined): boolean {
-  return theirs?.trim() === ours?.trim();
+  if (theirs === undefined || ours === undefined) return theirs === ours;
+  return theirs === ours || canonicalValue(theirs) === canonicalValue(ours);
 }

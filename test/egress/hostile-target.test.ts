@@ -110,6 +110,11 @@ describe('an answer that is hostile in form', () => {
         socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${'f'.repeat(40)}\r\n`),
     ],
     ['a status of four digits', (socket) => socket.write('HTTP/1.1 2000 OK\r\n\r\n')],
+    ['interim answers without end', flood('', 'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n')],
+    ['100 Continue without end', flood('', 'HTTP/1.1 100 Continue\r\n\r\n')],
+    ['an interim answer without end', flood('HTTP/1.1 100 Continue\r\n', 'A: b\r\n')],
+    ['an interim line without end', flood('HTTP/1.1 100 ', 'O')],
+    ['line ends without end', flood('', '\r\n')],
     ['HTTP/2', (socket) => socket.write('\0\0\0\x04\0\0\0\0\0')],
   ];
   for (const [name, reply, keptMax = KEPT_MAX] of cases) {
@@ -123,7 +128,6 @@ describe('an answer that is hostile in form', () => {
   }
 
   const endless: [name: string, reply: Reply][] = [
-    ['interim answers', flood('', 'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n')],
     [
       'an extension of a chunk',
       flood('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1', ';a=b'),
@@ -280,7 +284,7 @@ describe('a hostile answer in the course of an upload', () => {
   ] as const) {
     it(`is no id of an upload: one ${name}`, async (t) => {
       const client = await answering(t, initiated(id));
-      assert.equal(failureOf(await client.createMultipartUpload('key', PLAIN)).stage, 'integrity');
+      assert.equal(failureOf(await client.createMultipartUpload('key', PLAIN)).stage, 'unproven');
     });
   }
 
@@ -308,8 +312,7 @@ describe('a hostile answer in the course of an upload', () => {
 
   it('is not asked to keep an ETag of a part that is far too long', async (t) => {
     const client = await answering(t, '', { etag: 'x'.repeat(20_000) });
-    const { etag, md5 } = valueOf(await client.uploadPart(UPLOAD, 1, SMALL));
-    assert.equal(etag, md5.toString('hex'));
+    assert.equal(failureOf(await client.uploadPart(UPLOAD, 1, SMALL)).stage, 'unproven');
   });
 });
 

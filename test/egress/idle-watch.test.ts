@@ -16,6 +16,8 @@ function lifeMs(
   watch.add({
     slowWindowMs,
     bytesMoved: () => bytesAt(clock.nowMs() / 1000),
+    isAwaitingAnswer: () => false,
+    onSilence: () => assert.fail('Bytes flow.'),
     onIdle: () => (diedAtMs = clock.nowMs()),
   });
   while (diedAtMs === null && clock.nowMs() < 3_600_000) clock.advance(TICK_MS);
@@ -53,12 +55,38 @@ describe('the idle watch', () => {
     );
   });
 
+  it('does not hold a long silence against the answer that follows', () => {
+    const clock = new ManualClock();
+    const watch = new IdleWatch(clock);
+    const idle: (number | null)[] = [];
+    let asked = 0;
+    const second = (): number => clock.nowMs() / 1000;
+    watch.add({
+      slowWindowMs: SLOW_WINDOW_MS,
+      bytesMoved: () => (second() < 200 ? 0 : second()),
+      isAwaitingAnswer: () => second() < 200,
+      onSilence: () => {
+        asked += 1;
+        return 300_000;
+      },
+      onIdle: (silenceMs) => idle.push(silenceMs),
+    });
+    while (second() < 250) clock.advance(TICK_MS);
+    assert.deepEqual([asked, idle], [1, []]);
+    // A byte now and then is too slow an answer, once its own window has passed.
+    while (second() < 300) clock.advance(TICK_MS);
+    assert.deepEqual([asked, idle], [1, [null]]);
+    watch.close();
+  });
+
   it('forgets requests that have ended, and then stops its timer', () => {
     const clock = new ManualClock();
     const watch = new IdleWatch(clock);
     const watched = {
       slowWindowMs: SLOW_WINDOW_MS,
       bytesMoved: () => 0,
+      isAwaitingAnswer: () => true,
+      onSilence: () => assert.fail('It has ended.'),
       onIdle: () => assert.fail('It has ended.'),
     };
     watch.add(watched);

@@ -28,7 +28,8 @@ interface Stored extends ObjectMetadata {
   readonly etag: string;
 }
 
-type Operation = 'head' | 'put' | 'delete' | 'create' | 'part' | 'list' | 'complete' | 'abort';
+type Operation =
+  'head' | 'put' | 'tag' | 'delete' | 'create' | 'part' | 'list' | 'uploads' | 'complete' | 'abort';
 
 export class FakeTarget implements TargetClient {
   readonly objects = new Map<string, Stored>();
@@ -69,8 +70,23 @@ export class FakeTarget implements TargetClient {
     return this.#answer('put', () => {
       const etag = createHash('md5').update(body).digest('hex');
       this.objects.set(key, { ...metadataOf(object), body, etag });
-      return { etag, tagsRefused: this.refusesTags };
+      return { etag, tags: this.refusesTags ? 'refused' : 'done' };
     });
+  }
+
+  async putObjectTagging(
+    key: string,
+    tags: Readonly<Record<string, string>>,
+  ): Promise<RequestResult<null>> {
+    return this.#answer('tag', () => {
+      const stored = this.objects.get(key);
+      if (stored !== undefined) this.objects.set(key, { ...stored, tags });
+      return null;
+    });
+  }
+
+  async listMultipartUploads(): ReturnType<TargetClient['listMultipartUploads']> {
+    return this.#answer('uploads', () => ({ uploads: [], dateMs: null, complete: true }));
   }
 
   async deleteObject(key: string): Promise<RequestResult<null>> {
@@ -83,12 +99,12 @@ export class FakeTarget implements TargetClient {
   async createMultipartUpload(
     key: string,
     object: ObjectMetadata,
-  ): Promise<RequestResult<{ uploadId: string; tagsRefused: boolean }>> {
+  ): ReturnType<TargetClient['createMultipartUpload']> {
     return this.#answer('create', () => {
       const uploadId = `upload-${this.#metadata.size + 1}`;
       this.#metadata.set(uploadId, metadataOf(object));
       this.uploads.set(uploadId, new Map());
-      return { uploadId, tagsRefused: this.refusesTags };
+      return { uploadId, tags: this.refusesTags ? 'refused' : 'done' };
     });
   }
 

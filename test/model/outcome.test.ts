@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import type { RequestFailure, Stage } from '../../src/model/delivery.ts';
 import { judge } from '../../src/model/outcome.ts';
+import { answerRules, isDenied, mayRefuseTags } from '../../src/model/outcome-rules.ts';
 
-type Expected = 'target' | 'throttled' | 'object' | 'reject';
+type Expected = 'target' | 'throttled' | 'refused' | 'object' | 'reject';
 type Case = readonly [
   name: string,
   failure: Partial<RequestFailure>,
@@ -135,15 +137,15 @@ const cases: readonly Case[] = [
     'target',
     /region must be exactly its own/,
   ],
-  ['a wrong secret', answer(403, 'SignatureDoesNotMatch'), 'target', /secret access key/],
+  ['a wrong secret', answer(403, 'SignatureDoesNotMatch'), 'refused', /secret access key/],
   ['an unknown key', answer(403, 'InvalidAccessKeyId'), 'target', /access key id/],
   ['an invalid token', answer(400, 'InvalidToken'), 'target', /credentials/],
   ['an expired token', answer(400, 'ExpiredToken'), 'target', /expired/],
   ['an account without S3', answer(403, 'NotSignedUp'), 'target', /account/],
   ['a suspended account', answer(403, 'AccountProblem'), 'target', /account/],
-  ['a denial', answer(403, 'AccessDenied'), 'target', /denies access/],
-  ['a denial without a code', answer(403), 'target', /denies access/],
-  ['a denial with an unknown code', answer(403, 'Strange'), 'target', /denies access/],
+  ['a denial', answer(403, 'AccessDenied'), 'refused', /denies access/],
+  ['a denial without a code', answer(403), 'refused', /denies access/],
+  ['a denial with an unknown code', answer(403, 'Strange'), 'refused', /denies access/],
   ['no authentication', answer(401), 'target', /credentials/],
   ['a skewed clock', answer(403, 'RequestTimeTooSkewed'), 'target', /clocks/],
   ['a request that expired', answer(400, 'RequestExpired'), 'target', /clocks/],
@@ -169,7 +171,7 @@ const cases: readonly Case[] = [
     'target',
     /another region/,
   ],
-  ['a server of another kind', answer(405), 'target', /not an S3 service/],
+  ['a server of another kind', answer(405), 'refused', /not an S3 service/],
   ['a page that is missing', answer(404), 'target', /answered 404/],
   ['a request that nobody explains', answer(400), 'target', /answered 400/],
   ['a proxy', answer(407), 'target', /proxy/],
@@ -203,7 +205,7 @@ const cases: readonly Case[] = [
   [
     'a refusal with a code that nobody knows',
     answer(400, 'Strange'),
-    'object',
+    'refused',
     /400 \(code Strange\)/,
   ],
   // The object, always.
@@ -222,6 +224,50 @@ const cases: readonly Case[] = [
   ['metadata that is too large for a proxy', answer(431), 'reject', /metadata/],
   ['tags that it does not accept', answer(400, 'InvalidTag'), 'reject', /tags/],
   ['something that it lacks', answer(501, 'NotImplemented'), 'reject', /does not implement/],
+  // Refusals that may be the object's or everybody's, and what services call them.
+  ['access that is disabled', answer(403, 'AllAccessDisabled'), 'refused', /denies access/],
+  ['a denial in other words', answer(403, 'Forbidden'), 'refused', /denies access/],
+  ['a method that is not allowed', answer(405, 'MethodNotAllowed'), 'refused', /kind of request/],
+  ['a header that B2 does not know', answer(400, 'InvalidArgument'), 'refused', /InvalidArgument/],
+  ['something that is not found', answer(404, 'NoSuchThing'), 'refused', /NoSuchThing/],
+  ['a denied replica', answer(403, 'DstPutObjectNotPermitted'), 'refused', /denies access/],
+  ['a denied deletion', answer(403, 'DstDeleteObjectNotPermitted'), 'refused', /denies access/],
+  // The destination bucket, in AWS's and MinIO's words.
+  ['a missing destination', answer(404, 'DstBucketNotFound'), 'target', /bucket does not exist/],
+  ['an unversioned destination', answer(400, 'DstBucketUnversioned'), 'target', /versioning/],
+  [
+    'an unversioned destination of MinIO',
+    answer(400, 'XMinioRemoteTargetNotVersionedError'),
+    'target',
+    /versioning/,
+  ],
+  [
+    'a destination without locks',
+    answer(400, 'DstBucketObjectLockConfigMissing'),
+    'target',
+    /Object Lock/,
+  ],
+  ['a destination elsewhere', answer(400, 'DstBucketInvalidRegion'), 'target', /another region/],
+  ['a key of encryption', answer(400, 'DstKmsKeyInvalidState'), 'target', /encryption key/],
+  // s5cmd#518, gobackup#233: services that want the bucket in the host name.
+  ['path style at OSS', answer(403, 'SecondLevelDomainForbidden'), 'target', /path style/],
+  ['path style at COS', answer(403, 'PathStyleDomainForbidden'), 'target', /path style/],
+  // Accounts, load and room elsewhere.
+  ['a suspended user of Ceph', answer(403, 'UserSuspended'), 'target', /account/],
+  ['an account in arrears', answer(403, 'UserDisable'), 'target', /account/],
+  ['a project without billing', answer(400, 'UserProjectMissing'), 'target', /account/],
+  ['a server that starts', answer(503, 'XMinioServerNotInitialized'), 'target', /started/],
+  ['a service that counts requests', answer(503, 'QpsLimitExceeded'), 'throttled', /fewer/],
+  ['a file that cannot change', answer(409, 'FileImmutable'), 'object', /protects/],
+  ['an object deleted for good', answer(404, 'DstObjectHardDeleted'), 'object', /not find/],
+  ['a folder of the name', answer(400, 'XMinioObjectExistsAsDirectory'), 'reject', /folder/],
+  // A success that proves nothing.
+  [
+    'a page in place of an answer',
+    { stage: 'unproven', status: 200 },
+    'target',
+    /success \(200\) but without proof .* a proxy before it answers/,
+  ],
 ];
 
 describe('a failed request', () => {
@@ -235,6 +281,7 @@ describe('a failed request', () => {
         outcome.kind === 'retry' && outcome.throttled === true,
         expected === 'throttled',
       );
+      assert.equal(outcome.kind === 'retry' && outcome.refused === true, expected === 'refused');
       assert.match(outcome.reason, reason);
       assert.match(outcome.reason, /^[A-Z].*\.$/);
     });
@@ -291,4 +338,69 @@ describe('a failed request', () => {
       assert.equal(outcome.kind === 'retry' ? outcome.afterMs : 'rejected', afterMs);
     });
   }
+});
+
+describe('a denial of what only helps', () => {
+  const denials: [failure: Partial<RequestFailure>, denied: boolean][] = [
+    [answer(403), true],
+    [answer(403, 'AccessDenied'), true],
+    [answer(405), true],
+    [answer(501, 'NotImplemented'), true],
+    [answer(400), false],
+    [answer(404), false],
+    [answer(500), false],
+    [{ stage: 'unproven', status: 200 }, false],
+    [{ stage: 'transfer', code: 'ETIMEDOUT' }, false],
+  ];
+  for (const [failure, denied] of denials) {
+    it(`is ${denied ? '' : 'not '}${JSON.stringify(failure)}`, () => {
+      assert.equal(isDenied({ stage: 'answer', ambiguous: false, ...failure }), denied);
+    });
+  }
+});
+
+describe('a refusal of tags', () => {
+  const about: [failure: Partial<RequestFailure>, tags: boolean][] = [
+    [answer(400, 'InvalidArgument'), true],
+    [answer(400), true],
+    [answer(400, 'InvalidTag'), true],
+    [answer(400, 'Strange'), true],
+    [answer(403, 'AccessDenied'), true],
+    [answer(403), true],
+    [answer(501, 'NotImplemented'), true],
+    [answer(501), true],
+    ...[
+      ...['SignatureDoesNotMatch', 'AuthorizationHeaderMalformed', 'InvalidAccessKeyId'],
+      ...['RequestTimeTooSkewed', 'RequestExpired', 'ExpiredToken', 'InvalidToken'],
+      ...['InvalidSecurity', 'QuotaExceeded', 'RequestLimitExceeded', 'SecondLevelDomainForbidden'],
+    ].map((code): [Partial<RequestFailure>, boolean] => [answer(403, code), false]),
+    [answer(400, 'RequestTimeout'), false],
+    [answer(404, 'NoSuchBucket'), false],
+    [answer(413), false],
+    [answer(500), false],
+    [answer(200, 'AccessDenied'), false],
+    [{ stage: 'unproven', status: 400 }, false],
+  ];
+  for (const [failure, tags] of about) {
+    it(`is ${tags ? '' : 'not '}${JSON.stringify(failure)}`, () => {
+      assert.equal(mayRefuseTags({ stage: 'answer', ambiguous: false, ...failure }), tags);
+    });
+  }
+});
+
+describe('the table of answers', () => {
+  it('names each code once', async () => {
+    const source = await readFile(
+      new URL('../../src/model/outcome-rules.ts', import.meta.url),
+      'utf8',
+    );
+    const tables = source.slice(source.indexOf('CREDENTIAL_RULES:'), source.indexOf('answerRules:'));
+    const codes = [...tables.matchAll(/'([A-Z][A-Za-z0-9]+)'/g)].map(([, code]) => code!);
+    assert.ok(codes.length > 100);
+    assert.deepEqual(
+      codes.filter((code, index) => codes.indexOf(code) !== index),
+      [],
+    );
+    for (const code of codes) assert.ok(answerRules.has(code), code);
+  });
 });

@@ -92,6 +92,17 @@ describe('an object at the target', () => {
     ['equal in everything', true, head],
     ['with an ETag in upper case', true, { ...head, etag: ETAG.toUpperCase() }],
     ['with blanks around a value', true, { ...head, userMetadata: { a: ' b ', empty: '' } }],
+    [
+      'whose metadata was sent as it is signed',
+      true,
+      { ...head, userMetadata: { a: 'b c', empty: '' } },
+      { ...object, userMetadata: { a: ' b \t c ', empty: '  ' } },
+    ],
+    [
+      'whose value ends with another byte',
+      false,
+      { ...head, userMetadata: { a: 'b\xa0', empty: '' } },
+    ],
     ['that counts no tags', true, { ...head, tagCount: 0 }],
     ['that is missing', false, { exists: false }],
     ['of another size', false, { ...head, size: 13 }],

@@ -2,7 +2,7 @@
  * S3 services that do to requests what services and networks do: each destination bucket keeps what
  * arrived, whenever it arrived, and the client is told something that may have nothing to do with it.
  */
-import type { TargetClient } from '../../src/egress/target-client.ts';
+import type { StoredObject, TargetClient } from '../../src/egress/target-client.ts';
 import type { UsableTarget } from '../../src/engine/engine.ts';
 import type { RequestFailure, RequestResult } from '../../src/model/delivery.ts';
 import { md5Of } from './bodies.ts';
@@ -97,12 +97,29 @@ export class FaultyTargets {
         send({ key, kind: 'look', apply: () => done(place.head(key)), signal }),
       putObject: (key, { userMetadata, tags }, body, { signal } = {}) => {
         const etag = md5Of(body).toString('hex');
-        const apply = (): RequestResult<{ etag: string; tagsRefused: boolean }> => {
+        const apply = (): RequestResult<StoredObject> => {
           place.objects.set(key, { size: body.length, etag, userMetadata, tags });
           this.onApplied(place, key);
-          return done({ etag, tagsRefused: false });
+          return done({ etag, tags: 'done' });
         };
         return send({ key, kind: 'write', apply, signal });
+      },
+      putObjectTagging: (key, tags, { signal } = {}) => {
+        const apply = (): RequestResult<null> => {
+          const stored = place.objects.get(key);
+          if (stored !== undefined) place.objects.set(key, { ...stored, tags });
+          return done(null);
+        };
+        return send({ key, kind: 'write', apply, signal });
+      },
+      listMultipartUploads: (key, { signal } = {}) => {
+        const apply = (): Awaited<ReturnType<TargetClient['listMultipartUploads']>> => {
+          const uploads = [...place.uploads]
+            .filter(([, upload]) => upload.key === key)
+            .map(([uploadId]) => ({ key, uploadId, initiatedAtMs: null }));
+          return done({ uploads, dateMs: null, complete: true });
+        };
+        return send({ key, kind: 'list', apply, signal });
       },
       deleteObject: (key, { signal } = {}) => {
         const apply = (): RequestResult<null> => {
@@ -131,11 +148,11 @@ export class FaultyTargets {
   > {
     return {
       createMultipartUpload: (key, { userMetadata, tags }, { signal } = {}) => {
-        const apply = (): RequestResult<{ uploadId: string; tagsRefused: boolean }> => {
+        const apply = (): Awaited<ReturnType<TargetClient['createMultipartUpload']>> => {
           this.#uploads += 1;
           const uploadId = `upload-${this.#uploads}`;
           place.uploads.set(uploadId, { key, metadata: { userMetadata, tags }, parts: new Map() });
-          return done({ uploadId, tagsRefused: false });
+          return done({ uploadId, tags: 'done' });
         };
         return send({ key, kind: 'write', apply, signal });
       },
