@@ -1,4 +1,5 @@
 /** Query parameters of the admin API, checked as strictly as bodies. */
+import type { RowState } from '../model/row.ts';
 import type { Context } from 'koa';
 import type { ErrorDetail } from '../json-api/errors.ts';
 import { invalidRequest, type Configuration } from '../model/configuration.ts';
@@ -13,10 +14,11 @@ function single(ctx: Context, name: string): string | undefined {
 }
 
 /** @throws ApiError InvalidRequest */
-export function stateParameter(ctx: Context): 'pending' | 'failed' | undefined {
+export function stateParameter(ctx: Context): RowState | undefined {
   const value = single(ctx, 'state');
-  if (value === undefined || value === 'pending' || value === 'failed') return value;
-  throw invalidParameter('state', 'must be pending or failed');
+  if (value === undefined || value === 'pending' || value === 'verifying' || value === 'failed')
+    return value;
+  throw invalidParameter('state', 'must be pending, verifying or failed');
 }
 
 /** @throws ApiError InvalidRequest */

@@ -82,29 +82,33 @@ function unknownLane({ id }: Target): LaneCondition {
   return { targetId: id, isSealed: false, report: HEALTHY };
 }
 
-type LaneState = 'paused' | 'open' | 'probing' | 'delivering' | 'idle';
+type LaneState = 'paused' | 'open' | 'probing' | 'connecting' | 'delivering' | 'idle';
 
 function stateOf(
   { enabled }: Target,
-  { isSealed, report: { breaker } }: LaneCondition,
+  { isSealed, report: { breaker, connecting } }: LaneCondition,
   hasWork: boolean,
 ): LaneState {
   if (!enabled || isSealed) return 'paused';
   if (breaker !== 'closed') return breaker;
-  return hasWork ? 'delivering' : 'idle';
+  if (!hasWork) return 'idle';
+  return connecting ? 'connecting' : 'delivering';
 }
 
 /** Rows of a removed target count as failed, as the list of tasks shows them. */
 function sum(
   counts: readonly RowCount[],
   targetIds: ReadonlySet<string>,
-): { queued: number; failed: number } {
+): { queued: number; verifying: number; failed: number } {
   let queued = 0;
+  let verifying = 0;
   let failed = 0;
   for (const count of counts) {
-    if (targetIds.has(count.targetId)) queued += count.pending;
-    else failed += count.pending;
+    if (targetIds.has(count.targetId)) {
+      queued += count.pending;
+      verifying += count.verifying;
+    } else failed += count.pending + count.verifying;
     failed += count.failed;
   }
-  return { queued, failed };
+  return { queued, verifying, failed };
 }

@@ -75,6 +75,8 @@ export interface TargetClient extends TargetMultipart, TargetUploads {
   ): Promise<RequestResult<null>>;
   /** Succeeds too where there is no such key. */
   deleteObject(key: string, options?: RequestOptions): Promise<RequestResult<null>>;
+  /** Whether any connection stands. */
+  isConnected(): boolean;
   /** Lets requests on the wire finish; later ones, and those that still connect, fail with `ABORT_ERR`. */
   close(): Promise<void>;
   /** Ends running requests as failures. */
@@ -130,6 +132,7 @@ export function createTargetClient(options: TargetClientOptions): TargetClient {
       ]),
     ...createMultipart(sender),
     listMultipartUploads: (key, options) => listMultipartUploads(requester, key, options),
+    isConnected: () => connections.isConnected,
     async close() {
       await connections.close();
       watch.close();

@@ -66,6 +66,12 @@ export class TargetConnections {
     });
   }
 
+  /** Whether any of them has a socket that stands. */
+  get isConnected(): boolean {
+    for (const { socket } of this.#all) if (socket?.destroyed === false) return true;
+    return false;
+  }
+
   release(connection: Connection): void {
     if (!this.#all.has(connection)) return;
     const [next] = this.#waiting;

@@ -5,6 +5,7 @@
  * Invariant: an outcome is asked of the store until it is committed or the lease is lost; only a lane
  * that has stopped leaves one to whoever recovers the claim.
  */
+import type { Silence } from '../egress/silence.ts';
 import type { ClaimOutcome } from '../model/ports.ts';
 import type { Claim, LaneRef } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
@@ -16,7 +17,9 @@ import type { LaneSlots } from './connection-slots.ts';
 import { deliver, type Delivery } from './deliver.ts';
 import type { LaneConnection } from './lane-connection.ts';
 import type { LaneContext } from './lane-context.ts';
+import type { Judgement } from './lane-reaction.ts';
 import { isLeaseLost } from './lease-lost.ts';
+import type { LostUploads } from './lost-uploads.ts';
 
 /** Bodies and parts in memory: four parts of 8 MiB. */
 const BODY_BYTES_MAX = 32 * 1024 * 1024;
@@ -30,7 +33,7 @@ export interface CurrentTarget {
 }
 
 /** How the lane is doing when a try has ended. */
-export type Circumstances = Pick<OutcomeContext, 'pacedByBreaker' | 'interrupted'>;
+export type Circumstances = Pick<OutcomeContext, 'pacedByBreaker' | 'interrupted' | 'begunAt'>;
 
 export interface ClaimRunnerOptions {
   readonly ref: LaneRef;
@@ -38,6 +41,7 @@ export interface ClaimRunnerOptions {
   /** Ends what is in flight. */
   readonly signal: AbortSignal;
   readonly isStopped: () => boolean;
+  readonly lostUploads: LostUploads;
   /** An outcome is committed. */
   readonly onStored: () => void;
 }
@@ -62,8 +66,10 @@ export class ClaimRunner {
   async tryOnce(
     claim: Claim,
     { connection, slots, rules }: CurrentTarget,
+    silence: Silence,
   ): Promise<Delivery | null> {
-    const { host, outbox, epoch } = this.#context;
+    const { host, outbox, epoch, clock } = this.#context;
+    const { key } = claim.row;
     try {
       if (this.#options.isStopped()) return { kind: 'unwanted' };
       return await deliver(claim, {
@@ -76,6 +82,11 @@ export class ClaimRunner {
           tryTake: () => slots.take(1) === 1,
           release: () => slots.release(1),
         },
+        silence,
+        onCreationLost: (begunAt) =>
+          this.#options.lostUploads.note({ key, begunAt, endedAt: clock.nowMs() }),
+        onCreated: (uploadId) => this.#options.lostUploads.created(key, uploadId),
+        nowMs: () => clock.nowMs(),
         signal: this.#options.signal,
       });
     } catch (error) {
@@ -92,34 +103,53 @@ export class ClaimRunner {
   finish(
     claim: Claim,
     delivery: Delivery,
+    judgement: Judgement | null,
     rules: readonly Rule[],
     circumstances: Circumstances,
   ): Promise<void> {
     const isAwaited = claim.laterVersionWaits || isSynchronous(claim, rules);
     const bytes = delivery.kind === 'delivered' ? delivery.bytes : 0;
-    return this.#store(claim, this.#outcomeOf(claim, delivery, circumstances), isAwaited, bytes);
+    return this.#store(
+      claim,
+      this.#outcomeOf(claim, delivery, judgement, circumstances),
+      isAwaited,
+      bytes,
+    );
   }
 
   /** For a claim that was not begun. Never rejects. */
   giveBack(claim: Claim): Promise<void> {
-    const { compareFirst } = claim.row;
-    return this.#store(claim, { kind: 'release', compareFirst }, true, 0);
+    const { doubtUntil } = claim.row;
+    return this.#store(claim, { kind: 'release', doubtUntil }, true, 0);
   }
 
-  #outcomeOf(claim: Claim, delivery: Delivery, circumstances: Circumstances): ClaimOutcome {
-    const { clock, random, leadingSince } = this.#context;
+  #outcomeOf(
+    claim: Claim,
+    delivery: Delivery,
+    judgement: Judgement | null,
+    circumstances: Circumstances,
+  ): ClaimOutcome {
+    const { clock, random } = this.#context;
     const now = clock.nowMs();
-    const outcome = outcomeOf(claim, delivery, {
-      pacedByBreaker: circumstances.pacedByBreaker,
-      interrupted: circumstances.interrupted,
+    const outcome = outcomeOf(claim, delivery, judgement, {
+      ...circumstances,
       now,
       random: random(),
-      leadingForMs: clock.monotonicMs() - leadingSince,
     });
+    if (outcome.kind === 'fail') this.#warnOfFailure(claim, outcome.lastError.reason);
     const { key } = claim.row;
     if (outcome.kind !== 'retry') this.#waits.clear(key);
     else this.#waits.set(key, clock.monotonicMs() + outcome.nextAttemptAt - now);
     return outcome;
+  }
+
+  /** Keys are their owner's business: the task's id says which one it was. */
+  #warnOfFailure({ row }: Claim, reason: string): void {
+    const { bucket, targetId } = this.#options.ref;
+    this.#context.logger.warn(
+      { bucket: bucket.name, targetId, task: row.sequence, reason },
+      'a task is given up; it is kept for seven days, and a retry can be asked for',
+    );
   }
 
   /** Repeats what the store could not do: the outcome must not be forgotten. */

@@ -5,7 +5,8 @@
  * A lane's first slot is always granted: it never depends on what others hold. All further ones are
  * granted only below the caps, and not while a lane that holds fewer waits for one. Where first slots
  * alone reach a cap (more busy lanes than the cap), it is exceeded by exactly those: every lane then
- * has one connection, and nobody a second one until enough are given back.
+ * has one connection, and nobody a second one until enough are given back. A request that its target
+ * answers after a long silence takes its slot back too; a lane has at most two of those.
  */
 
 export interface SlotLimits {
@@ -27,6 +28,8 @@ export interface LaneSlots {
   /** Takes up to `count`; fewer where the caps say so, then `onFree` tells when to try again. */
   take(count: number): number;
   release(count: number): void;
+  /** Takes back one that was given up while its request was silent, whatever the caps say. */
+  retake(): void;
 }
 
 export class ConnectionSlots {
@@ -49,6 +52,7 @@ export class ConnectionSlots {
       },
       take: (count) => this.#take(holder, count),
       release: (count) => this.#release(holder, count),
+      retake: () => this.#add(holder, 1),
     };
   }
 

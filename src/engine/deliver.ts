@@ -6,14 +6,17 @@
 import type { TargetClient } from '../egress/target-client.ts';
 import { SourceFailure } from '../egress/request-body.ts';
 import type { ObjectHead, ObjectRef } from '../host.ts';
+import type { Silence } from '../egress/silence.ts';
 import type { RequestFailure, RequestResult } from '../model/delivery.ts';
+import { isDenied } from '../model/outcome-rules.ts';
 import type { Claim, Row, UploadState } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
 import {
-  isSameObject,
+  compareObjects,
   partRange,
   planTransfer,
   predictMultipartEtag,
+  type Sameness,
   type TransferPlan,
 } from '../model/transfer-plan.ts';
 import type { ByteBudget } from './byte-budget.ts';
@@ -32,6 +35,13 @@ export interface DeliveryContext {
   readonly memory: ByteBudget;
   /** For parts in parallel, beyond the connection that the claim itself has. */
   readonly extraConnections: { tryTake(): boolean; release(): void };
+  /** Asked where the target falls silent. */
+  readonly silence: Silence;
+  /** A multipart upload may have begun whose id is unknown. */
+  readonly onCreationLost: (begunAt: number) => void;
+  readonly onCreated: (uploadId: string) => void;
+  /** The store's clock. */
+  readonly nowMs: () => number;
   /** Aborts when the lane has to stop now. */
   readonly signal: AbortSignal;
 }
@@ -114,7 +124,7 @@ async function deliverDecided(claim: Claim, context: DeliveryContext): Promise<D
     case 'put': {
       const { versionId, upTo } = decision;
       const isCurrent = current?.versionId === versionId;
-      if (row.compareFirst && current !== null && !isCurrent) {
+      if (row.doubtUntil !== null && current !== null && !isCurrent) {
         const ended = await endWhereCurrentIsShown(row, current, context);
         if (ended !== null) return ended;
       }
@@ -138,7 +148,7 @@ async function endWhereCurrentIsShown(
   const compared = await compare(ref, current, planTransfer(current.size), context);
   if (compared === null) return null;
   if (!compared.ok) return failed(compared.failure, row.upload);
-  if (!compared.value) return null;
+  if (compared.value !== 'same') return null;
   if (row.upload !== null) await discardUpload(row.key, row.upload, context);
   return wasThere(Math.max(row.order, current.order));
 }
@@ -146,15 +156,20 @@ async function endWhereCurrentIsShown(
 async function sendDelete(
   { row }: Claim,
   upTo: number,
-  { client, signal }: DeliveryContext,
+  { client, signal, silence }: DeliveryContext,
 ): Promise<Delivery> {
-  if (row.compareFirst) {
-    const head = await client.headObject(row.key, { signal });
-    if (!head.ok) return failed(head.failure, null);
-    if (!head.value.exists) return wasThere(upTo);
+  if (row.doubtUntil !== null) {
+    const head = await client.headObject(row.key, { signal, silence });
+    if (!head.ok && !isDenied(head.failure)) return failed(head.failure, null);
+    if (head.ok && !head.value.exists) return wasThere(upTo);
   }
-  const result = await client.deleteObject(row.key, { signal });
-  return result.ok ? { ...wasThere(upTo), wasThere: false } : failed(result.failure, null);
+  const result = await client.deleteObject(row.key, { signal, silence });
+  if (result.ok) return { ...wasThere(upTo), wasThere: false };
+  if (result.failure.stage === 'unproven') {
+    const head = await client.headObject(row.key, { signal, silence });
+    if (head.ok && !head.value.exists) return { ...wasThere(upTo), wasThere: false };
+  }
+  return failed(result.failure, null);
 }
 
 /** The target shows already what it should. */
@@ -182,16 +197,25 @@ async function sendPut(
   // It was current again for a while, as its successor was removed: an event of this server's own.
   if (object.replica) return { kind: 'nothing', upTo };
   const plan = planTransfer(object.size);
-  if (row.compareFirst) {
+  if (row.doubtUntil !== null) {
     const compared = await compare(ref, object, plan, context);
     if (compared === null) return gone(row, context);
     if (!compared.ok) return failed(compared.failure, row.upload);
-    if (compared.value) {
+    const tags =
+      compared.value === 'tags'
+        ? await completeTags(object, context)
+        : ({ kind: 'complete', areRefused: false } as const);
+    if (tags.kind === 'failed') return failed(tags.failure, row.upload);
+    if (compared.value !== 'different' && tags.kind === 'complete') {
       if (row.upload !== null) await discardUpload(row.key, row.upload, context);
-      return wasThere(upTo);
+      return { ...wasThere(upTo), tagsRefused: tags.areRefused };
     }
   }
-  const sent = await send(row.upload, ref, object, plan, context);
+  const sent = await finishSent(
+    await send(row.upload, ref, object, plan, context),
+    { ref, object, plan },
+    context,
+  );
   switch (sent.kind) {
     case 'gone':
     case 'unwanted':
@@ -199,8 +223,9 @@ async function sendPut(
     case 'failed':
       return failed(sent.failure, sent.upload);
     case 'sent': {
-      const { tagsRefused, uploadId } = sent;
+      const { tags, uploadId } = sent;
       const bytes = object.size;
+      const tagsRefused = tags === 'refused';
       return { kind: 'delivered', upTo, wasThere: false, bytes, tagsRefused, uploadId };
     }
   }
@@ -246,39 +271,98 @@ async function sendInParts(
 async function sendSingle(
   ref: ObjectRef,
   object: ObjectHead,
-  { host, client, memory, signal }: DeliveryContext,
+  { host, client, memory, signal, silence }: DeliveryContext,
 ): Promise<Sent> {
   const waiting = memory.take(object.size);
   if (waiting !== undefined) await waiting;
   try {
     const body = await readBytes(host, ref, object.size);
     if (body === null) return { kind: 'gone' };
-    const result = await client.putObject(ref.key, object, body, { signal });
+    const result = await client.putObject(ref.key, object, body, { signal, silence });
     return result.ok
-      ? { kind: 'sent', tagsRefused: result.value.tags !== 'done', uploadId: null }
+      ? { kind: 'sent', tags: result.value.tags, uploadId: null }
       : { kind: 'failed', failure: result.failure, upload: null };
   } finally {
     memory.giveBack(object.size);
   }
 }
 
-/** Whether the target has exactly this version; null where the version is gone meanwhile. */
+interface Sending {
+  readonly ref: ObjectRef;
+  readonly object: ObjectHead;
+  readonly plan: TransferPlan;
+}
+
+/** What is left to do once the body has arrived, or may have: a proof of it, and tags that were too long. */
+async function finishSent(
+  sent: Sent,
+  { ref, object, plan }: Sending,
+  context: DeliveryContext,
+): Promise<Sent> {
+  if (sent.kind === 'failed' && sent.failure.stage === 'unproven' && plan.kind === 'single') {
+    const compared = await compare(ref, object, plan, context);
+    if (compared === null) return { kind: 'gone' };
+    if (!compared.ok || compared.value === 'different') return sent;
+    const tags = compared.value === 'same' ? 'done' : 'follow';
+    return finishSent({ kind: 'sent', tags, uploadId: null }, { ref, object, plan }, context);
+  }
+  if (sent.kind !== 'sent' || sent.tags !== 'follow') return sent;
+  const tags = await completeTags(object, context);
+  switch (tags.kind) {
+    case 'complete':
+      return { ...sent, tags: tags.areRefused ? 'refused' : 'done' };
+    case 'denied':
+      return { ...sent, tags: 'refused' };
+    case 'failed':
+      // The object is there: the next try looks first, and has only the tags to send.
+      return { kind: 'failed', failure: { ...tags.failure, ambiguous: true }, upload: null };
+  }
+}
+
+type TagsCompleted =
+  | { readonly kind: 'complete'; readonly areRefused: boolean }
+  /** Not for this access key: whether there are tags is unknown. */
+  | { readonly kind: 'denied' }
+  | { readonly kind: 'failed'; readonly failure: RequestFailure };
+
+/** Gives the object at the target the tags that it has here, none too. */
+async function completeTags(
+  { key, tags }: ObjectHead,
+  { client, signal, silence }: DeliveryContext,
+): Promise<TagsCompleted> {
+  const result = await client.putObjectTagging(key, tags, { signal, silence });
+  if (result.ok) return { kind: 'complete', areRefused: false };
+  const { failure } = result;
+  const { stage, status } = failure;
+  if (stage === 'answer' && (status === 403 || status === 404)) return { kind: 'denied' };
+  // A service that does no tags has none.
+  const isUnknown = stage === 'answer' && (status === 400 || status === 405 || status === 501);
+  if (isUnknown) return { kind: 'complete', areRefused: Object.keys(tags).length > 0 };
+  return { kind: 'failed', failure };
+}
+
+/**
+ * Whether the target has exactly this version; null where the version is gone meanwhile. A target that
+ * denies HEAD cannot say: the version is sent then, as if the target had another one.
+ */
 async function compare(
   ref: ObjectRef,
   object: ObjectHead,
   plan: TransferPlan,
   context: DeliveryContext,
-): Promise<RequestResult<boolean> | null> {
-  const head = await context.client.headObject(ref.key, { signal: context.signal });
-  if (!head.ok) return head;
-  if (!head.value.exists || head.value.size !== object.size) return { ok: true, value: false };
+): Promise<RequestResult<Sameness> | null> {
+  const { signal, silence } = context;
+  const head = await context.client.headObject(ref.key, { signal, silence });
+  const different = { ok: true, value: 'different' } as const;
+  if (!head.ok) return isDenied(head.failure) ? different : head;
+  if (!head.value.exists || head.value.size !== object.size) return different;
   const { etag } = head.value;
-  if (etag === null) return { ok: true, value: false };
+  if (etag === null) return different;
   // Every byte of the object may have to be read to tell its ETag there: only if all else fits.
-  if (!isSameObject(head.value, object, etag)) return { ok: true, value: false };
+  if (compareObjects(head.value, object, etag) === 'different') return different;
   const predicted = await predictEtag(ref, object, plan, etag, context.host);
   if (predicted === null) return null;
-  return { ok: true, value: isSameObject(head.value, object, predicted) };
+  return { ok: true, value: compareObjects(head.value, object, predicted) };
 }
 
 /** The ETag that our own way of sending makes, or '' for one that cannot be `shown`; null: gone. */

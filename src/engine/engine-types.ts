@@ -27,6 +27,8 @@ export interface EngineCounters {
   /** Bytes of bodies delivered. */
   readonly deliveredBytes: number;
   readonly failures: number;
+  /** Multipart uploads that may be left at targets, as the answers to their creation were lost. */
+  readonly uploadsLeft: number;
   /** Lanes whose breaker is open or probing now. */
   readonly openBreakers: number;
   readonly inFlight: number;

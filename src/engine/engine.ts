@@ -36,6 +36,7 @@ export class Engine {
   #deliveries = 0;
   #deliveredBytes = 0;
   #failures = 0;
+  #uploadsLeft = 0;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -52,7 +53,7 @@ export class Engine {
       outbox,
       clock,
       isLeading: () => this.leading,
-      isPrompt: (lane, key) => this.#term?.lanes.find(lane)?.isPrompt(key) ?? true,
+      isPrompt: (row) => this.#term?.lanes.find(row.lane)?.isPrompt(row) ?? true,
     });
     this.#writePath = new WritePath({
       outbox,
@@ -92,6 +93,7 @@ export class Engine {
       deliveries: this.#deliveries,
       deliveredBytes: this.#deliveredBytes,
       failures: this.#failures,
+      uploadsLeft: this.#uploadsLeft,
       ...(this.#term?.lanes.count() ?? { openBreakers: 0, inFlight: 0 }),
     };
   }
@@ -130,6 +132,7 @@ export class Engine {
       ...this.#options,
       epoch,
       onOutcome: (row, outcome, bytes) => this.#note(row, outcome, bytes),
+      onUploadLeft: () => (this.#uploadsLeft += 1),
       onLeaseLost: () => this.#leadership.lost(epoch),
     });
     this.#term.start();

@@ -10,13 +10,13 @@ export interface LaneContext extends Pick<
   'outbox' | 'connectTarget' | 'clock' | 'random' | 'host'
 > {
   readonly epoch: number;
-  /** Monotonic milliseconds: when this process took the lease. */
-  readonly leadingSince: number;
   readonly logger: EngineOptions['host']['logger'];
   /** Null where the bucket is gone. */
   joinSlots(lane: LaneRef, onFree: () => void): Promise<LaneSlots | null>;
   /** The outcome is committed; `bytes` is what was delivered. */
   onOutcome(row: Row, outcome: ClaimOutcome, bytes: number): void;
+  /** A multipart upload may be left at a target, with an id that nobody knows. */
+  onUploadLeft(): void;
   /** Another process leads now. */
   onLeaseLost(): void;
 }

@@ -1,21 +1,20 @@
-/** How a lane's breaker and concurrency take one delivery. Pure. */
-import {
-  nextBreaker,
-  type Breaker,
-  type BreakerEvent,
-  type FailureKind,
-} from '../model/breaker.ts';
+/**
+ * How a lane takes one delivery: whose failure it is, and what becomes of the breakers and of the
+ * concurrency. Pure; the only place that judges a delivery.
+ */
+import type { FailureKind } from '../model/breaker.ts';
 import { afterSlowDown, afterSuccess, type Concurrency } from '../model/concurrency.ts';
 import type { RequestFailure } from '../model/delivery.ts';
-import { judge } from '../model/outcome.ts';
-import type { Claim, LastError } from '../model/row.ts';
-import { describeFailure } from './claim-outcome.ts';
+import { withEvent, type BreakerName, type LaneBreakers } from '../model/lane-breakers.ts';
+import { judge, type Outcome } from '../model/outcome.ts';
+import { operationOf, type Claim, type LastError } from '../model/row.ts';
 import type { Delivery } from './deliver.ts';
 
 export interface ReactionInput {
-  readonly breaker: Breaker;
+  readonly breakers: LaneBreakers;
   readonly concurrency: Concurrency;
-  readonly isProbe: boolean;
+  /** Which breakers the request was a probe of. */
+  readonly probed: readonly BreakerName[];
   /** Of the concurrency, when the claim began. */
   readonly cutsAtStart: number;
   /** Monotonic milliseconds. */
@@ -24,55 +23,121 @@ export interface ReactionInput {
   readonly random: number;
 }
 
+/** What a failed delivery comes to. */
+export interface Judgement {
+  /** The failure counts against the object: after 8 tries its row fails. */
+  readonly isObjects: boolean;
+  /** The target would not take this event: a newer one of its key overtakes it. */
+  readonly isRefused: boolean;
+  /** How long the target asks to leave the object alone; 0 where it does not. */
+  readonly afterMs: number;
+  readonly lastError: LastError;
+}
+
 export interface Reaction {
-  readonly breaker: Breaker;
+  readonly breakers: LaneBreakers;
   readonly concurrency: Concurrency;
+  /** Null unless the delivery failed. */
+  readonly judgement: Judgement | null;
   /** Absent where nothing new is known. */
   readonly lastError?: LastError | null;
 }
 
 export function reactTo(claim: Claim, delivery: Delivery, input: ReactionInput): Reaction {
-  const { breaker, concurrency, isProbe, now } = input;
+  const { concurrency } = input;
+  const operation = operationOf(claim.row);
   if (delivery.kind === 'delivered') {
-    return {
-      breaker: nextBreaker(breaker, { type: 'success' }),
-      concurrency: afterSuccess(concurrency),
-      lastError: null,
-    };
+    // That an object was there already says that the target answers, and not what it takes.
+    const proven: BreakerName[] = delivery.wasThere ? ['target'] : ['target', operation];
+    const breakers = withEvent(unused(input, proven), proven, { type: 'success' });
+    return { breakers, concurrency: afterSuccess(concurrency), judgement: null, lastError: null };
   }
   if (delivery.kind !== 'failed') {
-    const next = isProbe ? nextBreaker(breaker, { type: 'probe-unused', now }) : breaker;
-    return { breaker: next, concurrency };
+    return { breakers: unused(input, []), concurrency, judgement: null };
   }
   const { failure } = delivery;
   const judged = judge(failure);
-  const lastError = describeFailure(failure, judged);
-  if (failure.stage === 'unsendable') {
-    // Found before anything was sent: the target has no part in it.
-    const next = isProbe ? nextBreaker(breaker, { type: 'probe-unused', now }) : breaker;
-    return { breaker: next, concurrency, lastError };
-  }
+  const isProven =
+    input.breakers[operation].state === 'closed' && input.breakers[operation].isProven;
+  const judgement = judgementOf(failure, judged, isProven);
   const isThrottled = judged.kind === 'retry' && judged.throttled === true;
+  const isTargets = judged.origin === 'target' && !judgement.isRefused;
   return {
-    breaker: nextBreaker(breaker, breakerEvent(claim, failure, input)),
-    concurrency: isThrottled ? afterSlowDown(concurrency, input.cutsAtStart) : concurrency,
-    lastError,
+    breakers: nextBreakers(claim, failure, judged, input),
+    concurrency:
+      isThrottled || isTargets ? afterSlowDown(concurrency, input.cutsAtStart) : concurrency,
+    judgement,
+    lastError: judgement.lastError,
   };
 }
 
-function breakerEvent(
+function nextBreakers(
   { row }: Claim,
   failure: RequestFailure,
-  { isProbe, now, random }: ReactionInput,
-): BreakerEvent {
-  const judged = judge(failure);
-  const common = { probe: isProbe, now, random };
-  if (judged.origin === 'object') {
-    const alike = JSON.stringify([failure.stage, failure.status, failure.code]);
-    return { type: 'object-failure', key: row.key, alike, ...common };
+  judged: Outcome,
+  input: ReactionInput,
+): LaneBreakers {
+  const { probed, now, random } = input;
+  const operation = operationOf(row);
+  // Found before anything was sent: the target has no part in it.
+  if (failure.stage === 'unsendable') return unused(input, []);
+  const isRefused = judged.kind === 'retry' && judged.refused === true;
+  if (judged.origin === 'target' && !isRefused) {
+    const retryAfterMs = judged.kind === 'retry' ? (judged.afterMs ?? null) : null;
+    return withEvent(unused(input, ['target']), ['target'], {
+      type: 'failure',
+      kind: kindOf(failure),
+      retryAfterMs,
+      probe: probed.includes('target'),
+      now,
+      random,
+    });
   }
-  const retryAfterMs = judged.kind === 'retry' ? (judged.afterMs ?? null) : null;
-  return { type: 'target-failure', kind: kindOf(failure), retryAfterMs, ...common };
+  // The target answered, to this object: as a whole it is there.
+  const answered = withEvent(input.breakers, ['target'], { type: 'success' });
+  // What can be said of one object alone opens nothing.
+  if (judged.kind === 'reject') return unused({ ...input, breakers: answered }, ['target']);
+  return withEvent(answered, [operation], {
+    type: 'refusal',
+    key: row.key,
+    probe: probed.includes(operation),
+    now,
+    random,
+  });
+}
+
+/** Breakers after a request that says nothing of those that it probed, but for some. */
+function unused(
+  { breakers, probed, now }: Pick<ReactionInput, 'breakers' | 'probed' | 'now'>,
+  but: readonly BreakerName[],
+): LaneBreakers {
+  const others = probed.filter((name) => !but.includes(name));
+  return withEvent(breakers, others, { type: 'probe-unused', now });
+}
+
+/**
+ * @param isProven whether the operation succeeded for other objects: only then does a refusal count
+ *   against this one
+ */
+function judgementOf(failure: RequestFailure, judged: Outcome, isProven: boolean): Judgement {
+  const isUnclear = judged.kind === 'retry' && judged.refused === true;
+  const isObjects = isUnclear ? isProven : judged.origin === 'object';
+  return {
+    isObjects,
+    isRefused: isUnclear || judged.kind === 'reject',
+    afterMs: judged.kind === 'retry' ? (judged.afterMs ?? 0) : 0,
+    lastError: describeFailure(failure, judged),
+  };
+}
+
+function describeFailure(failure: RequestFailure, { reason }: Outcome): LastError {
+  const { status, code, requestId } = failure;
+  return {
+    reason,
+    ...(status === undefined ? {} : { status }),
+    ...(code === undefined ? {} : { code }),
+    ...(requestId === undefined ? {} : { requestId }),
+  };
 }
 
 /** Refusals last until somebody mends something; anything else may be over any moment. */

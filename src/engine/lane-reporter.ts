@@ -6,7 +6,7 @@
  * Invariant: at most one report is being stored; the newest follows where it says something else. A
  * lane begins from what is stored, and again whenever its retry mark changes.
  */
-import type { Breaker } from '../model/breaker.ts';
+import { reportedBreakers, type LaneBreakers } from '../model/lane-breakers.ts';
 import { HEALTHY, isSameReport, type LaneReport } from '../model/lane-report.ts';
 import type { LaneRef, LastError } from '../model/row.ts';
 import type { LaneContext } from './lane-context.ts';
@@ -16,6 +16,8 @@ import { isLeaseLost } from './lease-lost.ts';
 export interface LaneNews {
   readonly lastError?: LastError | null | undefined;
   readonly tagsRefused?: boolean;
+  /** Requests wait for a first connection. */
+  readonly connecting?: boolean;
 }
 
 export class LaneReporter {
@@ -45,14 +47,34 @@ export class LaneReporter {
     this.#latest = report;
   }
 
-  say(breaker: Breaker, { lastError, tagsRefused }: LaneNews = {}): void {
+  say(breakers: LaneBreakers, news: LaneNews = {}): void {
+    const { lastError, tagsRefused, connecting = this.#latest.connecting } = news;
+    const before = this.#latest;
+    const { breaker, retryAt, refused } = reportedBreakers(breakers, (at) => this.#storeTimeAt(at));
+    const areTagsRefused = tagsRefused === true || before.degraded.includes('tags');
     this.#latest = {
-      breaker: breaker.state,
-      retryAt: breaker.state === 'open' ? this.#storeTimeAt(breaker.until) : null,
-      lastError: lastError === undefined ? this.#latest.lastError : lastError,
-      degraded: tagsRefused === true ? ['tags'] : this.#latest.degraded,
+      breaker,
+      retryAt,
+      connecting,
+      lastError: lastError === undefined ? before.lastError : lastError,
+      degraded: [...(areTagsRefused ? (['tags'] as const) : []), ...refused],
     };
+    this.#warn(before);
     if (this.#storing === null && this.#hasNews()) this.#storing = this.#storeWhileNew();
+  }
+
+  /** One line when a lane stops sending, and one when it goes on. */
+  #warn(before: LaneReport): void {
+    const { breaker, lastError } = this.#latest;
+    const { logger } = this.#context;
+    const { bucket, targetId } = this.#ref;
+    const fields = { bucket: bucket.name, targetId };
+    if (before.breaker === 'closed' && breaker === 'open') {
+      const reason = lastError?.reason ?? null;
+      logger.warn({ ...fields, reason }, 'a target fails, and is only probed from now on');
+    } else if (before.breaker !== 'closed' && breaker === 'closed') {
+      logger.warn(fields, 'a target that failed works again');
+    }
   }
 
   /** Resolves when nothing is being stored. Never rejects. */

@@ -6,7 +6,7 @@
  *                                 ▲  └──(a row is due later)──▶ waiting ──┐
  *                                 └──────────────(its time has come)──────┘
  *      any ──(target disabled, sealed or gone)──▶ paused ──(it is usable again)──▶ any
- *      any ──(breaker, model/breaker.ts)──▶ open ──▶ probing ──▶ delivering or open
+ *      any ──(breakers, model/lane-breakers.ts)──▶ only probed ──▶ delivering
  *      any ──stop──▶ stopping (nothing is claimed, what runs ends) ──▶ stopped
  *
  * Nothing waits for the store where it need not: rows are claimed ahead, some rounds of requests in
@@ -15,21 +15,33 @@
  *
  * Invariants: what is claimed is in `#ahead`, or in `#running` until its outcome is committed or the
  * lease is lost; a delivery begins with target and rules as they were read in the same step; only one
- * step runs and only one claim is asked for at a time; nothing is held ahead while the breaker is open.
+ * step runs and only one claim is asked for at a time; no row is held ahead whose breaker is open.
  * A lane that waits for a time has a timer and is not idle, whatever else is written or not.
  */
 import { setMaxListeners } from 'node:events';
-import { CLOSED, nextBreaker, type Breaker } from '../model/breaker.ts';
 import { newConcurrency, type Concurrency } from '../model/concurrency.ts';
-import type { Claim, LaneRef } from '../model/row.ts';
+import {
+  ALL_CLOSED,
+  BREAKER_NAMES,
+  isAnyOpen,
+  isPrompt,
+  planClaim,
+  probedBy,
+  withEvent,
+  type BreakerName,
+  type LaneBreakers,
+} from '../model/lane-breakers.ts';
+import type { ClaimRequest } from '../model/ports.ts';
+import { operationOf, type Claim, type LaneRef, type Row } from '../model/row.ts';
 import { ClaimRunner, type CurrentTarget } from './claim-runner.ts';
 import type { LaneSlots } from './connection-slots.ts';
 import type { Delivery } from './deliver.ts';
 import { LaneConnection } from './lane-connection.ts';
 import type { LaneContext } from './lane-context.ts';
-import { reactTo } from './lane-reaction.ts';
+import { reactTo, type Judgement } from './lane-reaction.ts';
 import { LaneReporter } from './lane-reporter.ts';
 import { isLeaseLost } from './lease-lost.ts';
+import { Silences } from './silences.ts';
 import { StrayUploads } from './stray-uploads.ts';
 
 const TIMER_MIN_MS = 10;
@@ -38,11 +50,19 @@ const STORE_RETRY_MS = 5_000;
 const ROUNDS_AHEAD = 7;
 /** Where the store is slow, nothing more is claimed while so many outcomes are to be stored. */
 const UNSTORED_MAX = 128;
+/** A request that has no connection by then is shown as connecting. */
+const CONNECTING_SHOWN_AFTER_MS = 1_000;
 
 /** What a claim was begun with. */
 interface Begun extends CurrentTarget {
-  readonly isProbe: boolean;
+  readonly claim: Claim;
   readonly cutsAtStart: number;
+  /** By the store's clock. */
+  readonly begunAt: number;
+  /** Which breakers it is a probe of; none any longer once it is silent. */
+  probed: readonly BreakerName[];
+  /** How many of its requests are silent. */
+  silent: number;
 }
 
 export class Lane {
@@ -55,7 +75,8 @@ export class Lane {
   readonly #runner: ClaimRunner;
   readonly #reporter: LaneReporter;
   readonly #strays: StrayUploads;
-  #breaker: Breaker = CLOSED;
+  #breakers: LaneBreakers = ALL_CLOSED;
+  #silences = new Silences();
   #concurrency: Concurrency = newConcurrency();
   #connection: LaneConnection | null = null;
   #slots: LaneSlots | null = null;
@@ -70,24 +91,28 @@ export class Lane {
   #mayHaveMore = false;
   /** Whether the last claim got as many rows as it asked for: there is no need to look for one. */
   #hasBacklog = false;
-  /** Requests in flight. */
+  /** Deliveries in flight, but for those whose target is silent. */
   #sending = 0;
   #cancelTimer: (() => void) | null = null;
+  #cancelConnecting: (() => void) | null = null;
   /** Since when it has had nothing to do, monotonic. */
   #idleSince: number;
 
   constructor(ref: LaneRef, context: LaneContext) {
     this.ref = ref;
     this.#context = context;
+    const lookAfter = (delayMs: number): void =>
+      void context.clock.after(delayMs, () => this.abortStrays());
+    this.#strays = new StrayUploads(ref, context, lookAfter);
     this.#runner = new ClaimRunner({
       ref,
       context,
       signal: this.#interrupt.signal,
       isStopped: () => this.#isStopped,
+      lostUploads: this.#strays.lost,
       onStored: () => this.#stored(),
     });
     this.#reporter = new LaneReporter(ref, context);
-    this.#strays = new StrayUploads(ref, context);
     this.#idleSince = context.clock.monotonicMs();
     // Every request in flight listens, and they are bounded elsewhere.
     setMaxListeners(0, this.#interrupt.signal);
@@ -106,8 +131,8 @@ export class Lane {
   }
 
   /** Whether a row that is enqueued now has a prospect of being delivered at once. */
-  isPrompt(key: string): boolean {
-    return !this.#isPaused && !this.isBroken && !this.#runner.isBackingOff(key);
+  isPrompt(row: Pick<Row, 'operation' | 'key'>): boolean {
+    return !this.#isPaused && isPrompt(this.#breakers, row) && !this.#runner.isBackingOff(row.key);
   }
 
   get inFlight(): number {
@@ -115,7 +140,7 @@ export class Lane {
   }
 
   get isBroken(): boolean {
-    return this.#breaker.state !== 'closed';
+    return isAnyOpen(this.#breakers);
   }
 
   /** Milliseconds for which there was nothing to do, 0 while there is. */
@@ -123,7 +148,7 @@ export class Lane {
     const isBusy = this.#running.size > 0 || this.#ahead.length > 0 || this.#claiming !== null;
     const mayBecomeBusy = this.#mayHaveMore || this.#stepping !== null;
     // A row that is due later is known to this timer alone: nobody else would wake the lane for it.
-    const isWaiting = this.#cancelTimer !== null;
+    const isWaiting = this.#cancelTimer !== null || this.#strays.lost.size > 0;
     // What holds a lane up is remembered here: it must not try at once again.
     const isHeldUp = this.isBroken || this.#isPaused;
     const isIdle = !isBusy && !mayBecomeBusy && !isWaiting && !isHeldUp;
@@ -134,6 +159,7 @@ export class Lane {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancelTimer?.();
+    this.#cancelConnecting?.();
     await this.#stepping;
     await this.#claiming;
     this.#giveBackAhead();
@@ -178,20 +204,34 @@ export class Lane {
   /** Begins as many as may be in flight now, and sees to it that there are more. */
   #beginAhead(current: CurrentTarget): void {
     this.#beginStrays(current);
-    while (this.#ahead.length > 0 && this.#roomLeft() > 0 && current.slots.take(1) === 1) {
-      this.#begin(this.#ahead.shift()!, current);
-    }
-    if (this.#breaker.state !== 'closed') this.#giveBackAhead();
+    this.#sendAhead(current);
     if (this.#claiming !== null || !this.#mayHaveMore) return;
-    const wanted = this.#wantedAhead();
-    if (wanted > 0) this.#claiming = this.#claimDue(wanted);
+    const limit = this.#wantedAhead();
+    if (limit > 0) this.#claiming = this.#claimDue(limit);
+  }
+
+  #sendAhead(current: CurrentTarget): void {
+    for (;;) {
+      const [claim] = this.#ahead;
+      if (claim === undefined) return;
+      const operation = operationOf(claim.row);
+      const probed = probedBy(this.#breakers, operation, this.#context.clock.monotonicMs());
+      if (probed === null) {
+        this.#ahead.shift();
+        this.#track(this.#runner.giveBack(claim));
+        continue;
+      }
+      if (this.#sending >= this.#concurrency.allowed || current.slots.take(1) !== 1) return;
+      this.#ahead.shift();
+      this.#begin(claim, current, probed);
+    }
   }
 
   /** A target that fails is asked for nothing; the next upkeep tells again. */
   #beginStrays({ connection, slots }: CurrentTarget): void {
     const mayGoOn = (): boolean =>
       !this.#isStopped &&
-      this.#breaker.state === 'closed' &&
+      this.#breakers.target.state === 'closed' &&
       connection === this.#connection &&
       // A delivery that waits for a connection comes first.
       (this.#ahead.length === 0 || this.#sending > 0);
@@ -200,36 +240,43 @@ export class Lane {
     if (round !== null) this.#track(round.then(() => this.#step()));
   }
 
-  /** How many to claim now: a batch, or one for a probe. */
+  /** How many rows may be claimed now. */
   #wantedAhead(): number {
-    if (this.#breaker.state !== 'closed') return this.#roomLeft();
     const { allowed } = this.#concurrency;
+    // A probe that waits for its connection is not joined by another one.
+    const enough = this.isBroken ? 1 : allowed;
     const unstored = this.#running.size - this.#sending;
-    if (this.#ahead.length >= allowed || unstored > UNSTORED_MAX) return 0;
+    if (this.#ahead.length >= enough || unstored > UNSTORED_MAX) return 0;
     return allowed * (1 + ROUNDS_AHEAD) - this.#sending - this.#ahead.length;
   }
 
-  async #claimDue(wanted: number): Promise<void> {
-    const { outbox, epoch, clock } = this.#context;
+  async #claimDue(limit: number): Promise<void> {
+    const { outbox, clock } = this.#context;
     this.#mayHaveMore = false;
     try {
-      const dueAt = this.#hasBacklog ? clock.nowMs() : await outbox.nextDueAt(this.ref);
-      const waitMs = dueAt === null ? null : dueAt - clock.nowMs();
-      if (waitMs === null) this.#idleSince = clock.monotonicMs();
-      else if (waitMs > 0) this.#notifyAfter(Math.max(TIMER_MIN_MS, waitMs));
-      else {
-        const claims = await outbox.claim(epoch, this.ref, wanted, clock.nowMs());
-        this.#ahead.push(...claims);
-        this.#hasBacklog = claims.length === wanted;
-        this.#mayHaveMore = claims.length > 0;
-        if (claims.length === 0) this.#notifyAfter(STORE_RETRY_MS);
-      }
+      const isKnown = this.#hasBacklog && !this.isBroken;
+      const due = isKnown ? { put: 0, delete: 0 } : await outbox.nextDueAt(this.ref);
+      if (due.put === null && due.delete === null) this.#idleSince = clock.monotonicMs();
+      const monotonicMs = clock.monotonicMs();
+      const breakers = this.#breakers;
+      const plan = planClaim({ breakers, due, limit, now: clock.nowMs(), monotonicMs });
+      if (plan.kind === 'claim') await this.#claim(plan.request);
+      else if (plan.forMs !== null) this.#notifyAfter(Math.max(TIMER_MIN_MS, plan.forMs));
     } catch (error) {
       this.#storeFailed(error);
     } finally {
       this.#claiming = null;
       if (this.#mayHaveMore) this.#step();
     }
+  }
+
+  async #claim(request: ClaimRequest): Promise<void> {
+    const { outbox, epoch } = this.#context;
+    const claims = await outbox.claim(epoch, this.ref, request);
+    this.#ahead.push(...claims);
+    this.#hasBacklog = claims.length === request.limit;
+    this.#mayHaveMore = claims.length > 0;
+    if (claims.length === 0) this.#notifyAfter(STORE_RETRY_MS);
   }
 
   #storeFailed(error: unknown): void {
@@ -248,17 +295,6 @@ export class Lane {
     for (const claim of this.#ahead.splice(0)) this.#track(this.#runner.giveBack(claim));
   }
 
-  /** How many more requests may be in flight now. */
-  #roomLeft(): number {
-    const breaker = this.#breaker;
-    if (breaker.state === 'closed') return this.#concurrency.allowed - this.#sending;
-    if (breaker.state === 'probing') return 0;
-    const waitMs = breaker.until - this.#context.clock.monotonicMs();
-    if (waitMs <= 0) return 1;
-    this.#notifyAfter(waitMs);
-    return 0;
-  }
-
   #notifyAfter(delayMs: number): void {
     this.#cancelTimer?.();
     if (this.#isStopped) return;
@@ -268,7 +304,10 @@ export class Lane {
     });
   }
 
-  /** The target as it is configured now, or null where it cannot be used. A new retry mark closes the breaker. */
+  /**
+   * The target as it is configured now, or null where it cannot be used. One that was changed begins
+   * anew; a request for a retry makes probes due.
+   */
   async #connect(): Promise<CurrentTarget | null> {
     const { outbox, connectTarget, logger } = this.#context;
     const access = await outbox.accessTarget(this.ref);
@@ -283,7 +322,11 @@ export class Lane {
     const isReplaced = this.#connection?.fits(access) !== true;
     if (isReplaced || !this.#reporter.isUnder(access.retryMark)) {
       await this.#reporter.begin(access.retryMark);
-      this.#breaker = nextBreaker(this.#breaker, { type: 'reset' });
+      const now = this.#context.clock.monotonicMs();
+      this.#breakers = isReplaced
+        ? ALL_CLOSED
+        : withEvent(this.#breakers, BREAKER_NAMES, { type: 'probe-wanted', now });
+      if (isReplaced) this.#silences = new Silences();
     }
     if (isReplaced) {
       void this.#connection?.retire();
@@ -297,15 +340,26 @@ export class Lane {
       : { connection, slots, rules: access.rules };
   }
 
-  #begin(claim: Claim, { connection, slots, rules }: CurrentTarget): void {
-    const isProbe = this.#breaker.state === 'open';
-    if (isProbe) {
-      this.#breaker = nextBreaker(this.#breaker, { type: 'probe-begun' });
-      this.#reporter.say(this.#breaker);
+  #begin(claim: Claim, current: CurrentTarget, probed: readonly BreakerName[]): void {
+    if (probed.length > 0) {
+      this.#breakers = withEvent(this.#breakers, probed, { type: 'probe-begun' });
+      this.#reporter.say(this.#breakers);
     }
     this.#sending += 1;
-    const begun = { connection, slots, rules, isProbe, cutsAtStart: this.#concurrency.cuts };
-    this.#track(this.#carryOut(claim, begun));
+    const begunAt = this.#context.clock.nowMs();
+    const cutsAtStart = this.#concurrency.cuts;
+    this.#track(this.#carryOut({ ...current, claim, cutsAtStart, begunAt, probed, silent: 0 }));
+    this.#watchConnecting(current);
+  }
+
+  #watchConnecting({ connection }: CurrentTarget): void {
+    if (this.#cancelConnecting !== null || connection.client.isConnected()) return;
+    this.#cancelConnecting = this.#context.clock.after(CONNECTING_SHOWN_AFTER_MS, () => {
+      this.#cancelConnecting = null;
+      const isConnecting = this.#sending > 0 && !connection.client.isConnected();
+      if (isConnecting && connection === this.#connection)
+        this.#reporter.say(this.#breakers, { connecting: true });
+    });
   }
 
   /** @param work never rejects */
@@ -315,39 +369,75 @@ export class Lane {
   }
 
   /** Never rejects. */
-  async #carryOut(claim: Claim, begun: Begun): Promise<void> {
-    const delivery = await this.#runner.tryOnce(claim, begun);
+  async #carryOut(begun: Begun): Promise<void> {
+    const { claim, begunAt, rules } = begun;
+    const silence = this.#silences.for({
+      onSilent: () => this.#fellSilent(begun),
+      onSpoken: () => this.#spoke(begun),
+    });
+    const delivery = await this.#runner.tryOnce(claim, begun, silence);
     this.#sending -= 1;
     // What a replaced client met says nothing about the target as it is configured now.
-    const isCurrent = begun.connection === this.#connection;
-    if (delivery !== null && isCurrent && !this.#interrupt.signal.aborted)
-      this.#react(claim, delivery, begun);
+    const interrupted = this.#interrupt.signal.aborted || begun.connection !== this.#connection;
+    const judgement = delivery === null || interrupted ? null : this.#react(begun, delivery);
     begun.slots.release(1);
     this.#step();
     if (delivery !== null) {
-      await this.#runner.finish(claim, delivery, begun.rules, {
-        interrupted: this.#interrupt.signal.aborted || !isCurrent,
-        pacedByBreaker: this.#breaker.state === 'open' && this.#breaker.openings > 1,
+      const { target } = this.#breakers;
+      const pacedByBreaker = target.state === 'open' && target.openings > 1;
+      await this.#runner.finish(claim, delivery, judgement, rules, {
+        interrupted,
+        pacedByBreaker,
+        begunAt,
       });
     }
-    if (!isCurrent) await begun.connection.retire();
+    if (begun.connection !== this.#connection) await begun.connection.retire();
   }
 
-  #react(claim: Claim, delivery: Delivery, { isProbe, cutsAtStart }: Begun): void {
+  /** Others go on meanwhile; what was probed is probed again in time. */
+  #fellSilent(begun: Begun): void {
+    const { clock, random } = this.#context;
+    begun.slots.release(1);
+    begun.silent += 1;
+    if (begun.silent > 1) return;
+    this.#sending -= 1;
+    const now = clock.monotonicMs();
+    const common = { retryAfterMs: null, probe: true, now, random: random() } as const;
+    const targets = begun.probed.filter((name) => name === 'target');
+    const others = begun.probed.filter((name) => name !== 'target');
+    this.#breakers = withEvent(
+      withEvent(this.#breakers, targets, { type: 'failure', kind: 'connection', ...common }),
+      others,
+      { type: 'probe-unused', now },
+    );
+    begun.probed = [];
+    this.#mayHaveMore = true;
+    this.#step();
+  }
+
+  #spoke(begun: Begun): void {
+    begun.slots.retake();
+    begun.silent -= 1;
+    if (begun.silent === 0) this.#sending += 1;
+  }
+
+  #react({ claim, probed, cutsAtStart }: Begun, delivery: Delivery): Judgement | null {
     const reaction = reactTo(claim, delivery, {
-      isProbe,
+      probed,
       cutsAtStart,
-      breaker: this.#breaker,
+      breakers: this.#breakers,
       concurrency: this.#concurrency,
       now: this.#context.clock.monotonicMs(),
       random: this.#context.random(),
     });
-    this.#breaker = reaction.breaker;
+    this.#breakers = reaction.breakers;
     this.#concurrency = reaction.concurrency;
-    this.#reporter.say(reaction.breaker, {
+    this.#reporter.say(reaction.breakers, {
       lastError: reaction.lastError,
       tagsRefused: delivery.kind === 'delivered' && delivery.tagsRefused,
+      connecting: false,
     });
+    return reaction.judgement;
   }
 
   #stored(): void {

@@ -35,11 +35,17 @@ export function createMetrics(sources: MetricSources): () => Promise<string> {
   const diskFree = gauge('disk_free_bytes', 'Free space on the disk of the database');
   const deliveries = counter('deliveries_total', 'Tasks that were delivered by this process');
   const bytes = counter('delivered_bytes_total', 'Bytes of objects delivered by this process');
+  const verifying = gauge('verifying_tasks', 'Tasks that only look for requests that came late');
+  const uploadsLeft = counter(
+    'lost_uploads_total',
+    'Multipart uploads that may be left at targets, as answers to their creation were lost',
+  );
   const failures = counter('failures_total', 'Tries of this process that failed');
 
   return async () => {
     const totals = await sources.totals();
     pending.set(totals.pending);
+    verifying.set(totals.verifying);
     failed.set(totals.failed);
     oldest.set(ageInSeconds(totals.oldestPendingAt, sources.now()));
     const counters = sources.counters();
@@ -50,6 +56,7 @@ export function createMetrics(sources: MetricSources): () => Promise<string> {
     setCounter(deliveries, counters.deliveries);
     setCounter(bytes, counters.deliveredBytes);
     setCounter(failures, counters.failures);
+    setCounter(uploadsLeft, counters.uploadsLeft);
     return registry.metrics();
   };
 }

@@ -7,10 +7,12 @@
  * without parts.) A part that is there already is used only if its ETag is the MD5 of our own bytes: it
  * may have been damaged on its way.
  */
+import type { TagsSent } from '../egress/target-sending.ts';
 import type { RequestFailure, RequestResult } from '../model/delivery.ts';
+import { isDenied } from '../model/outcome-rules.ts';
 import type { UploadState } from '../model/row.ts';
 import {
-  isSameObject,
+  compareObjects,
   partRange,
   predictMultipartEtag,
   type TransferPlan,
@@ -38,7 +40,7 @@ export type MultipartPlan = Extract<TransferPlan, { kind: 'multipart' }>;
 export type Sent =
   | {
       readonly kind: 'sent';
-      readonly tagsRefused: boolean;
+      readonly tags: TagsSent;
       /** The multipart upload that made it. */
       readonly uploadId: string | null;
     }
@@ -85,7 +87,7 @@ export async function sendMultipart(
 ): Promise<Sent> {
   const begun = await beginUpload(ref, object, plan, known, context);
   if (begun.kind !== 'begun') return begun;
-  const { state, listed, tagsRefused } = begun;
+  const { state, listed, tags } = begun;
   const upload = { key: ref.key, uploadId: state.uploadId };
   const job = { ref, object, plan, upload, listed };
   const sent = await sendParts(job, context);
@@ -94,7 +96,7 @@ export async function sendMultipart(
     return sent;
   }
   const failure = sent.kind === 'failed' ? sent.failure : await complete(job, sent.parts, context);
-  if (failure === null) return { kind: 'sent', tagsRefused, uploadId: state.uploadId };
+  if (failure === null) return { kind: 'sent', tags, uploadId: state.uploadId };
   if (!isUploadLost(failure)) return { kind: 'failed', failure, upload: state };
   await discardUpload(ref.key, state, context);
   return { kind: 'failed', failure, upload: null };
@@ -115,7 +117,7 @@ type Begun =
       readonly kind: 'begun';
       readonly state: UploadState;
       readonly listed: ReadonlyMap<number, ListedPart>;
-      readonly tagsRefused: boolean;
+      readonly tags: TagsSent;
     }
   | Extract<Sent, { kind: 'failed' | 'unwanted' }>;
 
@@ -129,14 +131,23 @@ async function beginUpload(
   if (known !== null) {
     const upload = { key: ref.key, uploadId: known.uploadId };
     const listed = await listParts(upload, plan.partCount, context);
-    if (listed.ok) return { kind: 'begun', state: known, listed: listed.value, tagsRefused: false };
+    // What became of its tags when it began is not known any longer.
+    const tags = Object.keys(object.tags).length > 0 ? 'follow' : 'done';
+    if (listed.ok) return { kind: 'begun', state: known, listed: listed.value, tags };
     const { failure } = listed;
-    if (!isUploadLost(failure)) return { kind: 'failed', failure, upload: known };
+    // Where parts may not be listed, the upload is left as a stray, and another one begins.
+    const mayBeginAnew = isUploadLost(failure) || isDenied(failure);
+    if (!mayBeginAnew) return { kind: 'failed', failure, upload: known };
   }
-  const { client, signal } = context;
-  const created = await client.createMultipartUpload(ref.key, object, { signal });
-  if (!created.ok) return { kind: 'failed', failure: created.failure, upload: null };
+  const { client, signal, silence } = context;
+  const begunAt = context.nowMs();
+  const created = await client.createMultipartUpload(ref.key, object, { signal, silence });
+  if (!created.ok) {
+    if (created.failure.ambiguous) context.onCreationLost(begunAt);
+    return { kind: 'failed', failure: created.failure, upload: null };
+  }
   const { uploadId, tags } = created.value;
+  context.onCreated(uploadId);
   const { versionId, order } = object;
   const state = { uploadId, versionId, order, partBytes: plan.partBytes };
   let isKnown = false;
@@ -147,14 +158,14 @@ async function beginUpload(
     if (!isKnown) await client.abortMultipartUpload({ key: ref.key, uploadId }, { signal });
   }
   if (!isKnown) return { kind: 'unwanted' };
-  return { kind: 'begun', state, listed: new Map(), tagsRefused: tags !== 'done' };
+  return { kind: 'begun', state, listed: new Map(), tags };
 }
 
 /** @param partCount parts beyond it are not asked for, however many the target says there are */
 async function listParts(
   upload: UploadRef,
   partCount: number,
-  { client, signal }: DeliveryContext,
+  { client, signal, silence }: DeliveryContext,
 ): Promise<RequestResult<ReadonlyMap<number, ListedPart>>> {
   const listed = new Map<number, ListedPart>();
   let after: number | null = 0;
@@ -162,7 +173,7 @@ async function listParts(
     const page: Awaited<ReturnType<typeof client.listParts>> = await client.listParts(
       upload,
       after,
-      { signal },
+      { signal, silence },
     );
     if (!page.ok) return page;
     for (const part of page.value.parts) listed.set(part.partNumber, part);
@@ -225,7 +236,7 @@ async function sendPart(
   context: DeliveryContext,
 ): Promise<PartSent> {
   const { ref, object, plan, upload } = job;
-  const { host, client, signal } = context;
+  const { host, client, signal, silence } = context;
   const range = partRange(object.size, plan.partBytes, partNumber);
   const listed = job.listed.get(partNumber);
   if (listed?.size === range.size && listed.etag !== null) {
@@ -249,7 +260,7 @@ async function sendPart(
       ? rangeSource(host, ref, range.size, range)
       : await readBytes(host, ref, range.size, range, room.bytes);
     if (body === null) return { kind: 'gone' };
-    const result = await client.uploadPart(upload, partNumber, body, { signal });
+    const result = await client.uploadPart(upload, partNumber, body, { signal, silence });
     return result.ok
       ? { kind: 'part', part: { partNumber, ...result.value } }
       : { kind: 'failed', failure: result.failure };
@@ -262,20 +273,24 @@ async function sendPart(
 async function complete(
   { ref, object, upload }: Job,
   parts: readonly Part[],
-  { client, signal }: DeliveryContext,
+  { client, signal, silence }: DeliveryContext,
 ): Promise<RequestFailure | null> {
   const predicted = predictMultipartEtag(parts.map(({ md5 }) => md5));
   const etags = parts.map(({ partNumber, etag }) => ({ partNumber, etag }));
-  const completed = await client.completeMultipartUpload(upload, etags, predicted, { signal });
-  if (!completed.ok) return completed.failure;
-  if (completed.value.etag !== null) return null;
-  const head = await client.headObject(ref.key, { signal });
-  if (!head.ok) return { ...head.failure, ambiguous: true };
+  const options = { signal, silence };
+  const completed = await client.completeMultipartUpload(upload, etags, predicted, options);
+  if (!completed.ok && completed.failure.stage !== 'unproven') return completed.failure;
+  if (completed.ok && completed.value.etag !== null) return null;
+  const head = await client.headObject(ref.key, options);
+  if (!head.ok) {
+    // The document of a completed upload is a proof by itself, if HEAD cannot say more.
+    if (completed.ok && isDenied(head.failure)) return null;
+    return completed.ok ? { ...head.failure, ambiguous: true } : completed.failure;
+  }
   // Tags cannot be seen here, and were accepted or refused when the upload began.
   const shown = head.value.exists ? { ...head.value, tagCount: null } : head.value;
-  return isSameObject(shown, { ...object, tags: {} }, predicted)
-    ? null
-    : { stage: 'integrity', ambiguous: true };
+  if (compareObjects(shown, { ...object, tags: {} }, predicted) !== 'different') return null;
+  return completed.ok ? { stage: 'integrity', ambiguous: true } : completed.failure;
 }
 
 function isUploadLost({ stage, code }: RequestFailure): boolean {

@@ -14,6 +14,7 @@ import type { LaneSlots } from './connection-slots.ts';
 import type { LaneConnection } from './lane-connection.ts';
 import type { LaneContext } from './lane-context.ts';
 import { isLeaseLost } from './lease-lost.ts';
+import { LostUploads } from './lost-uploads.ts';
 
 const ROUND_MAX = 64;
 
@@ -31,10 +32,18 @@ export class StrayUploads {
   #isWanted = false;
   /** The last one that was looked at; null at the beginning. */
   #after: StrayUpload | null = null;
+  /** Uploads of this lane whose ids were never told. */
+  readonly lost: LostUploads;
 
-  constructor(ref: LaneRef, context: LaneContext) {
+  /** @param lookAfter has {@link want} called after so many milliseconds, and a round begun */
+  constructor(ref: LaneRef, context: LaneContext, lookAfter: (delayMs: number) => void) {
     this.#ref = ref;
     this.#context = context;
+    this.lost = new LostUploads({
+      nowMs: () => context.clock.nowMs(),
+      onLeft: () => context.onUploadLeft(),
+      lookAfter,
+    });
   }
 
   /** There are some. */
@@ -78,6 +87,7 @@ export class StrayUploads {
       over.push(stray);
     }
     if (over.length > 0) await outbox.forgetStrays(epoch, this.#ref, over);
+    await this.lost.abortDue(client, mayGoOn, { signal });
   }
 
   async #nextOnes(): Promise<readonly StrayUpload[]> {

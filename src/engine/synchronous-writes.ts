@@ -23,7 +23,7 @@ export interface SynchronousWritesOptions {
   /** Whether this process delivers. */
   readonly isLeading: () => boolean;
   /** Whether the lane would deliver such a row at once, as far as this process knows. */
-  readonly isPrompt: (lane: LaneRef, key: string) => boolean;
+  readonly isPrompt: (row: Row) => boolean;
 }
 
 interface Waiter {
@@ -70,9 +70,9 @@ export class SynchronousWrites {
     }
   }
 
-  #isWaitedFor({ isSynchronous, lane, key }: QueuedRow): boolean {
-    if (!isSynchronous || this.#isClosed || !this.#options.isPrompt(lane, key)) return false;
-    const until = this.#inVainUntil.get(nameOf(lane)) ?? 0;
+  #isWaitedFor(row: QueuedRow): boolean {
+    if (!row.isSynchronous || this.#isClosed || !this.#options.isPrompt(row)) return false;
+    const until = this.#inVainUntil.get(nameOf(row.lane)) ?? 0;
     return until <= this.#options.clock.monotonicMs();
   }
 
@@ -104,7 +104,7 @@ export class SynchronousWrites {
   async #isUntried({ lane, sequence }: Row): Promise<boolean> {
     try {
       const row = await this.#options.outbox.findRow(lane.bucket, sequence);
-      return row !== null && row.state === 'pending' && row.attempts === 0;
+      return row !== null && row.state !== 'failed' && row.attempts === 0;
     } catch {
       // The write itself succeeded: a store that fails now shows elsewhere.
       return false;

@@ -27,6 +27,7 @@ const SWEEP_PAUSE_MS = 20;
 export interface TermOptions extends EngineOptions {
   readonly epoch: number;
   readonly onOutcome: (row: Row, outcome: ClaimOutcome, bytes: number) => void;
+  readonly onUploadLeft: () => void;
   readonly onLeaseLost: () => void;
 }
 
@@ -45,7 +46,6 @@ export class Term {
     this.lanes = new Lanes({
       ...options,
       logger: host.logger,
-      leadingSince: clock.monotonicMs(),
       joinSlots: (lane, onFree) => this.#joinSlots(lane, onFree),
     });
     this.#resyncs = new ResyncRunner({ outbox, configurations, host, clock, epoch, onLeaseLost });

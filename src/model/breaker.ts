@@ -1,48 +1,63 @@
 /**
- * When a lane may send: a pure reducer.
+ * When requests may be sent: a pure reducer. A lane has three of these breakers: one for its target as
+ * a whole, and one for each operation (puts, deletes), as credentials may allow one and not the other.
  *
- *     closed ──(target failure, or two keys failing alike)──▶ open ──(its time is up)──▶ probing
- *        ▲                                                     ▲                            │
- *        ├───────(any success, a retry request, a change of the target)─────────────────────┤
- *        └──────────────────────────────────                   └────────(probe failed)──────┘
+ *     closed ──(failures in a row)──▶ open ──(its time is up)──▶ probing
+ *        ▲                             ▲                            │
+ *        ├──────────(any success, a change of the target)──────────┤
+ *        └──────────────────────       └───────(probe failed)───────┘
  *
- * Invariants: while open nothing is sent; while probing one request is; each failed probe waits
- * longer than the one before. Failures of requests that began before the breaker opened say nothing
- * new and lengthen no wait. Times are monotonic milliseconds.
+ * A single failure between successes opens nothing: it concerns one object, or the moment. What a
+ * target answers to one object is not an outage: the breaker of an operation opens where several keys
+ * in a row were refused, and then only that operation is held back.
+ *
+ * Invariants: while open nothing is sent; while probing one request is; failures of requests that began
+ * before the breaker opened lengthen no wait. Times are monotonic milliseconds.
  */
 import { backoffMs } from './backoff.ts';
 
 /** `connection`: the target may be back any moment. `refusal`: somebody has to mend something first. */
 export type FailureKind = 'connection' | 'refusal';
 
+/** Failures of the target, one after the other. */
+export const FAILURES_IN_A_ROW = 3;
+/** Different keys whose operation the target refused, one after the other. */
+export const REFUSED_KEYS_IN_A_ROW = 5;
 const WAIT_MAX_MS: Readonly<Record<FailureKind, number>> = {
   connection: 60_000,
   refusal: 60 * 60 * 1_000,
 };
-const RETRY_AFTER_MAX_MS = 60 * 60 * 1_000;
-
-/** An object that the target would not take; the next one alike, of another key, opens the breaker. */
-interface Suspicion {
-  readonly key: string;
-  readonly alike: string;
-}
+/** Among many refused objects the first that is not is found soon: so long, probes come quickly. */
+const QUICK_PROBES_MS = 60_000;
+const QUICK_WAIT_MS = 2_000;
+/** Later, a probe waits for half as long as the operation has been refused. */
+const SLOWDOWN = 0.5;
+const JITTER = 0.2;
 
 export type Breaker =
-  | { readonly state: 'closed'; readonly suspicion: Suspicion | null }
+  | {
+      readonly state: 'closed';
+      /** In a row, since the last success. */
+      readonly failures: number;
+      /** Of the failures of an operation: each key counts once. */
+      readonly keys: readonly string[];
+      /** Whether there was a success since the breaker was last open, or was made. */
+      readonly isProven: boolean;
+    }
   | {
       readonly state: 'open';
+      readonly since: number;
       readonly until: number;
       /** Openings since the last success. */
       readonly openings: number;
-      /** What several keys failed with, where that opened it. */
-      readonly alike: string | null;
     }
-  | { readonly state: 'probing'; readonly openings: number; readonly alike: string | null };
+  | { readonly state: 'probing'; readonly since: number; readonly openings: number };
 
 export type BreakerEvent =
   | { readonly type: 'success' }
+  /** The target as a whole failed. */
   | {
-      readonly type: 'target-failure';
+      readonly type: 'failure';
       readonly kind: FailureKind;
       readonly retryAfterMs: number | null;
       readonly probe: boolean;
@@ -50,70 +65,85 @@ export type BreakerEvent =
       /** In [0, 1). */
       readonly random: number;
     }
+  /** The target refused the operation for one key. */
   | {
-      readonly type: 'object-failure';
+      readonly type: 'refusal';
       readonly key: string;
-      /** Equal for failures of one kind. */
-      readonly alike: string;
       readonly probe: boolean;
       readonly now: number;
       readonly random: number;
     }
   | { readonly type: 'probe-begun' }
-  /** The probe ended without a word of the target: nothing had to be sent, or the source failed. */
+  /** The probe ended without a word about what is probed. */
   | { readonly type: 'probe-unused'; readonly now: number }
-  | { readonly type: 'reset' };
+  /** Somebody wants to know now whether it works again. */
+  | { readonly type: 'probe-wanted'; readonly now: number };
 
-export const CLOSED: Breaker = { state: 'closed', suspicion: null };
+export const CLOSED: Breaker = { state: 'closed', failures: 0, keys: [], isProven: false };
+const PROVEN: Breaker = { ...CLOSED, isProven: true };
 
 export function nextBreaker(breaker: Breaker, event: BreakerEvent): Breaker {
   switch (event.type) {
     case 'success':
-    case 'reset':
-      return CLOSED;
+      return breaker.state === 'closed' && breaker.isProven && breaker.failures === 0
+        ? breaker
+        : PROVEN;
     case 'probe-begun':
       return breaker.state === 'open'
-        ? { state: 'probing', openings: breaker.openings, alike: breaker.alike }
+        ? { state: 'probing', since: breaker.since, openings: breaker.openings }
         : breaker;
     case 'probe-unused':
       return breaker.state === 'probing'
         ? { ...breaker, state: 'open', until: event.now }
         : breaker;
-    case 'target-failure':
-      return afterTargetFailure(breaker, event);
-    case 'object-failure':
-      return afterObjectFailure(breaker, event);
+    case 'probe-wanted':
+      return breaker.state === 'open'
+        ? { ...breaker, until: Math.min(breaker.until, event.now) }
+        : breaker;
+    case 'failure':
+      return afterFailure(breaker, event);
+    case 'refusal':
+      return afterRefusal(breaker, event);
   }
 }
 
-function afterTargetFailure(
+function afterFailure(
   breaker: Breaker,
-  event: Extract<BreakerEvent, { type: 'target-failure' }>,
+  event: Extract<BreakerEvent, { type: 'failure' }>,
 ): Breaker {
-  const asked = Math.min(event.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS);
-  if (breaker.state === 'open') {
-    return { ...breaker, until: Math.max(breaker.until, event.now + asked) };
+  const { kind, probe, now, random } = event;
+  const asked = Math.min(event.retryAfterMs ?? 0, WAIT_MAX_MS.refusal);
+  if (breaker.state === 'open') return { ...breaker, until: Math.max(breaker.until, now + asked) };
+  if (breaker.state === 'probing' && !probe) return breaker;
+  if (breaker.state === 'closed' && breaker.failures + 1 < FAILURES_IN_A_ROW && asked === 0) {
+    return { ...breaker, failures: breaker.failures + 1 };
   }
-  if (breaker.state === 'probing' && !event.probe) return breaker;
   const openings = breaker.state === 'probing' ? breaker.openings + 1 : 1;
-  const wait = backoffMs(openings, event.random, WAIT_MAX_MS[event.kind]);
-  return { state: 'open', until: event.now + Math.max(wait, asked), openings, alike: null };
+  const waitMs = Math.max(backoffMs(openings, random, WAIT_MAX_MS[kind]), asked);
+  const since = breaker.state === 'probing' ? breaker.since : now;
+  return { state: 'open', since, until: now + waitMs, openings };
 }
 
-function afterObjectFailure(
+function afterRefusal(
   breaker: Breaker,
-  event: Extract<BreakerEvent, { type: 'object-failure' }>,
+  { key, probe, now, random }: Extract<BreakerEvent, { type: 'refusal' }>,
 ): Breaker {
-  const { key, alike } = event;
-  if (breaker.state === 'open' || (breaker.state === 'probing' && !event.probe)) return breaker;
-  const suspicion = breaker.state === 'closed' ? breaker.suspicion : null;
-  const again =
-    breaker.state === 'probing'
-      ? breaker.alike === alike
-      : suspicion?.alike === alike && suspicion.key !== key;
-  // The target answered, and not for the reason that opened the breaker: it is there again.
-  if (!again) return { state: 'closed', suspicion: { key, alike } };
+  if (breaker.state === 'open' || (breaker.state === 'probing' && !probe)) return breaker;
+  if (breaker.state === 'closed') {
+    const keys = breaker.keys.includes(key) ? breaker.keys : [...breaker.keys, key];
+    if (keys.length < REFUSED_KEYS_IN_A_ROW) {
+      return { ...breaker, failures: breaker.failures + 1, keys };
+    }
+  }
+  const since = breaker.state === 'probing' ? breaker.since : now;
   const openings = breaker.state === 'probing' ? breaker.openings + 1 : 1;
-  const until = event.now + backoffMs(openings, event.random, WAIT_MAX_MS.refusal);
-  return { state: 'open', until, openings, alike };
+  return { state: 'open', since, until: now + refusedWaitMs(now - since, random), openings };
+}
+
+function refusedWaitMs(refusedForMs: number, random: number): number {
+  const waitMs =
+    refusedForMs < QUICK_PROBES_MS
+      ? QUICK_WAIT_MS
+      : Math.min(refusedForMs * SLOWDOWN, WAIT_MAX_MS.refusal);
+  return Math.round(waitMs * (1 - JITTER + 2 * JITTER * random));
 }

@@ -115,9 +115,8 @@ function ruleOf(failure: RequestFailure): AnswerRule {
   const { status = 0, code = '' } = failure;
   const rule = answerRules.get(code) ?? answerRules.get(status);
   if (rule !== undefined) return rule;
-  // A service that knows what it says (there is a code) refuses this request; anything else may be
-  // a proxy or no S3 service at all.
-  const isRefusal = code !== '' && status >= 400 && status < 500;
+  // Somebody refuses this request, be it a proxy. A 404 without a code may be no S3 service at all.
+  const isRefusal = status >= 400 && status < 500 && (code !== '' || status !== 404);
   return [isRefusal ? 'refused' : 'target', describe(failure)];
 }
 

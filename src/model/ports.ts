@@ -8,7 +8,16 @@ import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../ho
 import type { Configuration } from './configuration.ts';
 import type { Precondition } from './etag.ts';
 import type { LaneReport } from './lane-report.ts';
-import type { Claim, LaneRef, LastError, Row, RowCount, UploadState } from './row.ts';
+import type {
+  Claim,
+  LaneRef,
+  LastError,
+  Operation,
+  Row,
+  RowCount,
+  RowState,
+  UploadState,
+} from './row.ts';
 import type { Rule, RuleDraft } from './rule.ts';
 import type { Target, TargetDraft } from './target.ts';
 
@@ -144,30 +153,37 @@ export type ClaimOutcome =
    * Removes the row and every row of its chain whose order is at most `upTo`, failed ones too; pending
    * `resolve` rows stay, whatever `upTo` says, failed ones go. More than 256 rows go in several transactions, the
    * claimed one in the last.
-   * `verifyAt`: an earlier request may still be applied late; look again then. The same where a row
-   * that goes was in doubt (`compareFirst`), or one that waits for a disabled or removed rule is: a
-   * `resolve` row under the claimed one's rules looks again after LINGER_MS.
+   * `begunAt`: when this try began. Where the row, one that goes with it, or one that waits for a
+   * disabled or removed rule is in doubt for longer, a verifying row under the claimed one's rules looks
+   * again once the doubt is over.
    * `uploadId`: the multipart upload that was completed; another one that the row carries is a stray.
    */
   | {
       readonly kind: 'complete';
       readonly upTo: number;
-      readonly verifyAt: number | null;
+      readonly begunAt: number;
       readonly uploadId: string | null;
     }
   | {
       readonly kind: 'retry';
       readonly nextAttemptAt: number;
       readonly lastError: LastError;
-      readonly compareFirst: boolean;
+      readonly doubtUntil: number | null;
+      /** The target refuses this event: where a later row of its key waits, the row goes. */
+      readonly refused: boolean;
       /** The version is gone or no longer wanted: deliver what is current instead. */
       readonly asResolve: boolean;
       readonly upload: UploadState | null;
     }
   /** The row waits for seven days without its upload. */
-  | { readonly kind: 'fail'; readonly lastError: LastError; readonly compareFirst: boolean }
+  | {
+      readonly kind: 'fail';
+      readonly lastError: LastError;
+      readonly doubtUntil: number | null;
+      readonly refused: boolean;
+    }
   /** Gives the claim back untried. */
-  | { readonly kind: 'release'; readonly compareFirst: boolean };
+  | { readonly kind: 'release'; readonly doubtUntil: number | null };
 
 export interface ResyncJob {
   /** Names this run: a later one of the same rule has a higher number. */
@@ -190,7 +206,7 @@ export interface ResyncJob {
  * rows of a removed target count as failed.
  */
 export interface RowFilter {
-  readonly state?: 'pending' | 'failed';
+  readonly state?: RowState;
   readonly ruleIncarnation?: number;
 }
 
@@ -212,9 +228,23 @@ export interface LaneCondition {
   readonly report: LaneReport;
 }
 
+/** By the store's clock; null where the lane has no row of the operation. */
+export type DueTimes = Readonly<Record<Operation, number | null>>;
+
+export interface ClaimRequest {
+  readonly limit: number;
+  /** By the store's clock. */
+  readonly now: number;
+  /** Rows of others are left where they are. */
+  readonly operations: readonly Operation[];
+  /** Rows that were never tried come first, as far as a few dozen due ones tell. */
+  readonly untriedFirst: boolean;
+}
+
 /** The queue of all buckets in numbers. */
 export interface QueueTotals {
   readonly pending: number;
+  readonly verifying: number;
   readonly failed: number;
   /** Milliseconds since the epoch; null where nothing is pending. */
   readonly oldestPendingAt: number | null;
@@ -244,7 +274,7 @@ export interface Outbox {
   /** False where it was lost. */
   renewLease(epoch: number): Promise<boolean>;
   releaseLease(epoch: number): Promise<void>;
-  /** Gives back the claims of earlier epochs; their rows are compared first. */
+  /** Gives back the claims of earlier epochs; their rows are in doubt. */
   recoverClaims(epoch: number): Promise<void>;
   /** At most 256 intents of processes that are no longer alive. */
   leftIntents(epoch: number): Promise<readonly LeftIntent[]>;
@@ -253,10 +283,10 @@ export interface Outbox {
 
   /** Lanes that have pending rows. */
   lanes(): Promise<readonly LaneRef[]>;
-  /** When the lane's next row is due under a rule that is enabled; null where it has none. */
-  nextDueAt(lane: LaneRef): Promise<number | null>;
-  /** Claims up to `limit` due heads of the lane, the longest due first, committed when it resolves. */
-  claim(epoch: number, lane: LaneRef, limit: number, now: number): Promise<readonly Claim[]>;
+  /** When the lane's next row of each operation is due under a rule that is enabled. */
+  nextDueAt(lane: LaneRef): Promise<DueTimes>;
+  /** Claims due heads of the lane, the longest due first, committed when it resolves. */
+  claim(epoch: number, lane: LaneRef, request: ClaimRequest): Promise<readonly Claim[]>;
   /**
    * Resolves with false where the row is no longer claimed under this epoch (its rule or bucket is gone).
    *
@@ -287,7 +317,7 @@ export interface Outbox {
   forgetStrays(epoch: number, lane: LaneRef, strays: readonly StrayUpload[]): Promise<void>;
   /**
    * What the lane shows now. Saving its target with other values, or enabling it, makes it healthy; a
-   * request for a retry leaves only the last error.
+   * request for a retry leaves all but what the target is said to refuse.
    */
   laneReport(lane: LaneRef): Promise<LaneReport>;
   /** Changes nothing where the target is gone or has another mark than the report was made under. */
@@ -303,8 +333,8 @@ export interface Outbox {
   findRow(bucket: BucketRef, sequence: number): Promise<Row | null>;
   /**
    * Makes the row due now with no attempts behind it; null where there is none. A row in flight stays
-   * as it is; one that looks for a late request stays due when it was. The row's lane gets a new retry
-   * mark, and its report an unbroken breaker. Durable.
+   * as it is; one that is verifying stays due when it was. The row's lane gets a new retry mark, at most
+   * one a second. Durable.
    */
   retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null>;
   /**
@@ -312,6 +342,11 @@ export interface Outbox {
    * filter covers is marked, also where none of its rows matched. Durable.
    */
   retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number>;
+  /**
+   * Makes due what the targets refused: rows that failed by it, and rows that wait for their next try.
+   * For targets that were saved with other values. Durable.
+   */
+  retryRefused(bucket: BucketRef, targetIds: readonly string[], now: number): Promise<number>;
   queueStatus(bucket: BucketRef): Promise<QueueStatus>;
   /** Of all buckets; rows that no rule is left for are counted until they are swept. */
   queueTotals(): Promise<QueueTotals>;
@@ -350,7 +385,7 @@ export interface Outbox {
    * Removes at most 256 rows that no rule is left for (also because the bucket has another id) or
    * that failed 7 days ago, and lets rows under enabled rules overtake rows under disabled ones;
    * true while more may be left. Rows in flight stay until their claim ends, and rows in doubt whose
-   * rules are gone are looked past for LINGER_MS (they become `resolve` rows, for a rule that comes
+   * rules are gone are looked past while they are (they become verifying rows, for a rule that comes
    * back). Strays of targets that are not listed are forgotten. Nothing expires in the store's first hour.
    */
   sweep(epoch: number, now: number): Promise<boolean>;

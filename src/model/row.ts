@@ -5,14 +5,17 @@
  * (bucket id, target id): everything that shares a target's connections, concurrency and breaker.
  * A *ruleset* is the set of rules, by incarnation, that put a row there.
  *
- * States of a row:
+ * States of a row (`state` says pending, verifying or failed):
  *
  *     waiting ──(rows before it are gone)──▶ due ──claim──▶ claimed ──complete──▶ gone
  *                                             ▲                │
  *                                             ├─────retry──────┤
  *                                             └─(retry asked)─ failed ◀──fail──┘ ──(7 days)──▶ gone
  *
- * Only the first pending row of a chain, its *head*, is ever due or claimed.
+ * Only the first row of a chain that has not failed, its *head*, is ever due or claimed.
+ *
+ * A row that is *verifying* delivers nothing new: it looks, once no earlier request of the chain can be
+ * applied any longer, whether the target still shows what is current.
  */
 import type { BucketRef } from '../host.ts';
 
@@ -42,6 +45,15 @@ export interface UploadState {
   readonly partBytes: number;
 }
 
+export type RowState = 'pending' | 'verifying' | 'failed';
+
+/** What a row makes of the target, as far as can be told before it is tried: `resolve` counts as a put. */
+export type Operation = 'put' | 'delete';
+
+export function operationOf({ operation }: Pick<Row, 'operation'>): Operation {
+  return operation === 'delete' ? 'delete' : 'put';
+}
+
 export interface Row {
   /** Position in the order in which rows were enqueued, unique in the environment; the task's id. */
   readonly sequence: number;
@@ -55,7 +67,7 @@ export interface Row {
   readonly versionId: string | null;
   /** The host's order of the event; ORDER_LAST for `resolve`. */
   readonly order: number;
-  readonly state: 'pending' | 'failed';
+  readonly state: RowState;
   /** Every try, whatever came of it. */
   readonly attempts: number;
   /** Milliseconds since the epoch. */
@@ -65,8 +77,13 @@ export interface Row {
   readonly createdAt: number;
   /** Milliseconds since the epoch; null unless `state` is failed. */
   readonly failedAt: number | null;
-  /** Whether the target may already have it, or something else in its place: HEAD before sending. */
-  readonly compareFirst: boolean;
+  /**
+   * An earlier request of the chain may be applied until then, or was applied already: HEAD before
+   * sending. By the store's clock; null: there is no doubt.
+   */
+  readonly doubtUntil: number | null;
+  /** The target would not take it when it was last tried: a newer event of its key overtakes it. */
+  readonly refused: boolean;
   readonly upload: UploadState | null;
 }
 
@@ -82,5 +99,6 @@ export interface RowCount {
   readonly targetId: string;
   readonly ruleset: readonly number[];
   readonly pending: number;
+  readonly verifying: number;
   readonly failed: number;
 }

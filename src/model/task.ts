@@ -1,7 +1,7 @@
 /** Tasks: rows of the outbox as the admin API shows them. */
 import type { Configuration } from './configuration.ts';
 import type { StoreClock } from './ports.ts';
-import type { Row } from './row.ts';
+import type { Row, RowState } from './row.ts';
 import type { Rule } from './rule.ts';
 
 /** Times are ISO 8601 with milliseconds. */
@@ -16,7 +16,7 @@ export interface TaskAnswer {
   /** Null for a delete that left no version, and for whatever is current at delivery. */
   readonly versionId: string | null;
   readonly operation: 'put' | 'delete';
-  readonly state: 'pending' | 'failed';
+  readonly state: RowState;
   readonly attempts: number;
   readonly nextAttemptAt: string;
   readonly lastError: string | null;

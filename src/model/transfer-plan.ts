@@ -84,23 +84,34 @@ const COMPARED_HEADERS = [
   'expires',
 ] as const satisfies readonly (keyof SystemHeaders)[];
 
+/** `tags`: all that HEAD shows is the same, but the tags may differ. */
+export type Sameness = 'same' | 'tags' | 'different';
+
 /**
  * Whether what the target has under the key is certainly this object, so that it need not be sent
  * again: equal size, equal ETag (`predictedEtag`: what our own plan makes of the bytes), equal
  * headers and metadata. Blanks around a value are not part of it, and runs of blanks count as one:
  * signed values go on the wire so (model/header-value.ts).
  *
- * HEAD does not show tags. An object with tags is therefore never certainly the same, and one
- * without is not where the target counts some.
+ * HEAD does not show tags, and where it counts none, the target may keep the count to itself (AWS does
+ * without the right to read tags). Only a count of 0 proves that there are none.
  */
-export function isSameObject(
+export function compareObjects(
   head: ComparedHead | { readonly exists: false },
   object: ComparedObject,
   predictedEtag: string,
+): Sameness {
+  if (!head.exists || !isSameApartFromTags(head, object, predictedEtag)) return 'different';
+  return Object.keys(object.tags).length === 0 && head.tagCount === 0 ? 'same' : 'tags';
+}
+
+function isSameApartFromTags(
+  head: ComparedHead,
+  object: ComparedObject,
+  predictedEtag: string,
 ): boolean {
-  if (!head.exists || head.size !== object.size) return false;
+  if (head.size !== object.size) return false;
   if (head.etag === null || head.etag.toLowerCase() !== predictedEtag.toLowerCase()) return false;
-  if (Object.keys(object.tags).length > 0 || (head.tagCount ?? 0) > 0) return false;
   return (
     isSameType(head.systemHeaders['content-type'], object.systemHeaders['content-type']) &&
     COMPARED_HEADERS.every((name) =>

@@ -11,7 +11,8 @@
  * A change of rules moves no head by itself: the sweep does.
  */
 import { mergeRulesets, judgeRuleset } from '../model/match.ts';
-import { ORDER_LAST } from '../model/row.ts';
+import { mergedSchedule } from '../model/doubt.ts';
+import { operationOf, ORDER_LAST } from '../model/row.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
 import type { LaneNumbers } from './lanes.ts';
 import {
@@ -20,6 +21,7 @@ import {
   chainRecord,
   claimValue,
   dueKey,
+  duePrefix,
   endOf,
   NO_VALUE,
   PENDING,
@@ -95,7 +97,7 @@ export class Chains {
     this.rows.add(entry);
     const { head, rows } = this.#read(chainOf(entry));
     const record = { head, rows: rows + 1 };
-    if (entry.row.state === 'pending') return this.#admit(entry, record);
+    if (entry.row.state !== 'failed') return this.#admit(entry, record);
     this.#write(chainOf(entry), record);
     return entry;
   }
@@ -201,18 +203,24 @@ export class Chains {
   /** One row in place of two that deliver whatever is current; the first one's history stays. */
   absorb(row: Entry['row'], other: Entry['row'], nextAttemptAt: number): Entry['row'] {
     const configuration = this.#configurations.ofOwner(this.#lanes.ownerOf(row.lane));
-    const verifyAt =
-      row.verifyAt === null || other.verifyAt === null
-        ? (row.verifyAt ?? other.verifyAt)
-        : Math.max(row.verifyAt, other.verifyAt);
     return {
       ...row,
       ruleset: [...mergeRulesets(configuration, row.ruleset, other.ruleset)],
-      compareFirst: row.compareFirst || other.compareFirst,
-      createdAt: Math.min(row.createdAt, other.createdAt),
-      verifyAt,
-      nextAttemptAt: Math.max(nextAttemptAt, verifyAt ?? 0),
+      ...mergedSchedule(row, other, nextAttemptAt),
     };
+  }
+
+  /** Whether a row that is not only verifying waits behind the entry in its chain. */
+  isOvertaken(entry: Entry): boolean {
+    const { row, keyName } = entry;
+    if (row.order === ORDER_LAST || this.isAlone(entry)) return false;
+    const start = chainEntryKey(row.lane, keyName, PENDING, row.order + 1, 0);
+    const end = endOf(chainEntryKey(row.lane, keyName, PENDING, 0, 0).subarray(0, -12));
+    const later = this.#tables.chains.getKeys({ start, end, limit: 2 });
+    return Array.from(later, trailingSequence).some((sequence) => {
+      const other = this.rows.expect(sequence);
+      return other.row.state === 'pending' && this.isActive(other);
+    });
   }
 
   /** Whether a later version than the entry's waits in its chain. */
@@ -279,7 +287,7 @@ export class Chains {
    */
   #setHead(entry: Entry, rows: number): Entry {
     const { row, sequence } = entry;
-    const isUntried = row.attempts === 0 && row.verifyAt === null;
+    const isUntried = row.attempts === 0 && row.state === 'pending';
     const latest = this.#now() + (isUntried ? 0 : HOUR_MS);
     const head = row.nextAttemptAt <= latest ? entry : withTime(entry, latest);
     if (head !== entry) this.rows.replace(entry, head);
@@ -324,5 +332,6 @@ function withTime(entry: Entry, nextAttemptAt: number): Entry {
 }
 
 function dueKeyOf({ row, sequence }: Entry): Buffer {
-  return dueKey(rulesetKey(row.lane, row.ruleset), row.nextAttemptAt, sequence);
+  const prefix = duePrefix(rulesetKey(row.lane, row.ruleset), operationOf(row));
+  return dueKey(prefix, row.nextAttemptAt, sequence);
 }

@@ -3,8 +3,16 @@
  * All methods run inside a write transaction; the caller has checked the epoch.
  */
 import { judgeRuleset } from '../model/match.ts';
-import type { ClaimOutcome } from '../model/ports.ts';
-import { ORDER_LAST, type Claim, type LaneRef, type UploadState } from '../model/row.ts';
+import { LINGER_MS } from '../model/delivery.ts';
+import { laterDoubt } from '../model/doubt.ts';
+import type { ClaimOutcome, ClaimRequest, DueTimes } from '../model/ports.ts';
+import {
+  ORDER_LAST,
+  type Claim,
+  type LaneRef,
+  type Operation,
+  type UploadState,
+} from '../model/row.ts';
 import { chainOf, type ChainRef, type Chains } from './chains.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
 import type { Enqueuer } from './enqueue.ts';
@@ -12,6 +20,7 @@ import type { LaneNumbers } from './lanes.ts';
 import {
   chainEntryKey,
   chainKey,
+  duePrefix,
   dueTimeOf,
   endOf,
   FAILED,
@@ -28,6 +37,13 @@ import type { Tables } from './tables.ts';
 
 /** Rows that one transaction removes at most. */
 export const BATCH_MAX = 256;
+/** Due heads of each ruleset and operation that are looked at for one that was never tried. */
+const UNTRIED_LOOK_MAX = 64;
+
+interface DueHead {
+  readonly time: number;
+  readonly sequence: number;
+}
 
 export interface ClaimsOptions {
   readonly tables: Tables;
@@ -63,36 +79,48 @@ export class Claims {
     this.#boot = boot;
   }
 
-  nextDueAt(lane: LaneRef): number | null {
-    const times = this.#dueRulesets(lane).flatMap((prefix) =>
-      Array.from(
-        this.#tables.due.getKeys({ start: prefix, end: endOf(prefix), limit: 1 }),
-        dueTimeOf,
-      ),
-    );
-    return times.length === 0 ? null : Math.min(...times);
+  nextDueAt(lane: LaneRef): DueTimes {
+    const rulesets = this.#dueRulesets(lane);
+    const firstOf = (operation: Operation): number | null => {
+      const times = rulesets.flatMap((ruleset) => this.#due(ruleset, operation, 1));
+      return times.length === 0 ? null : Math.min(...times.map(({ time }) => time));
+    };
+    return { put: firstOf('put'), delete: firstOf('delete') };
   }
 
-  claim(epoch: number, lane: LaneRef, limit: number, now: number): Claim[] {
-    const due = this.#dueRulesets(lane).flatMap((prefix) =>
-      Array.from(this.#tables.due.getKeys({ start: prefix, end: endOf(prefix), limit }), (key) => ({
-        time: dueTimeOf(key),
-        sequence: trailingSequence(key),
-      })),
-    );
-    return due
+  claim(epoch: number, lane: LaneRef, request: ClaimRequest): Claim[] {
+    const { limit, now, operations, untriedFirst } = request;
+    const looked = untriedFirst ? Math.max(limit, UNTRIED_LOOK_MAX) : limit;
+    const due = this.#dueRulesets(lane)
+      .flatMap((ruleset) =>
+        operations.flatMap((operation) => this.#due(ruleset, operation, looked)),
+      )
       .filter(({ time }) => time <= now)
-      .sort((a, b) => a.time - b.time || a.sequence - b.sequence)
-      .slice(0, limit)
-      .map(({ sequence }) => {
-        const entry = this.#chains.rows.expect(sequence);
-        this.#chains.claimHead(entry, epoch);
-        const compareFirst = this.#enqueuer.isSuspect(entry);
-        return {
-          row: { ...answerRow(entry, lane), compareFirst },
-          laterVersionWaits: this.#chains.laterVersionWaits(entry),
-        };
-      });
+      .sort((a, b) => a.time - b.time || a.sequence - b.sequence);
+    return (untriedFirst ? this.#untriedFirst(due) : due).slice(0, limit).map(({ sequence }) => {
+      const entry = this.#chains.rows.expect(sequence);
+      this.#chains.claimHead(entry, epoch);
+      const doubtUntil = this.#enqueuer.doubtOf(entry);
+      return {
+        row: { ...answerRow(entry, lane), doubtUntil },
+        laterVersionWaits: this.#chains.laterVersionWaits(entry),
+      };
+    });
+  }
+
+  #due(ruleset: Buffer, operation: Operation, limit: number): DueHead[] {
+    const start = duePrefix(ruleset, operation);
+    return Array.from(this.#tables.due.getKeys({ start, end: endOf(start), limit }), (key) => ({
+      time: dueTimeOf(key),
+      sequence: trailingSequence(key),
+    }));
+  }
+
+  #untriedFirst(due: readonly DueHead[]): DueHead[] {
+    const isTried = ({ sequence }: DueHead): boolean =>
+      this.#chains.rows.expect(sequence).row.attempts > 0;
+    const tried = due.slice(0, UNTRIED_LOOK_MAX).filter(isTried);
+    return [...due.filter((head) => !tried.includes(head)), ...tried];
   }
 
   /** The claimed row, or undefined where it is not claimed under that epoch. */
@@ -113,22 +141,27 @@ export class Claims {
   /** False where hundreds of rows are superseded: then a batch of them went, and it is to be called again. */
   settle(claimed: Entry, outcome: ClaimOutcome): boolean {
     if (outcome.kind === 'complete') return this.#complete(claimed, outcome);
-    const row = { ...claimed.row, boot: this.#boot, verifyAt: null };
+    const { doubtUntil } = outcome;
+    const row = { ...claimed.row, boot: this.#boot, doubtUntil };
     const attempts = row.attempts + 1;
     switch (outcome.kind) {
       case 'retry': {
-        const { nextAttemptAt, lastError, compareFirst, upload, asResolve } = outcome;
-        const tried = { ...row, attempts, nextAttemptAt, lastError, compareFirst, upload };
-        this.#giveBack(claimed, asResolve ? toResolve(tried) : tried);
+        const { nextAttemptAt, lastError, refused, upload, asResolve } = outcome;
+        const tried = { ...row, attempts, nextAttemptAt, lastError, refused, upload };
+        if ((refused || asResolve) && this.#chains.isOvertaken(claimed)) {
+          this.#overtake({ ...claimed, row: tried });
+        } else {
+          this.#giveBack(claimed, asResolve ? toResolve(tried) : tried);
+        }
         return true;
       }
       case 'fail': {
-        const { lastError, compareFirst } = outcome;
+        const { lastError, refused } = outcome;
         const failed = {
           ...row,
           attempts,
           lastError,
-          compareFirst,
+          refused,
           upload: null,
           state: 'failed',
           failedAt: this.#now(),
@@ -137,9 +170,16 @@ export class Claims {
         return true;
       }
       case 'release':
-        this.#giveBack(claimed, { ...row, compareFirst: outcome.compareFirst });
+        this.#giveBack(claimed, row);
         return true;
     }
+  }
+
+  /** What the target refuses, or what is gone, does not hold up what came after it. */
+  #overtake(claimed: Entry): void {
+    const doubtUntil = this.#enqueuer.doubtOf(claimed);
+    this.#chains.finish(claimed);
+    if (doubtUntil !== null) this.#verifyLater(claimed, doubtUntil);
   }
 
   /**
@@ -155,36 +195,34 @@ export class Claims {
       const claim = readClaim(value);
       if (claim.epoch === epoch) continue;
       const entry = this.#chains.rows.expect(claim.sequence);
-      this.#giveBack(entry, { ...entry.row, compareFirst: true, verifyAt: null });
+      this.#giveBack(entry, { ...entry.row, doubtUntil: this.#now() + LINGER_MS });
     }
     return claims.length < BATCH_MAX ? null : (claims.at(-1)?.key ?? null);
   }
 
   #complete(
     claimed: Entry,
-    { upTo, verifyAt, uploadId }: Extract<ClaimOutcome, { kind: 'complete' }>,
+    { upTo, begunAt, uploadId }: Extract<ClaimOutcome, { kind: 'complete' }>,
   ): boolean {
     // Most chains have one row: what else would have to be looked for is known not to be there.
     const isAlone = this.#chains.isAlone(claimed);
-    if (!isAlone && !this.#supersede(claimed, upTo)) return false;
+    if (!isAlone && !this.#supersede(claimed, upTo, begunAt)) return false;
     const isCompleted = claimed.row.upload?.uploadId === uploadId;
     this.#chains.finish(isCompleted ? withoutUpload(claimed) : claimed);
-    if (!isAlone) this.#adoptVerification(claimed);
-    if (verifyAt === null) return true;
-    const { key, lane, ruleset } = claimed.row;
-    const delivery = { key, operation: 'put', version: null } as const;
-    this.#enqueuer.add(lane, ruleset, delivery, verifyAt);
+    if (!isAlone) this.#adoptDoubt(claimed, begunAt);
+    this.#verifyAfter(claimed, this.#enqueuer.doubtOf(claimed), begunAt);
     return true;
   }
 
   /** Removes up to 256 rows that the claimed one supersedes; false where more are left. */
-  #supersede(claimed: Entry, upTo: number): boolean {
+  #supersede(claimed: Entry, upTo: number, begunAt: number): boolean {
     const entries = this.#superseded(chainOf(claimed), upTo)
       .filter((sequence) => sequence !== claimed.sequence)
       .map((sequence) => this.#chains.rows.expect(sequence));
     const batch = entries.slice(0, BATCH_MAX);
     this.#chains.remove(batch);
-    if (batch.some((entry) => this.#enqueuer.isSuspect(entry))) this.#verifyLater(claimed);
+    const doubts = batch.map((entry) => this.#enqueuer.doubtOf(entry));
+    this.#verifyAfter(claimed, doubts.reduce(laterDoubt, null), begunAt);
     return entries.length <= BATCH_MAX;
   }
 
@@ -192,14 +230,19 @@ export class Claims {
    * A request for a row whose rules are disabled or gone may be applied after what was delivered now:
    * the rules of the latter want the key looked at.
    */
-  #adoptVerification(delivered: Entry): void {
+  #adoptDoubt(delivered: Entry, begunAt: number): void {
     const resolve = this.#chains.findResolve(chainOf(delivered), -1);
     if (resolve === undefined || this.#chains.isActive(resolve)) return;
-    if (this.#enqueuer.isSuspect(resolve)) this.#verifyLater(delivered);
+    this.#verifyAfter(delivered, this.#enqueuer.doubtOf(resolve), begunAt);
   }
 
-  #verifyLater({ row }: Entry): void {
-    this.#enqueuer.addVerification(row.lane, row.ruleset, row.key);
+  /** What was sent after the doubt was over stays as it is. */
+  #verifyAfter(delivered: Entry, doubtUntil: number | null, begunAt: number): void {
+    if (doubtUntil !== null && doubtUntil > begunAt) this.#verifyLater(delivered, doubtUntil);
+  }
+
+  #verifyLater({ row }: Entry, doubtUntil: number): void {
+    this.#enqueuer.addVerification(row.lane, row.ruleset, row.key, doubtUntil);
   }
 
   #giveBack(claimed: Entry, row: Entry['row']): void {
@@ -215,8 +258,9 @@ export class Claims {
     return this.#counts
       .of(number)
       .filter(
-        ({ key, pending }) =>
-          pending > 0 && judgeRuleset(configuration, target.id, rulesetOf(key)) === 'active',
+        ({ key, pending, verifying }) =>
+          pending + verifying > 0 &&
+          judgeRuleset(configuration, target.id, rulesetOf(key)) === 'active',
       )
       .map(({ key }) => key);
   }

@@ -1,6 +1,7 @@
 /** From an event to rows: matching, the limits that drop events, and the new rows themselves. */
 import type { AnnouncedWrite, CommittedWrite } from '../host.ts';
 import { LINGER_MS } from '../model/delivery.ts';
+import { laterDoubt, presentDoubt } from '../model/doubt.ts';
 import {
   droppedBy,
   isCovered,
@@ -10,7 +11,7 @@ import {
 } from '../model/match.ts';
 import type { QueuedRow } from '../model/ports.ts';
 import { ORDER_LAST, type LaneRef } from '../model/row.ts';
-import { chainOf, type Chains } from './chains.ts';
+import { chainOf, type ChainRef, type Chains } from './chains.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
 import { noteGap } from './gaps.ts';
 import type { LaneNumbers } from './lanes.ts';
@@ -106,13 +107,13 @@ export class Enqueuer {
   /**
    * Adds a row, or lets the chain's unclaimed `resolve` row stand for it too.
    *
-   * @param verifyAt when to look for the effect of an earlier request that may be applied late
+   * @param doubtUntil of a row that only verifies: when the doubt that it is for is over
    */
   add(
     lane: number,
     ruleset: readonly number[],
     { key, operation, version }: Delivery,
-    verifyAt: number | null,
+    doubtUntil: number | null,
   ): Entry {
     const now = this.#options.now();
     const keyName = keyNameOf(key);
@@ -123,17 +124,18 @@ export class Enqueuer {
       operation: version === null ? 'resolve' : operation,
       versionId: version?.versionId ?? null,
       order: version?.order ?? ORDER_LAST,
-      state: 'pending',
+      state: doubtUntil === null ? 'pending' : 'verifying',
       attempts: 0,
-      nextAttemptAt: verifyAt ?? now,
+      nextAttemptAt: doubtUntil ?? now,
       lastError: null,
       createdAt: now,
       failedAt: null,
-      compareFirst: verifyAt !== null,
+      doubtUntil,
+      refused: false,
       upload: null,
       boot: this.#options.boot,
-      verifyAt,
     };
+    if (doubtUntil === null) this.#overtakeRefused({ lane, keyName }, row);
     const other = version === null ? this.#chains.findResolve({ lane, keyName }, -1) : undefined;
     if (other === undefined) {
       return this.#chains.insert({ sequence: this.#tables.counters.nextSequence(), keyName, row });
@@ -153,40 +155,57 @@ export class Enqueuer {
   }
 
   /**
-   * Whether a request for the row may have been sent: it may be applied, now or later. Where the
-   * operating system went down, a row that was queued and sent shortly before may be lost with its
-   * claim, while its request lingers: whatever its key has soon afterwards is in doubt.
+   * Until when an earlier request of the row's chain may be applied, or null. Where the operating
+   * system went down, a row that was queued and sent shortly before may be lost with its claim, while
+   * its request lingers: whatever its key has soon afterwards is in doubt.
    */
-  isSuspect({ row }: Entry): boolean {
-    const { boot, bootedForMs } = this.#options;
-    return row.compareFirst || row.boot !== boot || bootedForMs() < LINGER_MS;
+  doubtOf({ row }: Entry): number | null {
+    const { boot, bootedForMs, now } = this.#options;
+    const upMs = bootedForMs();
+    const known = presentDoubt(row.doubtUntil, now());
+    if (row.boot === boot && upMs >= LINGER_MS) return known;
+    return laterDoubt(known, Math.round(now() - upMs) + LINGER_MS);
   }
 
   /** Has the key looked at once requests that were sent by now can no longer be applied. */
-  addVerification(lane: number, ruleset: readonly number[], key: string): void {
+  addVerification(lane: number, ruleset: readonly number[], key: string, doubtUntil: number): void {
     const delivery = { key, operation: 'put', version: null } as const;
-    this.add(lane, ruleset, delivery, this.#options.now() + LINGER_MS);
+    this.add(lane, ruleset, delivery, doubtUntil);
+  }
+
+  /** A head that the target refuses goes where a newer event of its key is queued behind it. */
+  #overtakeRefused(chain: ChainRef, { ruleset, order }: Entry['row']): void {
+    const head = this.#chains.headOf(chain);
+    if (head === null || head.isClaimed) return;
+    const entry = this.#chains.rows.expect(head.sequence);
+    const { refused, order: refusedOrder, state, key } = entry.row;
+    if (!refused || refusedOrder >= order || state !== 'pending') return;
+    const doubtUntil = this.doubtOf(entry);
+    this.#chains.remove([entry]);
+    if (doubtUntil !== null && doubtUntil > this.#options.now()) {
+      this.addVerification(chain.lane, ruleset, key, doubtUntil);
+    }
   }
 
   /** All that is left of a row that is not in flight is such a look; one that was taken in is gone. */
   becomeVerification(sequence: number): void {
     const entry = this.#chains.rows.read(sequence);
     if (entry === undefined) return;
-    const verifyAt = this.#options.now() + LINGER_MS;
+    const doubtUntil = this.doubtOf(entry) ?? this.#options.now();
     const row: Entry['row'] = {
       ...entry.row,
       operation: 'resolve',
       versionId: null,
       order: ORDER_LAST,
-      state: 'pending',
+      state: 'verifying',
       attempts: 0,
-      nextAttemptAt: verifyAt,
+      nextAttemptAt: doubtUntil,
       lastError: null,
       failedAt: null,
-      compareFirst: true,
+      doubtUntil,
+      refused: false,
       upload: null,
       boot: this.#options.boot,
-      verifyAt,
     };
     this.#chains.remove([entry]);
     this.#chains.insert({ ...entry, row: this.takeIn(entry, row) });
@@ -212,7 +231,8 @@ export class Enqueuer {
     const { lanes, counts } = this.#options;
     let rows = 0;
     for (const { lane } of lanes.of(bucket)) {
-      for (const { pending, failed } of counts.of(lane)) rows += pending + failed;
+      for (const { pending, verifying, failed } of counts.of(lane))
+        rows += pending + verifying + failed;
     }
     return rows;
   }

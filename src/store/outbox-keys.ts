@@ -4,6 +4,7 @@
  * ARCHITECTURE.md has the table. No whole S3 key is part of a key: LMDB refuses long ones.
  */
 import { hash } from 'node:crypto';
+import type { Operation } from '../model/row.ts';
 
 /** Width of sequences, orders, incarnations and times: what a double holds exactly. */
 const NUMBER_BYTES = 6;
@@ -17,7 +18,10 @@ const BEYOND = Buffer.alloc(2 * NUMBER_BYTES + 2, 0xff);
 
 export const PENDING = 0;
 export const FAILED = 1;
+/** In `queue` alone: in its chain such a row is pending. */
+export const VERIFYING = 2;
 export type StateByte = typeof PENDING | typeof FAILED;
+export type QueueStateByte = StateByte | typeof VERIFYING;
 
 /** Value of entries that say everything in their key. */
 export const NO_VALUE = Buffer.alloc(0);
@@ -131,12 +135,22 @@ export function rulesetOf(key: Buffer): number[] {
   return readRuleset(key, LANE_BYTES);
 }
 
-/** lane, ruleset, time, sequence */
-export function dueKey(rulesetPrefix: Buffer, time: number, sequence: number): Buffer {
-  const key = Buffer.allocUnsafe(rulesetPrefix.length + 2 * NUMBER_BYTES);
+const OPERATION_BYTES: Readonly<Record<Operation, number>> = { put: 0, delete: 1 };
+
+/** lane, ruleset, operation */
+export function duePrefix(rulesetPrefix: Buffer, operation: Operation): Buffer {
+  const key = Buffer.allocUnsafe(rulesetPrefix.length + 1);
   rulesetPrefix.copy(key, 0);
-  key.writeUIntBE(time, rulesetPrefix.length, NUMBER_BYTES);
-  key.writeUIntBE(sequence, rulesetPrefix.length + NUMBER_BYTES, NUMBER_BYTES);
+  key.writeUInt8(OPERATION_BYTES[operation], rulesetPrefix.length);
+  return key;
+}
+
+/** lane, ruleset, operation, time, sequence */
+export function dueKey(prefix: Buffer, time: number, sequence: number): Buffer {
+  const key = Buffer.allocUnsafe(prefix.length + 2 * NUMBER_BYTES);
+  prefix.copy(key, 0);
+  key.writeUIntBE(time, prefix.length, NUMBER_BYTES);
+  key.writeUIntBE(sequence, prefix.length + NUMBER_BYTES, NUMBER_BYTES);
   return key;
 }
 
@@ -145,12 +159,12 @@ export function dueTimeOf(key: Buffer): number {
 }
 
 /** lane, ruleset, state */
-export function queuePrefix(rulesetPrefix: Buffer, state: StateByte): Buffer {
+export function queuePrefix(rulesetPrefix: Buffer, state: QueueStateByte): Buffer {
   return Buffer.concat([rulesetPrefix, Buffer.of(state)]);
 }
 
 /** lane, ruleset, state, sequence */
-export function queueKey(rulesetPrefix: Buffer, state: StateByte, sequence: number): Buffer {
+export function queueKey(rulesetPrefix: Buffer, state: QueueStateByte, sequence: number): Buffer {
   const key = Buffer.allocUnsafe(rulesetPrefix.length + 1 + NUMBER_BYTES);
   rulesetPrefix.copy(key, 0);
   key.writeUInt8(state, rulesetPrefix.length);
@@ -168,9 +182,19 @@ export function endOf(prefix: Buffer): Buffer {
   return Buffer.concat([prefix, BEYOND]);
 }
 
-/** Two counters as one value. */
-export function countsValue(pending: number, failed: number): Buffer {
-  return twoNumbers(pending, failed);
+/** How many rows of a lane and ruleset there are, by state. */
+export interface StateCounts {
+  readonly pending: number;
+  readonly verifying: number;
+  readonly failed: number;
+}
+
+export function countsValue({ pending, verifying, failed }: StateCounts): Buffer {
+  const value = Buffer.allocUnsafe(3 * NUMBER_BYTES);
+  value.writeUIntBE(pending, 0, NUMBER_BYTES);
+  value.writeUIntBE(failed, NUMBER_BYTES, NUMBER_BYTES);
+  value.writeUIntBE(verifying, 2 * NUMBER_BYTES, NUMBER_BYTES);
+  return value;
 }
 
 function twoNumbers(first: number, second: number): Buffer {
@@ -180,10 +204,11 @@ function twoNumbers(first: number, second: number): Buffer {
   return value;
 }
 
-export function readCounts(value: Buffer): { pending: number; failed: number } {
+export function readCounts(value: Buffer): StateCounts {
   return {
     pending: value.readUIntBE(0, NUMBER_BYTES),
     failed: value.readUIntBE(NUMBER_BYTES, NUMBER_BYTES),
+    verifying: value.readUIntBE(2 * NUMBER_BYTES, NUMBER_BYTES),
   };
 }
 

@@ -8,6 +8,8 @@ import { LEASE_MS } from '../model/lease.ts';
 import type {
   AnnouncedIntent,
   ClaimOutcome,
+  ClaimRequest,
+  DueTimes,
   IntentId,
   LeftIntent,
   Outbox,
@@ -35,7 +37,7 @@ import {
 import { reportOf, storeReport } from './lane-reports.ts';
 import { findResync, runningResyncs } from './resyncs.ts';
 import { createParts, type OutboxParts } from './outbox-parts.ts';
-import { retryRows } from './retry-rows.ts';
+import { retryRefused, retryRows } from './retry-rows.ts';
 import type { Tables } from './tables.ts';
 import { Transactions } from './transactions.ts';
 
@@ -164,14 +166,14 @@ export class LmdbOutbox implements Outbox {
     return this.#transactions.read(() => this.#parts.view.lanes());
   }
 
-  async nextDueAt(lane: LaneRef): Promise<number | null> {
+  async nextDueAt(lane: LaneRef): Promise<DueTimes> {
     return this.#transactions.read(() => this.#parts.claims.nextDueAt(lane));
   }
 
-  claim(epoch: number, lane: LaneRef, limit: number, now: number): Promise<readonly Claim[]> {
+  claim(epoch: number, lane: LaneRef, request: ClaimRequest): Promise<readonly Claim[]> {
     return this.#transactions.writeTogether(() => {
       this.#lease.assertHeld(epoch);
-      return this.#parts.claims.claim(epoch, lane, limit, now);
+      return this.#parts.claims.claim(epoch, lane, request);
     });
   }
 
@@ -265,6 +267,18 @@ export class LmdbOutbox implements Outbox {
     return retried;
   }
 
+  async retryRefused(
+    bucket: BucketRef,
+    targetIds: readonly string[],
+    now: number,
+  ): Promise<number> {
+    const context = { tables: this.#tables, transactions: this.#transactions, parts: this.#parts };
+    const retried = await retryRefused(context, bucket, targetIds, now);
+    await this.#tables.root.flushed;
+    this.#feed.tell();
+    return retried;
+  }
+
   async queueStatus(bucket: BucketRef): Promise<QueueStatus> {
     return this.#transactions.read(() => this.#parts.view.status(bucket));
   }
@@ -282,7 +296,7 @@ export class LmdbOutbox implements Outbox {
       const started = this.#parts.resyncs.start(bucket, ruleId, now);
       const rule = this.#parts.resyncs.ruleOf(bucket, ruleId);
       if (started !== null && rule !== undefined)
-        this.#parts.retries.tryTargetsAnew(bucket, [rule.targetId]);
+        this.#parts.retries.tryTargetsAnew(bucket, [rule.targetId], now);
       return started;
     });
     if (job !== null) this.#feed.tell();

@@ -8,7 +8,7 @@
  * by taking it off the row first ({@link withoutUpload}).
  */
 import type { StoredRow } from '../model/generated/stored-row.ts';
-import type { LaneRef, Row } from '../model/row.ts';
+import type { LaneRef, Row, RowState } from '../model/row.ts';
 import {
   chainEntryKey,
   expiryKey,
@@ -20,6 +20,8 @@ import {
   rulesetBytes,
   rulesetKey,
   sequenceKey,
+  VERIFYING,
+  type QueueStateByte,
   type StateByte,
 } from './outbox-keys.ts';
 import type { RowCounts } from './row-counts.ts';
@@ -63,9 +65,9 @@ export class QueueRows {
     rows.putSync(sequenceKey(sequence), row);
     chains.putSync(chainKeyOf(entry), rulesetBytes(row.ruleset));
     const ruleset = rulesetKey(row.lane, row.ruleset);
-    queue.putSync(queueKey(ruleset, stateOf(row), sequence), NO_VALUE);
+    queue.putSync(queueKey(ruleset, queueStateOf(row), sequence), NO_VALUE);
     if (row.failedAt !== null) expiries.putSync(expiryKey(row.failedAt, sequence), NO_VALUE);
-    this.#counts.change(ruleset, stateOf(row), 1);
+    this.#counts.change(ruleset, row.state, 1);
   }
 
   remove(entry: Entry): void {
@@ -90,9 +92,9 @@ export class QueueRows {
     rows.removeSync(sequenceKey(sequence));
     chains.removeSync(chainKeyOf(entry));
     const ruleset = rulesetKey(row.lane, row.ruleset);
-    queue.removeSync(queueKey(ruleset, stateOf(row), sequence));
+    queue.removeSync(queueKey(ruleset, queueStateOf(row), sequence));
     if (row.failedAt !== null) expiries.removeSync(expiryKey(row.failedAt, sequence));
-    this.#counts.change(ruleset, stateOf(row), -1);
+    this.#counts.change(ruleset, row.state, -1);
   }
 }
 
@@ -101,8 +103,19 @@ export function withoutUpload(entry: Entry): Entry {
   return entry.row.upload === null ? entry : { ...entry, row: { ...entry.row, upload: null } };
 }
 
+/** In its chain. */
 export function stateOf({ state }: Pick<StoredRow, 'state'>): StateByte {
-  return state === 'pending' ? PENDING : FAILED;
+  return state === 'failed' ? FAILED : PENDING;
+}
+
+const QUEUE_STATES: Readonly<Record<RowState, QueueStateByte>> = {
+  pending: PENDING,
+  verifying: VERIFYING,
+  failed: FAILED,
+};
+
+export function queueStateOf({ state }: Pick<StoredRow, 'state'>): QueueStateByte {
+  return QUEUE_STATES[state];
 }
 
 export function answerRow({ sequence, row }: Entry, lane: LaneRef): Row {
@@ -120,7 +133,8 @@ export function answerRow({ sequence, row }: Entry, lane: LaneRef): Row {
     lastError: row.lastError,
     createdAt: row.createdAt,
     failedAt: row.failedAt,
-    compareFirst: row.compareFirst,
+    doubtUntil: row.doubtUntil,
+    refused: row.refused,
     upload: row.upload,
   };
 }

@@ -20,13 +20,16 @@ import {
   rulesetOf,
   sequenceKey,
   trailingSequence,
+  VERIFYING,
+  type QueueStateByte,
   type StateByte,
 } from './outbox-keys.ts';
-import { answerRow, type QueueRows } from './queue-rows.ts';
+import { answerRow, queueStateOf, type QueueRows } from './queue-rows.ts';
 import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
 import type { TargetAccesses } from './target-access.ts';
 
+const ALL_STATES: readonly QueueStateByte[] = [PENDING, VERIFYING, FAILED];
 /** Rows of one chain and state that are looked at for a version. */
 const VERSIONS_MAX = 64;
 
@@ -36,7 +39,7 @@ export interface VisibleRuleset {
   readonly key: Buffer;
   readonly count: RowCount;
   /** In which states its rows match the filter. */
-  readonly states: readonly StateByte[];
+  readonly states: readonly QueueStateByte[];
 }
 
 export interface QueueViewOptions {
@@ -152,15 +155,17 @@ export class QueueView {
 
   totals(): QueueTotals {
     let pending = 0;
+    let verifying = 0;
     let failed = 0;
     let oldest = Infinity;
     for (const count of this.#counts.all()) {
       pending += count.pending;
+      verifying += count.verifying;
       failed += count.failed;
       if (count.pending > 0) oldest = Math.min(oldest, this.#oldestPending(count.key) ?? Infinity);
     }
     const oldestPendingAt = oldest === Infinity ? null : this.#rows.expect(oldest).row.createdAt;
-    return { pending, failed, oldestPendingAt };
+    return { pending, verifying, failed, oldestPendingAt };
   }
 
   #oldestPending(ruleset: Buffer): number | undefined {
@@ -169,12 +174,12 @@ export class QueueView {
     return entry === undefined ? undefined : trailingSequence(entry);
   }
 
-  /** Lanes with pending rows that some rule is left for. */
+  /** Lanes with rows to try that some rule is left for. */
   lanes(): LaneRef[] {
     const lanes = new Map<number, LaneRef>();
-    for (const { key, pending } of this.#counts.all()) {
+    for (const { key, pending, verifying } of this.#counts.all()) {
       const lane = laneOf(key);
-      if (lanes.has(lane) || pending === 0) continue;
+      if (lanes.has(lane) || pending + verifying === 0) continue;
       const owner = this.#lanes.ownerOf(lane);
       const configuration = this.#configurations.ofOwner(owner);
       if (judgeRuleset(configuration, owner.targetId, rulesetOf(key)) === 'dead') continue;
@@ -189,9 +194,9 @@ export class QueueView {
       const hasTarget = configuration.targets.some(({ id }) => id === targetId);
       return this.#counts
         .of(lane)
-        .map(({ key, pending, failed }) => ({
+        .map(({ key, pending, verifying, failed }) => ({
           key,
-          count: { targetId, ruleset: rulesetOf(key), pending, failed },
+          count: { targetId, ruleset: rulesetOf(key), pending, verifying, failed },
           states: statesOf(state, hasTarget),
         }))
         .filter(
@@ -211,7 +216,7 @@ export class QueueView {
     return ids.filter((id) => id === rule?.targetId);
   }
 
-  #newest(ruleset: Buffer, state: StateByte, after: number | null, limit: number): number[] {
+  #newest(ruleset: Buffer, state: QueueStateByte, after: number | null, limit: number): number[] {
     const prefix = queuePrefix(ruleset, state);
     const start = after === null ? endOf(prefix) : queueKey(ruleset, state, after);
     const keys = this.#tables.queue.getKeys({
@@ -230,8 +235,8 @@ export class QueueView {
 }
 
 /** Without its target, a row that is pending counts as failed. */
-function statesOf(state: RowFilter['state'], hasTarget: boolean): readonly StateByte[] {
-  if (state === undefined) return [PENDING, FAILED];
-  if (!hasTarget) return state === 'pending' ? [] : [PENDING, FAILED];
-  return [state === 'pending' ? PENDING : FAILED];
+function statesOf(state: RowFilter['state'], hasTarget: boolean): readonly QueueStateByte[] {
+  if (state === undefined) return ALL_STATES;
+  if (!hasTarget) return state === 'failed' ? ALL_STATES : [];
+  return [queueStateOf({ state })];
 }

@@ -10,7 +10,13 @@ import type { Row } from '../model/row.ts';
 import type { Chains } from './chains.ts';
 import type { Enqueuer } from './enqueue.ts';
 import { askToTryAnew } from './lane-reports.ts';
-import { endOf, queueKey, queuePrefix, trailingSequence, type StateByte } from './outbox-keys.ts';
+import {
+  endOf,
+  queueKey,
+  queuePrefix,
+  trailingSequence,
+  type QueueStateByte,
+} from './outbox-keys.ts';
 import { withoutUpload, type Entry } from './queue-rows.ts';
 import type { QueueView } from './queue-view.ts';
 import type { Tables } from './tables.ts';
@@ -45,15 +51,15 @@ export class Retries {
   retryRow(bucket: BucketRef, sequence: number, now: number): Row | null {
     const found = this.#view.find(bucket, sequence);
     if (found === null) return null;
-    this.tryTargetsAnew(bucket, [found.lane.targetId]);
+    this.tryTargetsAnew(bucket, [found.lane.targetId], now);
     if (this.retry(this.#chains.rows.expect(sequence), now)) this.#tables.counters.noteWork();
     return this.#view.find(bucket, sequence);
   }
 
   /** A target that is not listed has nothing to try. */
-  tryTargetsAnew(bucket: BucketRef, targetIds: readonly string[]): void {
+  tryTargetsAnew(bucket: BucketRef, targetIds: readonly string[], now: number): void {
     const listed = this.#view.targets(bucket, {}).filter((id) => targetIds.includes(id));
-    askToTryAnew(this.#tables, bucket.id, listed);
+    askToTryAnew(this.#tables, bucket.id, listed, now);
   }
 
   /** False where the row is in flight and stays as it is. */
@@ -62,11 +68,12 @@ export class Retries {
     const row: Entry['row'] = {
       ...entry.row,
       attempts: 0,
-      nextAttemptAt: Math.max(now, entry.row.verifyAt ?? 0),
-      state: 'pending',
+      nextAttemptAt:
+        entry.row.state === 'verifying' ? Math.max(now, entry.row.doubtUntil ?? 0) : now,
+      state: entry.row.state === 'verifying' ? 'verifying' : 'pending',
       failedAt: null,
     };
-    if (entry.row.state === 'pending') {
+    if (entry.row.state !== 'failed') {
       this.#chains.reschedule(entry, row);
       return true;
     }
@@ -83,8 +90,18 @@ export class Retries {
    */
   retryBatch(
     ruleset: Buffer,
-    state: StateByte,
-    { after, last, limit }: { after: number; last: number; limit: number },
+    state: QueueStateByte,
+    {
+      after,
+      last,
+      limit,
+      isWanted,
+    }: {
+      after: number;
+      last: number;
+      limit: number;
+      isWanted: (row: Entry['row']) => boolean;
+    },
     now: number,
   ): RetryProgress {
     const keys = this.#tables.queue.getKeys({
@@ -97,7 +114,8 @@ export class Retries {
     for (const sequence of sequences) {
       // One that a row before it took in is gone.
       const entry = this.#chains.rows.read(sequence);
-      if (entry !== undefined && this.retry(entry, now)) retried += 1;
+      if (entry === undefined || !isWanted(entry.row)) continue;
+      if (this.retry(entry, now)) retried += 1;
     }
     return { after: sequences.length < limit ? null : (sequences.at(-1) ?? null), retried };
   }

@@ -2,21 +2,20 @@
  * How many rows of each lane and ruleset there are, by state. A transaction adds up what it changes
  * and writes each counter once; whoever reads counters in the middle of it sees its own changes.
  */
-import { countsValue, endOf, laneKey, PENDING, readCounts, type StateByte } from './outbox-keys.ts';
+import type { RowState } from '../model/row.ts';
+import { countsValue, endOf, laneKey, readCounts, type StateCounts } from './outbox-keys.ts';
 import type { Tables } from './tables.ts';
 
-export interface RulesetCount {
+export interface RulesetCount extends StateCounts {
   /** Lane and ruleset: its key in `counts`, and the prefix of its rows in `due` and `queue`. */
   readonly key: Buffer;
-  readonly pending: number;
-  readonly failed: number;
 }
 
-interface Change {
+interface Change extends Record<RowState, number> {
   readonly key: Buffer;
-  pending: number;
-  failed: number;
 }
+
+const NONE: StateCounts = { pending: 0, verifying: 0, failed: 0 };
 
 export class RowCounts {
   readonly #counts: Tables['counts'];
@@ -27,15 +26,14 @@ export class RowCounts {
     this.#counts = counts;
   }
 
-  change(key: Buffer, state: StateByte, by: 1 | -1): void {
+  change(key: Buffer, state: RowState, by: 1 | -1): void {
     const name = key.toString('latin1');
     let change = this.#changes.get(name);
     if (change === undefined) {
-      change = { key, pending: 0, failed: 0 };
+      change = { key, ...NONE };
       this.#changes.set(name, change);
     }
-    if (state === PENDING) change.pending += by;
-    else change.failed += by;
+    change[state] += by;
   }
 
   of(lane: number): RulesetCount[] {
@@ -68,12 +66,16 @@ export class RowCounts {
     }));
   }
 
-  #apply({ key, pending, failed }: Change): void {
-    if (pending === 0 && failed === 0) return;
+  #apply({ key, pending, verifying, failed }: Change): void {
+    if (pending === 0 && verifying === 0 && failed === 0) return;
     const value = this.#counts.get(key);
-    const before = value === undefined ? { pending: 0, failed: 0 } : readCounts(value);
-    const next = [before.pending + pending, before.failed + failed] as const;
-    if (next[0] === 0 && next[1] === 0) this.#counts.removeSync(key);
-    else this.#counts.putSync(key, countsValue(...next));
+    const before = value === undefined ? NONE : readCounts(value);
+    const next = {
+      pending: before.pending + pending,
+      verifying: before.verifying + verifying,
+      failed: before.failed + failed,
+    };
+    if (next.pending + next.verifying + next.failed === 0) this.#counts.removeSync(key);
+    else this.#counts.putSync(key, countsValue(next));
   }
 }

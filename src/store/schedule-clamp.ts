@@ -4,7 +4,7 @@
  */
 import type { Chains } from './chains.ts';
 import { BATCH_MAX } from './claims.ts';
-import { dueKey, endOf, trailingSequence } from './outbox-keys.ts';
+import { dueKey, duePrefix, endOf, trailingSequence } from './outbox-keys.ts';
 import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
 
@@ -28,22 +28,20 @@ export class ScheduleClamp {
   /** One batch, inside a write transaction; true where more may be left. */
   run(ruleset: Buffer, now: number): boolean {
     const latest = now + HOUR_MS;
-    const keys = Array.from(
-      this.#tables.due.getKeys({
-        start: dueKey(ruleset, latest + 1, 0),
-        end: endOf(ruleset),
-        limit: BATCH_MAX,
-      }),
-    );
+    const keys = (['put', 'delete'] as const).flatMap((operation) => {
+      const prefix = duePrefix(ruleset, operation);
+      const start = dueKey(prefix, latest + 1, 0);
+      return Array.from(this.#tables.due.getKeys({ start, end: endOf(prefix), limit: BATCH_MAX }));
+    });
     for (const key of keys) {
       const entry = this.#chains.rows.expect(trailingSequence(key));
-      const { verifyAt } = entry.row;
+      const { doubtUntil } = entry.row;
       this.#chains.update(entry, {
         ...entry.row,
         nextAttemptAt: latest,
-        verifyAt: verifyAt === null ? null : Math.min(verifyAt, latest),
+        doubtUntil: doubtUntil === null ? null : Math.min(doubtUntil, latest),
       });
     }
-    return keys.length === BATCH_MAX;
+    return keys.length >= BATCH_MAX;
   }
 }

@@ -10,7 +10,6 @@
  * for as long as that may happen. Should a rule come back meanwhile, the first delivery of the key
  * takes it over (claims.ts).
  */
-import { LINGER_MS } from '../model/delivery.ts';
 import { judgeRuleset } from '../model/match.ts';
 import { chainOf, type Chains } from './chains.ts';
 import type { ConfigurationCache, LiveConfiguration } from './configuration-cache.ts';
@@ -21,6 +20,7 @@ import {
   endOf,
   FAILED,
   PENDING,
+  VERIFYING,
   queuePrefix,
   rulesetOf,
   dueTimeOf,
@@ -97,7 +97,7 @@ export class Sweep {
       if (lane !== this.#lane) this.#parkedAfter = null;
       this.#lane = lane;
       const state = { lane, owner, configuration: this.#configurations.ofOwner(owner) };
-      budget -= this.#sweepDead(state, budget, now, uptimeMs);
+      budget -= this.#sweepDead(state, budget, now);
       budget -= this.#passParked(state, budget);
       budget -= this.#forgetStrays(state, budget);
       if (budget <= 0) return true;
@@ -110,22 +110,17 @@ export class Sweep {
   }
 
   /** How many rows went or became verifications: as many as `budget` where there may be more. */
-  #sweepDead(
-    { lane, owner, configuration }: LaneState,
-    budget: number,
-    now: number,
-    uptimeMs: number,
-  ): number {
+  #sweepDead({ lane, owner, configuration }: LaneState, budget: number, now: number): number {
     const dead = this.#counts
       .of(lane)
       .filter(({ key }) => judgeRuleset(configuration, owner.targetId, rulesetOf(key)) === 'dead');
     let swept = 0;
-    for (const state of [PENDING, FAILED] as const) {
+    for (const state of [PENDING, VERIFYING, FAILED] as const) {
       for (const { key: ruleset } of dead) {
         const entries = this.#atRest(queuePrefix(ruleset, state), budget - swept, now);
-        const isSuspect = (entry: Entry): boolean => this.#mayBeApplied(entry, uptimeMs);
-        this.#chains.remove(entries.filter((entry) => !isSuspect(entry)));
-        for (const { sequence } of entries.filter(isSuspect)) {
+        const isInDoubt = (entry: Entry): boolean => this.#isInDoubt(entry, now);
+        this.#chains.remove(entries.filter((entry) => !isInDoubt(entry)));
+        for (const { sequence } of entries.filter(isInDoubt)) {
           this.#enqueuer.becomeVerification(sequence);
         }
         swept += entries.length;
@@ -142,24 +137,26 @@ export class Sweep {
     for (const key of this.#tables.queue.getKeys(range)) {
       if (entries.length >= limit) break;
       const entry = this.#chains.rows.expect(trailingSequence(key));
-      const mustStay = (entry.row.verifyAt ?? 0) > now || this.#chains.isClaimed(entry);
+      const { state, doubtUntil } = entry.row;
+      const isEarly = state === 'verifying' && (doubtUntil ?? 0) > now;
+      const mustStay = isEarly || this.#chains.isClaimed(entry);
       if (!mustStay) entries.push(entry);
     }
     return entries;
   }
 
   /** A verification whose time has come is over: nobody asked for it meanwhile. */
-  #mayBeApplied(entry: Entry, uptimeMs: number): boolean {
-    if (entry.row.verifyAt !== null) return false;
-    // What an earlier start of the operating system sent is over soon after this one began.
-    return entry.row.compareFirst || (uptimeMs < LINGER_MS && this.#enqueuer.isSuspect(entry));
+  #isInDoubt(entry: Entry, now: number): boolean {
+    return entry.row.state !== 'verifying' && (this.#enqueuer.doubtOf(entry) ?? 0) > now;
   }
 
   /** Only after a change of a configuration, and only where the lane has rows under enabled rules too. */
   #passParked({ lane, owner, configuration }: LaneState, budget: number): number {
     const changes = this.#tables.counters.changes();
     if (budget <= 0 || this.#parkedSeen.get(lane) === changes) return 0;
-    const rulesets = this.#counts.of(lane).filter(({ pending }) => pending > 0);
+    const rulesets = this.#counts
+      .of(lane)
+      .filter(({ pending, verifying }) => pending + verifying > 0);
     const states = new Map(
       rulesets.map(({ key }) => [key, judgeRuleset(configuration, owner.targetId, rulesetOf(key))]),
     );

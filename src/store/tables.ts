@@ -8,7 +8,7 @@
  */
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
-import { openEnvironment, stampFormat } from '../lmdb/environment.ts';
+import { openEnvironment } from '../lmdb/environment.ts';
 import type { StoredConfiguration } from '../model/generated/stored-configuration.ts';
 import type { StoredIntent } from '../model/generated/stored-intent.ts';
 import type { StoredLaneReport } from '../model/generated/stored-lane-report.ts';
@@ -17,10 +17,9 @@ import type { StoredRow } from '../model/generated/stored-row.ts';
 import type { StoredStray } from '../model/generated/stored-stray.ts';
 import type { StoredProcess } from '../model/generated/stored-intent.ts';
 import { Counters } from './counters.ts';
-import { upgradeChains } from './upgrade.ts';
 
 /** Raised when an older program would misread what this one writes. */
-export const STORE_FORMAT = 2;
+export const STORE_FORMAT = 1;
 
 /** Whose lane a number is. */
 export interface LaneOwner {
@@ -85,13 +84,11 @@ const ROW_STRUCTURES = [
     'lastError',
     'createdAt',
     'failedAt',
-    'compareFirst',
+    'doubtUntil',
+    'refused',
     'upload',
     'boot',
-    'verifyAt',
   ],
-  // Rows that an earlier version wrote: their upload has no order and is not resumed.
-  ['uploadId', 'versionId', 'partBytes'],
   ['uploadId', 'versionId', 'order', 'partBytes'],
 ];
 const INTENT_STRUCTURES = [
@@ -110,12 +107,12 @@ export async function openTables(
   dataDirectory: string,
   options: { readOnly?: boolean } = {},
 ): Promise<Tables> {
-  const { root, meta, format } = await openEnvironment({
+  const { root, meta } = await openEnvironment({
     directory: storeDirectory(dataDirectory),
     format: STORE_FORMAT,
     ...options,
   });
-  const tables: Tables = {
+  return {
     root,
     meta,
     counters: new Counters(meta),
@@ -137,11 +134,6 @@ export async function openTables(
     running: root.openDB({ name: 'running' }),
     lease: root.openDB({ name: 'lease' }),
   };
-  if (options.readOnly !== true && format < STORE_FORMAT) {
-    await upgradeChains(tables);
-    await stampFormat(meta, STORE_FORMAT);
-  }
-  return tables;
 }
 
 type Indexes = Pick<Tables, 'chains' | 'due' | 'queue' | 'counts' | 'expiries' | 'claims'>;

@@ -44,12 +44,12 @@ export function leases(open: OpenOutbox): void {
     const epoch = (await other.acquireLease())!;
     const lost = { code: 'LeaseLost' };
     await assert.rejects(d.settle(claim, complete(1)), lost);
-    await assert.rejects(d.outbox.claim(d.epoch, d.lane(), 1, d.now), lost);
+    await assert.rejects(d.outbox.claim(d.epoch, d.lane(), due(1, d.now)), lost);
     await assert.rejects(d.outbox.storeUpload(d.epoch, claim, null), lost);
     await assert.rejects(d.outbox.sweep(d.epoch, d.now), lost);
-    assert.deepEqual(await other.claim(epoch, d.lane(), 1, d.now), []);
+    assert.deepEqual(await other.claim(epoch, d.lane(), due(1, d.now)), []);
     await other.recoverClaims(epoch);
-    const [again] = await other.claim(epoch, d.lane(), 1, d.now);
+    const [again] = await other.claim(epoch, d.lane(), due(1, d.now));
     assert.deepEqual([again?.row.key, again?.row.compareFirst], ['a', true]);
     assert.equal(await other.settleClaim(epoch, again!, complete(1)), true);
   });
@@ -61,9 +61,9 @@ export function leases(open: OpenOutbox): void {
     const epoch = (await d.outbox.acquireLease())!;
     assert.equal(await d.outbox.settleClaim(epoch, claim, complete(1)), false);
     await d.outbox.recoverClaims(epoch);
-    const [again] = await d.outbox.claim(epoch, d.lane(), 1, d.now);
+    const [again] = await d.outbox.claim(epoch, d.lane(), due(1, d.now));
     await d.outbox.recoverClaims(epoch);
-    assert.deepEqual(await d.outbox.claim(epoch, d.lane(), 1, d.now), []);
+    assert.deepEqual(await d.outbox.claim(epoch, d.lane(), due(1, d.now)), []);
     assert.equal(await d.outbox.settleClaim(epoch, again!, complete(1)), true);
   });
 
@@ -73,10 +73,10 @@ export function leases(open: OpenOutbox): void {
       0,
       Array.from({ length: 600 }, (_, n) => d.write(`k${n}`, n)),
     );
-    assert.equal((await d.outbox.claim(d.epoch, d.lane(), 999, d.now)).length, 600);
+    assert.equal((await d.outbox.claim(d.epoch, d.lane(), due(999, d.now))).length, 600);
     const epoch = (await d.outbox.acquireLease())!;
     await d.outbox.recoverClaims(epoch);
-    assert.equal((await d.outbox.claim(epoch, d.lane(), 999, d.now)).length, 600);
+    assert.equal((await d.outbox.claim(epoch, d.lane(), due(999, d.now))).length, 600);
   });
 
   it('whatever is claimed soon after the start of the operating system may have been sent before', async (t) => {
@@ -158,13 +158,13 @@ export function retries(open: OpenOutbox): void {
       0,
       Array.from({ length: 600 }, (_, n) => d.write(`k${n}`, n)),
     );
-    const claims = await d.outbox.claim(d.epoch, d.lane(), 600, d.now);
+    const claims = await d.outbox.claim(d.epoch, d.lane(), due(600, d.now));
     for (const claim of claims.slice(0, 300)) await d.settle(claim, fail());
     for (const claim of claims.slice(300, 590)) await d.settle(claim, retry(d.now + 9_999));
     assert.equal(await d.outbox.retryRows(BUCKET, { state: 'failed' }, d.now), 300);
     assert.deepEqual(await d.status(), { pending: 600, failed: 0 });
     assert.equal(await d.outbox.retryRows(BUCKET, {}, d.now), 590);
-    assert.equal((await d.outbox.claim(d.epoch, d.lane(), 999, d.now)).length, 590);
+    assert.equal((await d.outbox.claim(d.epoch, d.lane(), due(999, d.now))).length, 590);
   });
 }
 

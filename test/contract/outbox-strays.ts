@@ -164,7 +164,7 @@ export function strays(open: OpenOutbox): void {
 /** A claim for a new version, whose upload has begun. */
 async function begin(d: OutboxDriver, key: string, n: number): Promise<Claim> {
   await d.put(key, n);
-  const claims = await d.outbox.claim(d.epoch, d.lane(), 9, d.now);
+  const claims = await d.outbox.claim(d.epoch, d.lane(), due(9, d.now));
   const claim = claims.find(({ row }) => row.key === key)!;
   for (const other of claims) {
     if (other !== claim) await d.settle(other, { kind: 'release', compareFirst: false });

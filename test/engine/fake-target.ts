@@ -18,8 +18,8 @@ export const DENIED: RequestFailure = {
 };
 export const REFUSED_OBJECT: RequestFailure = {
   stage: 'answer',
-  status: 400,
-  code: 'InvalidArgument',
+  status: 412,
+  code: 'PreconditionFailed',
   ambiguous: false,
 };
 

@@ -55,7 +55,7 @@ describe('engine: rows that are claimed ahead', () => {
   /** How many rows another claim would get: all but those that are claimed. */
   async function claimable(server: VirtualServer): Promise<number> {
     const epoch = 1;
-    const claims = await server.store.claim(epoch, server.lane, 100, server.clock.nowMs());
+    const claims = await server.store.claim(epoch, server.lane, due(100, server.clock.nowMs()));
     for (const claim of claims) {
       await server.store.settleClaim(epoch, claim, { kind: 'release', compareFirst: false });
     }
@@ -107,7 +107,7 @@ describe('engine: rows that are claimed ahead', () => {
     assert.equal(server.target.objects.size, 4);
     const next = server.store.asProcess('next');
     const epoch = (await next.acquireLease())!;
-    assert.equal((await next.claim(epoch, server.lane, 100, server.clock.nowMs())).length, 8);
+    assert.equal((await next.claim(epoch, server.lane, due(100, server.clock.nowMs()))).length, 8);
   });
 });
 

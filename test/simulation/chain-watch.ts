@@ -16,7 +16,7 @@ export type RequestKind =
   /** Whatever changes, or begins to change, what the target shows. */
   | 'write'
   | 'part'
-  | 'abort';
+  | 'beside';
 
 export interface WatchedRequest {
   readonly key: string;
@@ -57,7 +57,7 @@ export class ChainWatch {
 
   claimed({ row }: Claim): void {
     this.#held.set(chainOf(row), {
-      isInDoubt: row.compareFirst,
+      isInDoubt: row.doubtUntil !== null,
       hasAnswer: false,
       heads: [],
     });

@@ -26,8 +26,8 @@ export interface FinalState {
 /** Nothing is left in the queue, failed rows neither. */
 export function checkDrained({ rows }: FinalState): string[] {
   return rows.map(
-    ({ key, operation, state, attempts, lastError, compareFirst }) =>
-      `still queued: ${operation} ${key} ${state} after ${attempts} (${lastError?.reason ?? 'untried'}${compareFirst ? ', suspect' : ''})`,
+    ({ key, operation, state, attempts, lastError, doubtUntil }) =>
+      `still queued: ${operation} ${key} ${state} after ${attempts} (${lastError?.reason ?? 'untried'}${doubtUntil !== null ? ', in doubt' : ''})`,
   );
 }
 

@@ -5,6 +5,7 @@
 import type { StoredObject, TargetClient } from '../../src/egress/target-client.ts';
 import type { UsableTarget } from '../../src/engine/engine.ts';
 import type { RequestFailure, RequestResult } from '../../src/model/delivery.ts';
+import { isDenied } from '../../src/model/outcome-rules.ts';
 import { md5Of } from './bodies.ts';
 import type { RequestKind, WatchedRequest } from './chain-watch.ts';
 import {
@@ -26,6 +27,8 @@ export interface RequestObserver {
   begin(request: WatchedRequest): (isDone: boolean) => void;
   /** It was told that an upload, which it wanted to be aborted, is not there. */
   saidToBeGone(uploadId: string): void;
+  /** Whether the server has, or had, that upload in its store. */
+  wasStored(uploadId: string): boolean;
   /** Whether the process still lives. */
   isAlive(): boolean;
 }
@@ -38,6 +41,8 @@ interface Sent<T> {
   readonly kind: RequestKind;
   readonly apply: Apply<T>;
   readonly signal: AbortSignal | undefined;
+  /** By default as the kind says. */
+  readonly isWrite?: boolean;
   readonly partOf?: string | null;
   readonly resumes?: WatchedRequest['resumes'];
 }
@@ -107,7 +112,9 @@ export class FaultyTargets {
       putObjectTagging: (key, tags, { signal } = {}) => {
         const apply = (): RequestResult<null> => {
           const stored = place.objects.get(key);
-          if (stored !== undefined) place.objects.set(key, { ...stored, tags });
+          if (stored === undefined)
+            return failure({ stage: 'answer', status: 404, code: 'NoSuchKey', ambiguous: false });
+          place.objects.set(key, { ...stored, tags });
           return done(null);
         };
         return send({ key, kind: 'write', apply, signal });
@@ -116,10 +123,10 @@ export class FaultyTargets {
         const apply = (): Awaited<ReturnType<TargetClient['listMultipartUploads']>> => {
           const uploads = [...place.uploads]
             .filter(([, upload]) => upload.key === key)
-            .map(([uploadId]) => ({ key, uploadId, initiatedAtMs: null }));
-          return done({ uploads, dateMs: null, complete: true });
+            .map(([uploadId, { initiatedAtMs }]) => ({ key, uploadId, initiatedAtMs }));
+          return done({ uploads, dateMs: this.#clock.nowMs(), complete: true });
         };
-        return send({ key, kind: 'list', apply, signal });
+        return send({ key, kind: 'beside', apply, signal });
       },
       deleteObject: (key, { signal } = {}) => {
         const apply = (): RequestResult<null> => {
@@ -129,6 +136,7 @@ export class FaultyTargets {
         return send({ key, kind: 'write', apply, signal });
       },
       ...this.#multipart(place, send, observer),
+      isConnected: () => true,
       close: async () => void (isClosed = true),
       destroy: () => Promise.resolve(),
     };
@@ -151,7 +159,12 @@ export class FaultyTargets {
         const apply = (): Awaited<ReturnType<TargetClient['createMultipartUpload']>> => {
           this.#uploads += 1;
           const uploadId = `upload-${this.#uploads}`;
-          place.uploads.set(uploadId, { key, metadata: { userMetadata, tags }, parts: new Map() });
+          place.uploads.set(uploadId, {
+            key,
+            metadata: { userMetadata, tags },
+            parts: new Map(),
+            initiatedAtMs: this.#clock.nowMs(),
+          });
           return done({ uploadId, tags: 'done' });
         };
         return send({ key, kind: 'write', apply, signal });
@@ -168,7 +181,7 @@ export class FaultyTargets {
       listParts: (upload, after = 0, { signal } = {}) =>
         send({
           key: upload.key,
-          kind: 'list',
+          kind: observer.wasStored(upload.uploadId) ? 'list' : 'beside',
           apply: () => place.listParts(upload, after),
           signal,
           resumes: place.uploads.get(upload.uploadId)?.metadata ?? null,
@@ -187,7 +200,7 @@ export class FaultyTargets {
           place.uploads.delete(uploadId);
           return done(null);
         };
-        const result = await send({ key, kind: 'abort', apply, signal });
+        const result = await send({ key, kind: 'beside', apply, signal, isWrite: true });
         if (!result.ok && result.failure.status === 404) observer.saidToBeGone(uploadId);
         return result;
       },
@@ -196,15 +209,16 @@ export class FaultyTargets {
 
   #send<T>(
     { endpoint, isAuthorized }: { endpoint: string; isAuthorized: boolean },
-    { key, kind, apply, signal, partOf = null, resumes = null }: Sent<T>,
+    { key, kind, apply, signal, isWrite: changes, partOf = null, resumes = null }: Sent<T>,
     observer: RequestObserver,
   ): Promise<RequestResult<T>> {
     this.requests += 1;
-    const isWrite = kind !== 'look' && kind !== 'list';
+    const isWrite = changes ?? (kind === 'write' || kind === 'part');
     const fault = isAuthorized ? this.#faultAt(endpoint) : '403';
     const script = drawScript(fault, isWrite, this.#random);
-    // An upload that no row carries any longer is aborted beside the deliveries of its key.
-    const end = kind === 'abort' ? () => undefined : observer.begin({ key, kind, partOf, resumes });
+    // An upload that no row carries is looked for and aborted beside the deliveries of its key.
+    const end =
+      kind === 'beside' ? () => undefined : observer.begin({ key, kind, partOf, resumes });
     let applied: RequestResult<T> | null = null;
     const arrive = (): void => {
       // What a dead process had sent may lie about in the network, though no longer than LINGER_MS.
@@ -221,7 +235,9 @@ export class FaultyTargets {
       const finish = (result: RequestResult<T> | null): void => {
         cancel();
         signal?.removeEventListener('abort', onAbort);
-        end(result?.ok === true);
+        // Whoever may not look has looked as well as can be.
+        const isRefusedLook = kind === 'look' && result?.ok === false && isDenied(result.failure);
+        end(result?.ok === true || isRefusedLook);
         if (observer.isAlive() && result !== null) resolve(result);
       };
       const onAbort = (): void =>

@@ -25,6 +25,7 @@ export interface Upload {
   readonly key: string;
   readonly metadata: Pick<ObjectMetadata, 'userMetadata' | 'tags'>;
   readonly parts: Map<number, StoredPart>;
+  readonly initiatedAtMs: number;
 }
 
 export class Place {

@@ -98,7 +98,8 @@ export class QuietWatch {
     for (const lane of lanes.filter(({ bucket: { id } }) => id === bucket.id)) {
       const { breaker, retryAt } = await store.laneReport(lane);
       const isDue = breaker === 'open' && retryAt !== null && retryAt < clock.nowMs();
-      const hasWork = ((await store.nextDueAt(lane)) ?? Infinity) < clock.nowMs();
+      const due = await store.nextDueAt(lane);
+      const hasWork = Math.min(due.put ?? Infinity, due.delete ?? Infinity) < clock.nowMs();
       const since = this.#probeDue.get(lane.targetId);
       if (!isDue || !hasWork) this.#probeDue.delete(lane.targetId);
       else if (since === undefined) this.#probeDue.set(lane.targetId, clock.monotonicMs());

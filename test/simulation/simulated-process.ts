@@ -96,6 +96,7 @@ export class SimulatedProcess {
     return {
       begin: (request) => this.#watch.begin(nameChain(request.key), request),
       saidToBeGone: (uploadId) => this.#world.uploads.saidToBeGone(uploadId),
+      wasStored: (uploadId) => this.#world.uploads.wasStored(uploadId),
       isAlive: () => this.#isAlive,
     };
   }

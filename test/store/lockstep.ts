@@ -84,7 +84,7 @@ export class Lockstep {
         const lane = laneOf(operation.bucket, operation.target);
         const { limit } = operation;
         this.#claims.push(
-          ...((await this.#both((f) => f.outbox.claim(this.#epoch, lane, limit, f.world.now))) ??
+          ...((await this.#both((f) => f.outbox.claim(this.#epoch, lane, due(limit, f.world.now)))) ??
             []),
         );
         return;

@@ -216,7 +216,7 @@ describe('stray uploads of a bucket that is gone', () => {
     const d = await OutboxDriver.open(t, openLmdbOutbox);
     const writes = Array.from({ length: 150 }, (_, n) => d.write(`k${n}`, n));
     await d.outbox.commit(0, writes);
-    for (const claim of await d.outbox.claim(d.epoch, d.lane(), 150, d.now)) {
+    for (const claim of await d.outbox.claim(d.epoch, d.lane(), due(150, d.now))) {
       const upload = { uploadId: `u-${claim.row.key}`, versionId: 'v', order: 1, partBytes: 8 };
       await d.outbox.storeUpload(d.epoch, claim, upload);
       await d.settle(claim, complete(claim.row.order));

@@ -8,6 +8,7 @@ import {
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
 import type { LaneReport } from '../../src/model/lane-report.ts';
 import type {
+  DueTimes,
   QueueStatus,
   QueueTotals,
   ResyncJob,
@@ -15,7 +16,7 @@ import type {
   StrayUpload,
   TargetAccess,
 } from '../../src/model/ports.ts';
-import type { LaneRef, Row } from '../../src/model/row.ts';
+import { operationOf, type LaneRef, type Operation, type Row } from '../../src/model/row.ts';
 import { MemoryConfigurationStore } from './memory-configuration-store.ts';
 import { isSameLane, type MemoryRow } from './memory-queue.ts';
 import type { MemoryRows } from './memory-rows.ts';
@@ -27,15 +28,19 @@ export abstract class MemoryOutboxReads extends MemoryConfigurationStore {
   async lanes(): Promise<readonly LaneRef[]> {
     const lanes: LaneRef[] = [];
     for (const row of this.rows.queue.rows.values()) {
-      if (row.state !== 'pending' || this.rows.judge(row) === 'dead') continue;
+      if (row.state === 'failed' || this.rows.judge(row) === 'dead') continue;
       if (!lanes.some((lane) => isSameLane(lane, row.lane))) lanes.push(row.lane);
     }
     return lanes;
   }
 
-  async nextDueAt(lane: LaneRef): Promise<number | null> {
-    const times = this.rows.claimable(lane).map((row) => row.nextAttemptAt);
-    return times.length === 0 ? null : Math.min(...times);
+  async nextDueAt(lane: LaneRef): Promise<DueTimes> {
+    const rows = this.rows.claimable(lane);
+    const firstOf = (operation: Operation): number | null => {
+      const times = rows.filter((row) => operationOf(row) === operation);
+      return times.length === 0 ? null : Math.min(...times.map((row) => row.nextAttemptAt));
+    };
+    return { put: firstOf('put'), delete: firstOf('delete') };
   }
 
   async accessTarget(lane: LaneRef): Promise<TargetAccess> {
@@ -131,7 +136,7 @@ export abstract class MemoryOutboxReads extends MemoryConfigurationStore {
     return stored?.bucketId === bucket.id ? stored : undefined;
   }
 
-  protected answer({ boot, verifyAt, ...row }: MemoryRow): Row {
+  protected answer({ boot, ...row }: MemoryRow): Row {
     return row;
   }
 }

@@ -13,6 +13,7 @@ import type { LaneReport } from '../../src/model/lane-report.ts';
 import type {
   AnnouncedIntent,
   ClaimOutcome,
+  ClaimRequest,
   LeftIntent,
   Outbox,
   QueuedRow,
@@ -20,7 +21,9 @@ import type {
   RowFilter,
   StrayUpload,
 } from '../../src/model/ports.ts';
+import { LINGER_MS } from '../../src/model/delivery.ts';
 import {
+  operationOf,
   ORDER_LAST,
   type Claim,
   type LaneRef,
@@ -151,7 +154,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
       const row = this.rows.queue.rows.get(claim.sequence);
       this.rows.queue.claims.delete(chain);
       if (row === undefined) continue;
-      const given = { ...row, compareFirst: true, verifyAt: null };
+      const given = { ...row, doubtUntil: this.#now() + LINGER_MS };
       this.rows.losingUploads(() => this.rows.giveBack(given));
     }
     this.#tell();
@@ -172,22 +175,24 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     this.#tell();
   }
 
-  async claim(epoch: number, lane: LaneRef, limit: number, now: number): Promise<Claim[]> {
+  async claim(epoch: number, lane: LaneRef, request: ClaimRequest): Promise<Claim[]> {
+    const { limit, now, operations, untriedFirst } = request;
     this.#fence(epoch);
     const due = this.rows
       .claimable(lane)
-      .filter((row) => row.nextAttemptAt <= now)
-      .sort((a, b) => a.nextAttemptAt - b.nextAttemptAt || a.sequence - b.sequence)
-      .slice(0, limit);
-    return due.map((row) => {
+      .filter((row) => row.nextAttemptAt <= now && operations.includes(operationOf(row)))
+      .sort((a, b) => a.nextAttemptAt - b.nextAttemptAt || a.sequence - b.sequence);
+    const isTried = ({ attempts }: Row): boolean => untriedFirst && attempts > 0;
+    const inOrder = [...due.filter((row) => !isTried(row)), ...due.filter(isTried)];
+    return inOrder.slice(0, limit).map((row) => {
       const chain = chainOf(row);
       this.rows.queue.heads.delete(chain);
       this.rows.queue.claims.set(chain, { sequence: row.sequence, epoch });
       const laterVersionWaits = this.rows.queue
         .pendingOf(row)
         .some(({ order }) => order > row.order && order < ORDER_LAST);
-      const compareFirst = this.rows.isSuspect(row);
-      return { row: this.answer({ ...row, compareFirst }), laterVersionWaits };
+      const doubtUntil = this.rows.doubtOf(row);
+      return { row: this.answer({ ...row, doubtUntil }), laterVersionWaits };
     });
   }
 
@@ -200,7 +205,11 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     this.rows.queue.claims.delete(chain);
     const ended = outcome.kind === 'complete' ? outcome.uploadId : null;
     this.rows.losingUploads(
-      () => this.rows.applyOutcome({ ...row, boot: this.rows.boot, verifyAt: null }, outcome),
+      () =>
+        this.rows.applyOutcome(
+          outcome.kind === 'complete' ? row : { ...row, boot: this.rows.boot },
+          outcome,
+        ),
       ended,
     );
     this.#tell();
@@ -241,7 +250,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     const row = this.rows.visible(bucket, {}).find((visible) => visible.sequence === sequence);
     if (row === undefined) return null;
     this.rows.losingUploads(() => this.rows.retry(row, now));
-    this.#askToTryAnew(bucket, (id) => id === row.lane.targetId);
+    this.#askToTryAnew(bucket, now, (id) => id === row.lane.targetId);
     await this.flushed();
     this.#tell();
     return this.answer(this.rows.queue.rows.get(sequence) ?? row);
@@ -252,7 +261,18 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     const { ruleIncarnation } = filter;
     const { rules } = this.configuration(bucket);
     const rule = rules.find(({ incarnation }) => incarnation === ruleIncarnation);
-    this.#askToTryAnew(bucket, (id) => ruleIncarnation === undefined || id === rule?.targetId);
+    this.#askToTryAnew(bucket, now, (id) => ruleIncarnation === undefined || id === rule?.targetId);
+    await this.flushed();
+    this.#tell();
+    return retried;
+  }
+
+  async retryRefused(
+    bucket: BucketRef,
+    targetIds: readonly string[],
+    now: number,
+  ): Promise<number> {
+    const retried = this.rows.losingUploads(() => this.rows.retryRefused(bucket, targetIds, now));
     await this.flushed();
     this.#tell();
     return retried;
@@ -263,7 +283,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     if (rule?.enabled !== true) return null;
     if (this.resyncOf(bucket, ruleId)?.state === 'running') return null;
     const job = this.rows.gapsAndJobs.begin(bucket, rule, this.rows.next(), now);
-    this.#askToTryAnew(bucket, (id) => id === rule.targetId);
+    this.#askToTryAnew(bucket, now, (id) => id === rule.targetId);
     await this.flushed();
     this.#tell();
     return job;
@@ -311,8 +331,8 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     for (const sequence of this.rows.queue.heads.values()) {
       const row = this.rows.queue.rows.get(sequence);
       if (row === undefined || row.nextAttemptAt <= latest) continue;
-      const verifyAt = row.verifyAt === null ? null : Math.min(row.verifyAt, latest);
-      this.rows.queue.rows.set(sequence, { ...row, nextAttemptAt: latest, verifyAt });
+      const doubtUntil = row.doubtUntil === null ? null : Math.min(row.doubtUntil, latest);
+      this.rows.queue.rows.set(sequence, { ...row, nextAttemptAt: latest, doubtUntil });
     }
     this.#tell();
   }
@@ -333,9 +353,9 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     this.#tell();
   }
 
-  #askToTryAnew(bucket: BucketRef, isConcerned: (targetId: string) => boolean): void {
+  #askToTryAnew(bucket: BucketRef, now: number, isConcerned: (targetId: string) => boolean): void {
     const targets = this.configuration(bucket).targets.filter(({ id }) => isConcerned(id));
-    this.rows.reports.askToTryAnew(bucket.id, targets, () => this.rows.next());
+    this.rows.reports.askToTryAnew(bucket.id, targets, now, () => this.rows.next());
   }
 
   #fence(epoch: number): void {

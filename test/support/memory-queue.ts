@@ -2,6 +2,7 @@
  * The rows of a queue in plain maps, for the in-memory outbox: everything is found by looking at
  * every row, so that it can be wrong in other ways than the store in LMDB.
  */
+import { mergedSchedule } from '../../src/model/doubt.ts';
 import { ORDER_LAST, type LaneRef, type Row } from '../../src/model/row.ts';
 
 export const HOUR_MS = 3_600_000;
@@ -9,7 +10,6 @@ export const HOUR_MS = 3_600_000;
 export interface MemoryRow extends Row {
   /** Which start of the operating system it was written in. */
   readonly boot: number;
-  readonly verifyAt: number | null;
 }
 
 export interface MemoryClaim {
@@ -63,7 +63,7 @@ export class MemoryQueue {
   }
 
   pendingOf(of: Pick<Row, 'lane' | 'key'>): MemoryRow[] {
-    return this.chain(of).filter((row) => row.state === 'pending' && !this.isClaimed(row));
+    return this.chain(of).filter((row) => row.state !== 'failed' && !this.isClaimed(row));
   }
 
   /** Enters a row into its chain; it may take the place of the head. */
@@ -116,7 +116,7 @@ export class MemoryQueue {
   }
 
   #promote(row: MemoryRow): MemoryRow {
-    const untried = row.attempts === 0 && row.verifyAt === null;
+    const untried = row.attempts === 0 && row.state === 'pending';
     const latest = this.#now() + (untried ? 0 : HOUR_MS);
     const head = { ...row, nextAttemptAt: Math.min(row.nextAttemptAt, latest) };
     this.rows.set(row.sequence, head);
@@ -132,19 +132,7 @@ export function absorb(
   nextAttemptAt: number,
   ruleset: readonly number[],
 ): MemoryRow {
-  const verifyAt = latestOf(row.verifyAt, other.verifyAt);
-  return {
-    ...row,
-    ruleset,
-    compareFirst: row.compareFirst || other.compareFirst,
-    createdAt: Math.min(row.createdAt, other.createdAt),
-    verifyAt,
-    nextAttemptAt: Math.max(nextAttemptAt, verifyAt ?? 0),
-  };
-}
-
-function latestOf(a: number | null, b: number | null): number | null {
-  return a === null || b === null ? (a ?? b) : Math.max(a, b);
+  return { ...row, ruleset, ...mergedSchedule(row, other, nextAttemptAt) };
 }
 
 /** The row as one that delivers whatever is current. */

@@ -5,6 +5,7 @@
 import type { AnnouncedWrite, BucketRef, CommittedWrite } from '../../src/host.ts';
 import type { Configuration } from '../../src/model/configuration.ts';
 import { LINGER_MS } from '../../src/model/delivery.ts';
+import { laterDoubt, presentDoubt } from '../../src/model/doubt.ts';
 import { droppedBy, judgeRuleset, matchEvent, mergeRulesets } from '../../src/model/match.ts';
 import type { ClaimOutcome, ResyncJob, RowFilter } from '../../src/model/ports.ts';
 import { ORDER_LAST, type LaneRef, type Row } from '../../src/model/row.ts';
@@ -140,7 +141,7 @@ export class MemoryRows {
     key: string,
     version: Pick<CommittedWrite, 'versionId' | 'order'> | null,
     operation: 'put' | 'delete',
-    verifyAt: number | null,
+    doubtUntil: number | null,
   ): MemoryRow {
     const now = this.#options.now();
     const row: MemoryRow = {
@@ -151,41 +152,56 @@ export class MemoryRows {
       operation: version === null ? 'resolve' : operation,
       versionId: version?.versionId ?? null,
       order: version?.order ?? ORDER_LAST,
-      state: 'pending',
+      state: doubtUntil === null ? 'pending' : 'verifying',
       attempts: 0,
-      nextAttemptAt: verifyAt ?? now,
+      nextAttemptAt: doubtUntil ?? now,
       lastError: null,
       createdAt: now,
       failedAt: null,
-      compareFirst: verifyAt !== null,
+      doubtUntil,
+      refused: false,
       upload: null,
       boot: this.boot,
-      verifyAt,
     };
+    if (doubtUntil === null) this.#overtakeRefused(row);
     const other = version === null ? this.queue.otherResolve(row) : undefined;
     if (other === undefined) return this.queue.insert({ ...row, sequence: this.next() });
     const earliest = Math.min(other.nextAttemptAt, row.nextAttemptAt);
     return this.queue.insert(absorb(other, row, earliest, this.#merged(other, row)));
   }
 
+  /** A head that the target refuses goes where a newer event of its key is queued behind it. */
+  #overtakeRefused({ lane, key, order, ruleset }: MemoryRow): void {
+    const chain = chainOf({ lane, key });
+    const head = this.queue.rows.get(this.queue.heads.get(chain) ?? -1);
+    if (head?.refused !== true || head.order >= order || head.state !== 'pending') return;
+    const doubtUntil = this.doubtOf(head);
+    this.losingUploads(() => this.queue.remove(head));
+    if (doubtUntil !== null && doubtUntil > this.#options.now()) {
+      this.#insertNew(lane, ruleset, key, null, 'put', doubtUntil);
+    }
+  }
+
   applyOutcome(row: MemoryRow, outcome: ClaimOutcome): void {
+    if (outcome.kind === 'complete') return this.#complete(row, outcome);
     const attempts = row.attempts + 1;
+    const { doubtUntil } = outcome;
     switch (outcome.kind) {
-      case 'complete':
-        return this.#complete(row, outcome);
       case 'retry': {
-        const { nextAttemptAt, lastError, compareFirst, upload } = outcome;
-        const tried = { ...row, attempts, nextAttemptAt, lastError, compareFirst, upload };
-        return this.giveBack(outcome.asResolve ? asResolve(tried) : tried);
+        const { nextAttemptAt, lastError, refused, upload, asResolve: isGone } = outcome;
+        const tried = { ...row, attempts, nextAttemptAt, lastError, doubtUntil, refused, upload };
+        if ((refused || isGone) && this.#isOvertaken(row)) return this.#overtake(tried);
+        return this.giveBack(isGone ? asResolve(tried) : tried);
       }
       case 'fail': {
-        const { lastError, compareFirst } = outcome;
+        const { lastError, refused } = outcome;
         const failedAt = this.#options.now();
         this.queue.rows.set(row.sequence, {
           ...row,
           attempts,
           lastError,
-          compareFirst,
+          doubtUntil,
+          refused,
           upload: null,
           state: 'failed',
           failedAt,
@@ -193,34 +209,51 @@ export class MemoryRows {
         return this.queue.chooseHead(row);
       }
       case 'release':
-        return this.giveBack({ ...row, compareFirst: outcome.compareFirst });
+        return this.giveBack({ ...row, doubtUntil });
     }
   }
 
-  #complete(row: MemoryRow, { upTo, verifyAt }: Extract<ClaimOutcome, { kind: 'complete' }>): void {
+  #isOvertaken(row: MemoryRow): boolean {
+    return this.queue
+      .chain(row)
+      .some(
+        (other) =>
+          other.order > row.order && other.state === 'pending' && this.judge(other) === 'active',
+      );
+  }
+
+  #overtake(row: MemoryRow): void {
+    const doubtUntil = this.doubtOf(row);
+    this.queue.rows.delete(row.sequence);
+    this.queue.chooseHead(row);
+    if (doubtUntil !== null) {
+      this.#insertNew(row.lane, row.ruleset, row.key, null, 'put', doubtUntil);
+    }
+  }
+
+  #complete(row: MemoryRow, { upTo, begunAt }: Extract<ClaimOutcome, { kind: 'complete' }>): void {
     this.queue.rows.delete(row.sequence);
     const superseded = this.queue
       .chain(row)
       .filter(({ order, state }) => (order === ORDER_LAST ? state === 'failed' : order <= upTo));
     for (const { sequence } of superseded) this.queue.rows.delete(sequence);
     this.queue.chooseHead(row);
-    const verify = (at: number): void =>
-      void this.#insertNew(row.lane, row.ruleset, row.key, null, 'put', at);
-    if (superseded.some((other) => this.isSuspect(other))) verify(this.#lingersUntil());
+    const verify = (doubtUntil: number | null): void => {
+      if (doubtUntil === null || doubtUntil <= begunAt) return;
+      this.#insertNew(row.lane, row.ruleset, row.key, null, 'put', doubtUntil);
+    };
+    verify(superseded.map((other) => this.doubtOf(other)).reduce(laterDoubt, null));
     const resolve = this.queue.otherResolve(row);
-    if (resolve !== undefined && this.judge(resolve) !== 'active' && this.isSuspect(resolve)) {
-      verify(this.#lingersUntil());
-    }
-    if (verifyAt !== null) verify(verifyAt);
+    if (resolve !== undefined && this.judge(resolve) !== 'active') verify(this.doubtOf(resolve));
+    verify(this.doubtOf(row));
   }
 
-  isSuspect(row: MemoryRow): boolean {
-    const isJustBooted = this.#options.bootedForMs() < LINGER_MS;
-    return row.compareFirst || row.boot !== this.boot || isJustBooted;
-  }
-
-  #lingersUntil(): number {
-    return this.#options.now() + LINGER_MS;
+  /** Until when an earlier request of the row's chain may be applied. */
+  doubtOf(row: MemoryRow): number | null {
+    const upMs = this.#options.bootedForMs();
+    const known = presentDoubt(row.doubtUntil, this.#options.now());
+    if (row.boot === this.boot && upMs >= LINGER_MS) return known;
+    return laterDoubt(known, Math.round(this.#options.now() - upMs) + LINGER_MS);
   }
 
   /** Rows of rules that are gone, in the order in which the store in LMDB meets them. */
@@ -229,35 +262,35 @@ export class MemoryRows {
     const inOrder = dead.sort(
       (a, b) =>
         byStateAndRuleset(a, b) ||
-        Number(this.#mayBeApplied(a)) - Number(this.#mayBeApplied(b)) ||
+        Number(this.#isInDoubt(a, now)) - Number(this.#isInDoubt(b, now)) ||
         a.sequence - b.sequence,
     );
     for (const { sequence } of inOrder) {
       const row = this.queue.rows.get(sequence);
-      if (row === undefined || this.queue.isClaimed(row) || (row.verifyAt ?? 0) > now) continue;
+      const isEarly = row?.state === 'verifying' && (row.doubtUntil ?? 0) > now;
+      if (row === undefined || this.queue.isClaimed(row) || isEarly) continue;
       this.queue.remove(row);
-      if (this.#mayBeApplied(row)) this.#becomeVerification(row);
+      if (this.#isInDoubt(row, now)) this.#becomeVerification(row);
     }
   }
 
-  #mayBeApplied(row: MemoryRow): boolean {
-    if (row.verifyAt !== null) return false;
-    return row.compareFirst || (this.#options.uptimeMs() < LINGER_MS && this.isSuspect(row));
+  #isInDoubt(row: MemoryRow, now: number): boolean {
+    return row.state !== 'verifying' && (this.doubtOf(row) ?? 0) > now;
   }
 
   #becomeVerification(row: MemoryRow): void {
-    const verifyAt = this.#lingersUntil();
+    const doubtUntil = this.doubtOf(row) ?? this.#options.now();
     const verification: MemoryRow = {
       ...asResolve(row),
-      state: 'pending',
+      state: 'verifying',
       attempts: 0,
-      nextAttemptAt: verifyAt,
+      nextAttemptAt: doubtUntil,
       lastError: null,
       failedAt: null,
-      compareFirst: true,
+      doubtUntil,
+      refused: false,
       upload: null,
       boot: this.boot,
-      verifyAt,
     };
     this.queue.insert(this.#takeIn(verification));
   }
@@ -277,8 +310,9 @@ export class MemoryRows {
 
   retry(row: MemoryRow, now: number): boolean {
     if (this.queue.isClaimed(row)) return false;
-    const nextAttemptAt = Math.max(now, row.verifyAt ?? 0);
-    const next = { ...row, attempts: 0, nextAttemptAt, state: 'pending', failedAt: null } as const;
+    const state = row.state === 'verifying' ? 'verifying' : 'pending';
+    const nextAttemptAt = state === 'verifying' ? Math.max(now, row.doubtUntil ?? 0) : now;
+    const next = { ...row, attempts: 0, nextAttemptAt, state, failedAt: null } as const;
     this.queue.rows.set(row.sequence, next);
     if (row.state === 'failed') this.queue.insert(this.#takeIn(next));
     else if (this.queue.heads.get(chainOf(row)) === row.sequence) this.queue.insert(next);
@@ -357,6 +391,18 @@ export class MemoryRows {
     return retried;
   }
 
+  /** What the targets refused: failed rows, and heads that wait for a later time. */
+  retryRefused(bucket: BucketRef, targetIds: readonly string[], now: number): number {
+    let retried = 0;
+    for (const row of this.visible(bucket, {})) {
+      if (!row.refused || !targetIds.includes(row.lane.targetId)) continue;
+      const isHead = this.queue.heads.get(chainOf(row)) === row.sequence;
+      const isWaiting = row.state !== 'failed' && isHead && row.nextAttemptAt > now;
+      if ((row.state === 'failed' || isWaiting) && this.retry(row, now)) retried += 1;
+    }
+    return retried;
+  }
+
   /** @param job as it is stored; its rule exists */
   advanceResync(
     job: ResyncJob,
@@ -389,8 +435,10 @@ export class MemoryRows {
 }
 
 /** The order in which rows are met decides which of two absorbs the other. */
+const STATE_ORDER = { pending: 0, verifying: 1, failed: 2 } as const;
+
 function byStateAndRuleset(a: MemoryRow, b: MemoryRow): number {
-  return b.state.localeCompare(a.state) || compareRulesets(a.ruleset, b.ruleset);
+  return STATE_ORDER[a.state] - STATE_ORDER[b.state] || compareRulesets(a.ruleset, b.ruleset);
 }
 
 function compareRulesets(a: readonly number[], b: readonly number[]): number {

@@ -16,12 +16,13 @@ export function statusOf(
   for (const row of all.visible(bucket, {}).sort((a, b) => a.sequence - b.sequence)) {
     const { targetId } = row.lane;
     const name = JSON.stringify([targetId, row.ruleset]);
-    const { pending, failed } = counts.get(name) ?? { pending: 0, failed: 0 };
+    const before = counts.get(name) ?? { pending: 0, verifying: 0, failed: 0 };
     counts.set(name, {
       targetId,
       ruleset: row.ruleset,
-      pending: pending + (row.state === 'pending' ? 1 : 0),
-      failed: failed + (row.state === 'failed' ? 1 : 0),
+      pending: before.pending + (row.state === 'pending' ? 1 : 0),
+      verifying: before.verifying + (row.state === 'verifying' ? 1 : 0),
+      failed: before.failed + (row.state === 'failed' ? 1 : 0),
     });
     if (row.state === 'pending' && !oldest.has(targetId)) oldest.set(targetId, row);
   }
@@ -38,7 +39,8 @@ export function totalsOf(all: MemoryRows): QueueTotals {
   const [oldest] = pending.sort((a, b) => a.sequence - b.sequence);
   return {
     pending: pending.length,
-    failed: rows.length - pending.length,
+    verifying: rows.filter(({ state }) => state === 'verifying').length,
+    failed: rows.filter(({ state }) => state === 'failed').length,
     oldestPendingAt: oldest?.createdAt ?? null,
   };
 }
@@ -52,5 +54,6 @@ export function stateOf(
     .filter((row) => row.key === key)
     .filter((row) => row.versionId === versionId || row.operation === 'resolve')
     .map((row) => row.state);
-  return states.includes('pending') ? 'pending' : (states[0] ?? null);
+  if (states.length === 0) return null;
+  return states.some((state) => state !== 'failed') ? 'pending' : 'failed';
 }

@@ -10,7 +10,7 @@ import { Keyring } from '../../src/sealing/keyring.ts';
 import { CommitFeed } from '../../src/store/commit-feed.ts';
 import { LmdbOutbox } from '../../src/store/outbox.ts';
 import { openTables } from '../../src/store/tables.ts';
-import { BUCKET, complete, TARGET } from './outbox-driver.ts';
+import { BUCKET, complete, TARGET, due } from './outbox-driver.ts';
 
 const [dataDirectory = '', run = ''] = process.argv.slice(2);
 const tables = await openTables(dataDirectory);
@@ -44,7 +44,7 @@ async function deliver(): Promise<void> {
   await outbox.recoverClaims(epoch);
   for (;;) {
     const lane = { bucket: BUCKET, targetId: TARGET };
-    for (const claim of await outbox.claim(epoch, lane, 4, Date.now())) {
+    for (const claim of await outbox.claim(epoch, lane, due(4, Date.now()))) {
       tell('delivered', claim.row.key);
       await outbox.settleClaim(epoch, claim, complete(1));
     }

@@ -1,6 +1,6 @@
 /** Drives one outbox in tests: a bucket with one target and one rule, and the lease held. */
 import type { BucketRef, CommittedWrite } from '../../src/host.ts';
-import type { ClaimOutcome, ConfigurationStore, Outbox, QueuedRow } from '../../src/model/ports.ts';
+import type { ClaimOutcome, ClaimRequest, ConfigurationStore, Outbox, QueuedRow } from '../../src/model/ports.ts';
 import type { Claim, LaneRef, Row } from '../../src/model/row.ts';
 import type { RuleDraft } from '../../src/model/rule.ts';
 import type { TargetDraft } from '../../src/model/target.ts';
@@ -18,13 +18,21 @@ export const TARGET = uuid(1);
 export const lastError = { reason: 'It failed.' };
 export const complete = (
   upTo: number,
-  verifyAt: number | null = null,
   uploadId: string | null = null,
-): ClaimOutcome => ({ kind: 'complete', upTo, verifyAt, uploadId });
-export const fail = (compareFirst = false): ClaimOutcome => ({
+  begunAt = 0,
+): ClaimOutcome => ({ kind: 'complete', upTo, begunAt, uploadId });
+export const fail = (doubtUntil: number | null = null, refused = false): ClaimOutcome => ({
   kind: 'fail',
   lastError,
-  compareFirst,
+  doubtUntil,
+  refused,
+});
+/** Whatever is due, of both operations. */
+export const due = (limit: number, now: number): ClaimRequest => ({
+  limit,
+  now,
+  operations: ['put', 'delete'],
+  untriedFirst: false,
 });
 export const retry = (
   nextAttemptAt: number,
@@ -33,7 +41,8 @@ export const retry = (
   kind: 'retry',
   nextAttemptAt,
   lastError,
-  compareFirst: false,
+  doubtUntil: null,
+  refused: false,
   asResolve: false,
   upload: null,
   ...fields,
@@ -132,7 +141,7 @@ export class OutboxDriver {
   }
 
   async claim(): Promise<Claim | undefined> {
-    return (await this.outbox.claim(this.#epoch, this.lane(), 1, this.now))[0];
+    return (await this.outbox.claim(this.#epoch, this.lane(), due(1, this.now)))[0];
   }
 
   settle(claim: Claim, outcome: ClaimOutcome): Promise<boolean> {

@@ -9,6 +9,10 @@ export interface StoredLaneReport {
    */
   retryMark: number;
   /**
+   * When that was, milliseconds since the epoch; 0: never.
+   */
+  markedAt: number;
+  /**
    * Whether requests are sent: all, none, or one probe.
    */
   breaker: 'closed' | 'open' | 'probing';
@@ -17,15 +21,19 @@ export interface StoredLaneReport {
    */
   retryAt: number | null;
   /**
+   * Whether requests wait for a first connection.
+   */
+  connecting: boolean;
+  /**
    * What users see of the last failed request; null since the last success.
    */
   lastError: StoredError | null;
   /**
    * What the target refuses and objects are delivered without.
    *
-   * @maxItems 1
+   * @maxItems 2
    */
-  degraded: 'tags'[];
+  degraded: ('tags' | 'deletes')[];
 }
 /**
  * A failed request.

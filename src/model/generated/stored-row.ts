@@ -29,9 +29,9 @@ export interface StoredRow {
    */
   order: number;
   /**
-   * Whether it is still to be delivered.
+   * Whether it is still to be delivered, only looks for late requests, or was given up.
    */
-  state: 'pending' | 'failed';
+  state: 'pending' | 'verifying' | 'failed';
   /**
    * Tries since it was queued, or since a retry was asked for.
    */
@@ -53,9 +53,13 @@ export interface StoredRow {
    */
   failedAt: number | null;
   /**
-   * Whether the target may already have it, or something else in its place.
+   * Until when an earlier request of its chain may be applied, milliseconds since the epoch; null: there is no doubt.
    */
-  compareFirst: boolean;
+  doubtUntil: number | null;
+  /**
+   * Whether the target would not take it when it was last tried.
+   */
+  refused: boolean;
   /**
    * The multipart upload that has begun at the target.
    */
@@ -64,10 +68,6 @@ export interface StoredRow {
    * Which start of the operating system it was last written in: the first 6 bytes of SHA-256 of the kernel's boot id.
    */
   boot: number;
-  /**
-   * An earlier request may still be applied until then, so that it must not be tried sooner; milliseconds since the epoch.
-   */
-  verifyAt: number | null;
 }
 /**
  * The last failure of a row.

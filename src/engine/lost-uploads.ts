@@ -1,0 +1,113 @@
+/**
+ * Multipart uploads that may have begun at the target though the answer to their creation was lost:
+ * nobody knows their ids, and their owner may pay for them for ever.
+ *
+ * An upload that is found by listing is aborted only where it can be no other: exactly one upload of
+ * the key that this lane does not know began within the request, by the target's own clock, and has no
+ * parts a minute later. Others under the same access key may have begun any other. What cannot be told
+ * is counted; a lifecycle rule at the target removes it.
+ */
+import type { TargetClient } from '../egress/target-client.ts';
+import type { RequestOptions } from '../egress/target-sending.ts';
+import { isDenied } from '../model/outcome-rules.ts';
+
+const LOST_MAX = 64;
+export const LOOK_AFTER_MS = 60_000;
+/** Times of targets are in seconds mostly, and their Date is as old as the answer took. */
+const TIME_SLACK_MS = 2_000;
+const TRIES_MAX = 5;
+
+export interface LostCreation {
+  readonly key: string;
+  /** When its request began and ended, by the store's clock. */
+  readonly begunAt: number;
+  readonly endedAt: number;
+}
+
+interface Lost extends LostCreation {
+  tries: number;
+  /** Uploads of the key that were created since. */
+  readonly known: Set<string>;
+}
+
+export interface LostUploadsOptions {
+  readonly nowMs: () => number;
+  /** An upload may be left at the target. */
+  readonly onLeft: () => void;
+  /** There is something to look for in so many milliseconds. */
+  readonly lookAfter: (delayMs: number) => void;
+}
+
+export class LostUploads {
+  readonly #options: LostUploadsOptions;
+  #lost: Lost[] = [];
+
+  constructor(options: LostUploadsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#lost.length;
+  }
+
+  note(creation: LostCreation): void {
+    this.#lost.push({ ...creation, tries: 0, known: new Set() });
+    this.#options.lookAfter(LOOK_AFTER_MS);
+    if (this.#lost.length <= LOST_MAX) return;
+    this.#lost.shift();
+    this.#options.onLeft();
+  }
+
+  /** The answer to a creation arrived: that upload is nobody else's. */
+  created(key: string, uploadId: string): void {
+    for (const lost of this.#lost) if (lost.key === key) lost.known.add(uploadId);
+  }
+
+  /** Looks for those that were lost a minute ago. */
+  async abortDue(
+    client: TargetClient,
+    mayGoOn: () => boolean,
+    options: RequestOptions,
+  ): Promise<void> {
+    const now = this.#options.nowMs();
+    for (const lost of this.#lost.filter(({ endedAt }) => endedAt + LOOK_AFTER_MS <= now)) {
+      if (!mayGoOn()) return;
+      lost.tries += 1;
+      const result = await this.#abort(lost, client, options);
+      if (result === 'again' && lost.tries < TRIES_MAX) {
+        this.#options.lookAfter(LOOK_AFTER_MS);
+        continue;
+      }
+      this.#lost = this.#lost.filter((other) => other !== lost);
+      if (result !== 'over') this.#options.onLeft();
+    }
+  }
+
+  async #abort(
+    lost: Lost,
+    client: TargetClient,
+    options: RequestOptions,
+  ): Promise<'over' | 'left' | 'again'> {
+    const { key } = lost;
+    const listed = await client.listMultipartUploads(key, options);
+    if (!listed.ok) return isDenied(listed.failure) ? 'left' : 'again';
+    const { uploads, dateMs, complete } = listed.value;
+    if (dateMs === null || !complete) return 'left';
+    const aheadMs = dateMs - this.#options.nowMs();
+    const isUnknown = uploads.filter(
+      ({ uploadId, initiatedAtMs }) =>
+        !lost.known.has(uploadId) &&
+        initiatedAtMs !== null &&
+        initiatedAtMs >= lost.begunAt + aheadMs - TIME_SLACK_MS &&
+        initiatedAtMs <= lost.endedAt + aheadMs + TIME_SLACK_MS,
+    );
+    const [found] = isUnknown;
+    if (found === undefined) return 'over';
+    if (isUnknown.length > 1) return 'left';
+    const upload = { key, uploadId: found.uploadId };
+    const parts = await client.listParts(upload, 0, options);
+    if (!parts.ok) return isDenied(parts.failure) ? 'left' : 'again';
+    if (parts.value.parts.length > 0) return 'left';
+    return (await client.abortMultipartUpload(upload, options)).ok ? 'over' : 'again';
+  }
+}
