@@ -12,13 +12,13 @@ import { createAddressPolicy, isCidr, type AddressPolicy } from './egress/addres
 import { EndpointPolicy } from './egress/endpoint-policy.ts';
 import {
   BoundedResolver,
-  createResolverClock,
   createSystemLookup,
   type Lookup,
+  type ResolverClock,
 } from './egress/resolver.ts';
 import { createTargetClient } from './egress/target-client.ts';
 import { sweepRemovedBuckets } from './engine/bucket-sweep.ts';
-import { createEngineClock } from './engine/clock.ts';
+import { createEngineClock, type EngineClock } from './engine/clock.ts';
 import { Engine, type EngineOptions } from './engine/engine.ts';
 import { createMetrics } from './engine/metrics.ts';
 import type { Host, Plugin } from './host.ts';
@@ -49,6 +49,11 @@ export interface SystemDependencies {
   readonly lookup: Lookup;
   /** Where options that name an environment variable look it up. */
   readonly environment: NodeJS.ProcessEnv;
+  /**
+   * Time for every wait and limit of the engine and its connections, and for what is stored and shown.
+   * Signatures go by the wall clock of this machine all the same, as targets compare it with theirs.
+   */
+  readonly clock: EngineClock;
 }
 
 /** Thrown before anything is opened where the options do not fit schemas/options.schema.json. */
@@ -69,31 +74,36 @@ export async function activate(
 ): Promise<Plugin> {
   const { egress, sealing } = validOptions(options ?? {});
   const lookup = system.lookup ?? createSystemLookup();
+  const clock = system.clock ?? createEngineClock();
+  const startedAtMs = clock.monotonicMs();
+  const now = (): number => clock.nowMs();
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
   const keyring = openKeyring(sealing, host.dataDirectory, system.environment ?? process.env);
   const tables = await openTables(host.dataDirectory);
   const feed = new CommitFeed(tables, FEED_INTERVAL_MS);
   const diskFree = (): number => freeBytesOf(storeDirectory(host.dataDirectory));
   const diskState = createDiskWatch(diskFree, () => performance.now());
-  const store = new LmdbConfigurationStore(tables, keyring, { feed });
+  const store = new LmdbConfigurationStore(tables, keyring, { feed, now });
   const outbox = new LmdbOutbox({
     tables,
     keyring,
     feed,
+    now,
+    uptimeMs: () => clock.monotonicMs() - startedAtMs,
     isDiskLow: () => diskState() === 'critical',
   });
   const engine = new Engine({
     host,
     outbox,
     configurations: store,
-    connectTarget: createTargetConnector(addresses, lookup),
-    clock: createEngineClock(),
+    connectTarget: createTargetConnector(addresses, lookup, clock),
+    clock,
     random: Math.random,
     diskState,
   });
   const endpointPolicy = new EndpointPolicy({
     addresses,
-    resolver: new BoundedResolver({ lookup, clock: createResolverClock(), concurrency: 1 }),
+    resolver: new BoundedResolver({ lookup, clock: limitsClock(clock), concurrency: 1 }),
   });
   engine.start();
   void startUpkeep(host, store);
@@ -105,7 +115,7 @@ export async function activate(
       outbox,
       judgeEndpoint: (endpoint) => endpointPolicy.judge(endpoint),
       newId: randomUUID,
-      now: Date.now,
+      now,
     }),
     bucketReplication: createBucketReplication(host, store),
     async health() {
@@ -123,7 +133,7 @@ export async function activate(
       totals: () => outbox.queueTotals(),
       storeSize: () => statSync(join(storeDirectory(host.dataDirectory), 'data.mdb')).size,
       diskFree,
-      now: Date.now,
+      now,
     }),
     close() {
       closed ??= engine
@@ -149,8 +159,9 @@ export async function activate(
 function createTargetConnector(
   addresses: AddressPolicy,
   lookup: Lookup,
+  engineClock: EngineClock,
 ): EngineOptions['connectTarget'] {
-  const clock = { ...createResolverClock(), wallClockMs: () => Date.now() };
+  const clock = { ...limitsClock(engineClock), wallClockMs: () => Date.now() };
   // Addresses are judged anew for every connection: an earlier answer opens nothing that a new one would not.
   const resolver = new BoundedResolver({
     lookup,
@@ -168,6 +179,14 @@ function createTargetConnector(
       clock,
       connections: LANE_CONNECTIONS,
     });
+  };
+}
+
+/** The engine's clock for those who know only durations. */
+function limitsClock(clock: EngineClock): ResolverClock {
+  return {
+    nowMs: () => clock.monotonicMs(),
+    after: (delayMs, callback) => clock.after(delayMs, callback),
   };
 }
 

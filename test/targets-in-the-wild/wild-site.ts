@@ -1,0 +1,66 @@
+/**
+ * The whole plugin on a tiny host whose engine lives a hundred times as fast: real sockets, a real
+ * store, and every timeout and wait at a hundredth. Each case has a bucket, an owner and a target of
+ * its own, so that cases run beside each other.
+ */
+import { after } from 'node:test';
+import { startFakeTarget, type TargetHooks } from '../support/fake-target/fake-target.ts';
+import { fasterClock, type FasterClock } from '../support/faster-clock.ts';
+import { startKoaHost, type KoaHost } from '../support/koa-host.ts';
+import { ObjectShelf } from '../support/object-shelf.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { Scene, type SceneOptions } from './scene.ts';
+
+const FACTOR = 100;
+/** A name that no name server ever answers for. */
+export const SILENT_NAME = 'silent.example';
+
+interface Cleanup {
+  after(cleanup: () => void | Promise<void>): void;
+}
+
+export interface WildSiteOptions {
+  /** How many of the engine's milliseconds pass in a real one. */
+  readonly factor?: number;
+}
+
+export class WildSite {
+  readonly clock: FasterClock;
+  readonly shelf = new ObjectShelf();
+  readonly #starting: Promise<KoaHost>;
+  #scenes = 0;
+
+  /** Starts at once and ends with the test file. */
+  constructor({ factor = FACTOR }: WildSiteOptions = {}) {
+    this.clock = fasterClock(factor);
+    this.#starting = startKoaHost({
+      dataDirectory: temporaryDirectory({ after }),
+      objects: this.shelf,
+      system: {
+        clock: this.clock,
+        lookup: (name) =>
+          name === SILENT_NAME ? new Promise(() => undefined) : Promise.resolve(['127.0.0.1']),
+      },
+    });
+    after(async () => (await this.#starting).close());
+  }
+
+  /** A bucket that replicates to a target of its own; both are gone when the test ends. */
+  async open(t: Cleanup, hooks: TargetHooks = {}, options: SceneOptions = {}): Promise<Scene> {
+    const host = await this.#starting;
+    this.#scenes += 1;
+    const name = `bucket-${this.#scenes}`;
+    const token = `token-${this.#scenes}`;
+    host.principals.set(`Bearer ${token}`, { userId: name, isAdmin: true });
+    const bucket = host.addBucket(name, name);
+    const target = await startFakeTarget(t, { clock: this.clock, hooks });
+    t.after(async () => {
+      host.buckets.delete(name);
+      await host.plugin.bucketDeleted?.(bucket);
+    });
+    const { clock, shelf } = this;
+    const scene = new Scene({ host, clock, shelf, bucket, token, target });
+    await scene.configure(options);
+    return scene;
+  }
+}
