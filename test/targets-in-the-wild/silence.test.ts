@@ -11,9 +11,9 @@ const SECOND = 1_000;
 
 const cases: readonly WildCase[] = [
   {
-    name: 'a put is answered 40 s after its last byte (a buffering proxy): one request suffices',
+    name: 'a put is answered a minute after its last byte (a buffering proxy): one request suffices',
     hooks: () => ({
-      whenWhole: ({ operation }) => (operation === 'put' ? thinking(40 * SECOND) : undefined),
+      whenWhole: ({ operation }) => (operation === 'put' ? thinking(60 * SECOND) : undefined),
     }),
     async play(scene) {
       await scene.put('photo', 'bytes');
@@ -33,7 +33,7 @@ const cases: readonly WildCase[] = [
     },
   },
   // minio#10785, Alluxio#14464, ceph#68980.
-  ...[40, 400].map((seconds): WildCase => ({
+  ...[60, 400].map((seconds): WildCase => ({
     name: `an upload is completed after ${seconds} s: one request suffices`,
     hooks: () => ({
       whenWhole: ({ operation }) =>

@@ -20,9 +20,9 @@ export function runCases(
   options: WildSiteOptions = {},
 ): void {
   const site = new WildSite(options);
-  describe(theme, { concurrency: 8, timeout: 120_000 }, () => {
+  describe(theme, { concurrency: 8 }, () => {
     for (const { name, hooks, options: sceneOptions, play } of cases) {
-      it(name, async (t) => {
+      it(name, { timeout: 90_000 }, async (t) => {
         await play(await site.open(t, hooks?.(), sceneOptions));
       });
     }

@@ -47,21 +47,23 @@ export interface FakeTarget extends FarStore {
   readonly accepted: number;
   /** Those of one operation, perhaps of one key. */
   requestsOf(operation: Operation, key?: string): readonly LoggedRequest[];
-  close(): void;
+  /** Ends all connections; what the target keeps stays. */
+  close(): Promise<void>;
+  /** Again, after {@link close}. */
+  listen(port?: number): Promise<void>;
 }
 
 export interface FakeTargetOptions {
   readonly clock: TargetClock;
   readonly hooks?: TargetHooks;
-  readonly host?: string;
 }
 
 export async function startFakeTarget(
   t: Cleanup,
-  { clock, hooks = {}, host = '127.0.0.1' }: FakeTargetOptions,
+  { clock, hooks = {} }: FakeTargetOptions,
 ): Promise<FakeTarget> {
   const target = new ListeningTarget(clock, hooks);
-  await target.listen(host);
+  await target.listen();
   t.after(() => target.close());
   return target;
 }
@@ -80,6 +82,7 @@ class ListeningTarget extends FarStore implements FakeTarget {
   hooks: TargetHooks;
   readonly requests: LoggedRequest[] = [];
   accepted = 0;
+  port = 0;
   readonly #clock: TargetClock;
   readonly #open = new Set<Socket>();
   readonly #counts = new Map<string, number>();
@@ -91,17 +94,14 @@ class ListeningTarget extends FarStore implements FakeTarget {
     this.hooks = hooks;
   }
 
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  async listen(host: string): Promise<void> {
-    this.#server.listen(0, host);
+  async listen(port = 0): Promise<void> {
+    this.#server.listen(port, '127.0.0.1');
     await once(this.#server, 'listening');
+    this.port = (this.#server.address() as AddressInfo).port;
   }
 
   requestsOf(operation: Operation, key?: string): readonly LoggedRequest[] {
@@ -110,9 +110,12 @@ class ListeningTarget extends FarStore implements FakeTarget {
     );
   }
 
-  close(): void {
-    for (const socket of this.#open) socket.destroy();
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, 'close');
     this.#server.close();
+    for (const socket of this.#open) socket.destroy();
+    await closed;
   }
 
   #accept(socket: Socket): void {
