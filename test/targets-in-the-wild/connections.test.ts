@@ -160,10 +160,13 @@ const answersInOtherWays: readonly (readonly [name: string, () => TargetHooks])[
     // OpenStack Swift's s3api.
     'stray bytes after errors of HEAD',
     () => ({
-      whenWhole: ({ operation }) =>
-        operation === 'head'
+      whenWhole: ({ operation, key, nth }) => {
+        // So that there is something to look for.
+        if (operation === 'put' && key === 'object-2' && nth === 1) return finish;
+        return operation === 'head'
           ? ({ socket }) => void socket.write('HTTP/1.1 404 Not Found\r\n\r\n0\r\n\r\n')
-          : undefined,
+          : undefined;
+      },
     }),
   ],
 ];
@@ -196,7 +199,7 @@ const shares = (
     let seen = 0;
     // A low-discrepancy sequence: the same requests at every run, evenly spread.
     return {
-      whenWhole: () => ((++seen * 0.618_034) % 1 < share ? (reaction as Reaction) : undefined),
+      whenWhole: () => ((++seen * 0.618_034) % 1 < share ? reaction : undefined),
     };
   },
   async play(scene) {

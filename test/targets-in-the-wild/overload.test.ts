@@ -1,7 +1,7 @@
 /** Targets that ask for fewer requests, or for none for a while. */
 import assert from 'node:assert/strict';
 import { errorAnswer, htmlAnswer, type TargetAnswer } from '../support/fake-target/answer.ts';
-import { thinking } from '../support/fake-target/reactions.ts';
+import { react } from '../support/fake-target/reactions.ts';
 import type { Scene } from './scene.ts';
 import { runCases, type WildCase } from './wild-case.ts';
 
@@ -112,7 +112,7 @@ const others: readonly WildCase[] = [
           return async (exchange) => {
             await exchange.pass(300);
             inFlight -= 1;
-            return thinking(0)(exchange);
+            await react(undefined, exchange);
           };
         },
       };
@@ -133,7 +133,7 @@ const others: readonly WildCase[] = [
       await scene.arrived(keys);
       await scene.passSeconds(120);
       const more = await scene.putMany(20, 'more');
-      await scene.arrived(more, 60);
+      await scene.arrived(more, 90);
       scene.heal();
       await scene.converged();
     },

@@ -1,5 +1,5 @@
 /** Named behaviours of targets, run beside each other. */
-import { describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import type { TargetHooks } from '../support/fake-target/fake-target.ts';
 import type { Scene, SceneOptions } from './scene.ts';
 import { WildSite, type WildSiteOptions } from './wild-site.ts';
@@ -19,10 +19,11 @@ export function runCases(
   cases: readonly WildCase[],
   options: WildSiteOptions = {},
 ): void {
-  const site = new WildSite(options);
-  describe(theme, { concurrency: 8 }, () => {
+  const shared = options.isAlone === true ? null : new WildSite({ after }, options);
+  describe(theme, { concurrency: 16 }, () => {
     for (const { name, hooks, options: sceneOptions, play } of cases) {
       it(name, { timeout: 90_000 }, async (t) => {
+        const site = shared ?? new WildSite(t, options);
         await play(await site.open(t, hooks?.(), sceneOptions));
       });
     }

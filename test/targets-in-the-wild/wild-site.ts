@@ -3,7 +3,6 @@
  * store, and every timeout and wait at a hundredth. Each case has a bucket, an owner and a target of
  * its own, so that cases run beside each other.
  */
-import { after } from 'node:test';
 import { startFakeTarget, type TargetHooks } from '../support/fake-target/fake-target.ts';
 import { fasterClock, type FasterClock } from '../support/faster-clock.ts';
 import { startKoaHost, type KoaHost } from '../support/koa-host.ts';
@@ -22,19 +21,22 @@ interface Cleanup {
 export interface WildSiteOptions {
   /** How many of the engine's milliseconds pass in a real one. */
   readonly factor?: number;
+  /** Each case has a site of its own, in which nobody else writes anything. */
+  readonly isAlone?: boolean;
 }
 
 export class WildSite {
   readonly clock: FasterClock;
   readonly shelf = new ObjectShelf();
   readonly #starting: Promise<KoaHost>;
+  readonly #isAlone: boolean;
   #scenes = 0;
 
-  /** Starts at once and ends with the test file. */
-  constructor({ factor = FACTOR }: WildSiteOptions = {}) {
+  /** Starts at once, and ends when `t` does. */
+  constructor(t: Cleanup, { factor = FACTOR, isAlone = false }: WildSiteOptions = {}) {
     this.clock = fasterClock(factor);
     this.#starting = startKoaHost({
-      dataDirectory: temporaryDirectory({ after }),
+      dataDirectory: temporaryDirectory(t),
       objects: this.shelf,
       system: {
         clock: this.clock,
@@ -42,7 +44,8 @@ export class WildSite {
           name === SILENT_NAME ? new Promise(() => undefined) : Promise.resolve(['127.0.0.1']),
       },
     });
-    after(async () => (await this.#starting).close());
+    t.after(async () => (await this.#starting).close());
+    this.#isAlone = isAlone;
   }
 
   /** A bucket that replicates to a target of its own; both are gone when the test ends. */
@@ -54,10 +57,11 @@ export class WildSite {
     host.principals.set(`Bearer ${token}`, { userId: name, isAdmin: true });
     const bucket = host.addBucket(name, name);
     const target = await startFakeTarget(t, { clock: this.clock, hooks });
-    t.after(async () => {
-      host.buckets.delete(name);
-      await host.plugin.bucketDeleted?.(bucket);
-    });
+    if (!this.#isAlone)
+      t.after(async () => {
+        host.buckets.delete(name);
+        await host.plugin.bucketDeleted?.(bucket);
+      });
     const { clock, shelf } = this;
     const scene = new Scene({ host, clock, shelf, bucket, token, target });
     await scene.configure(options);
