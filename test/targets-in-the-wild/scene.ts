@@ -3,6 +3,7 @@
  * target keeps with what the bucket holds, byte for byte, and read what status, tasks and headers say.
  */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket, ObjectHead, ReplicationStatus } from '../../src/host.ts';
 import type { FakeTarget } from '../support/fake-target/fake-target.ts';
 import type { FasterClock } from '../support/faster-clock.ts';
@@ -14,10 +15,11 @@ import {
   type RuleFields,
   type TargetFields,
 } from '../support/replication-bodies.ts';
-import { until } from '../support/until.ts';
 
 /** Real time, and generous: what is promised is told in the engine's time. */
 const PATIENCE_MS = 30_000;
+const POLL_MIN_MS = 5;
+const POLL_MAX_MS = 80;
 const SECRET = 'a-secret-of-the-tests';
 
 export interface SceneOptions {
@@ -224,11 +226,17 @@ export class Scene {
     return this.clock.pass(seconds * 1_000);
   }
 
-  async until<T>(condition: () => T | Promise<T>, what: () => string) {
-    try {
-      return await until(condition, 'it', PATIENCE_MS);
-    } catch (error) {
-      throw new Error(`Waited in vain for ${what()}.`, { cause: error });
+  /** Polls less and less often: many cases wait beside each other, and each look costs. */
+  async until<T>(
+    condition: () => T | Promise<T>,
+    what: () => string,
+  ): Promise<Exclude<NonNullable<T>, false>> {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (let pauseMs = POLL_MIN_MS; ; pauseMs = Math.min(2 * pauseMs, POLL_MAX_MS)) {
+      const result = await condition();
+      if (result) return result as Exclude<NonNullable<T>, false>;
+      if (performance.now() > deadline) throw new Error(`Waited in vain for ${what()}.`);
+      await sleep(pauseMs);
     }
   }
 

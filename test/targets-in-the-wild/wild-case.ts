@@ -14,18 +14,23 @@ export interface WildCase {
   readonly play: (scene: Scene) => Promise<void>;
 }
 
-export function runCases(
-  theme: string,
-  cases: readonly WildCase[],
+/** How many cases run at a time: most of them wait. */
+const CASES_AT_A_TIME = 16;
+
+/** @param themes tables by the name of their theme */
+export function runThemes(
+  themes: Readonly<Record<string, readonly WildCase[]>>,
   options: WildSiteOptions = {},
 ): void {
   const shared = options.isAlone === true ? null : new WildSite({ after }, options);
-  describe(theme, { concurrency: 16 }, () => {
-    for (const { name, hooks, options: sceneOptions, play } of cases) {
-      it(name, { timeout: 90_000 }, async (t) => {
-        const site = shared ?? new WildSite(t, options);
-        await play(await site.open(t, hooks?.(), sceneOptions));
-      });
+  describe(Object.keys(themes).join(', '), { concurrency: CASES_AT_A_TIME }, () => {
+    for (const [theme, cases] of Object.entries(themes)) {
+      for (const { name, hooks, options: sceneOptions, play } of cases) {
+        it(`${theme}: ${name}`, { timeout: 90_000 }, async (t) => {
+          const site = shared ?? new WildSite(t, options);
+          await play(await site.open(t, hooks?.(), sceneOptions));
+        });
+      }
     }
   });
 }

@@ -11,9 +11,6 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { Scene, type SceneOptions } from './scene.ts';
 
 const FACTOR = 100;
-/** A name that no name server ever answers for. */
-export const SILENT_NAME = 'silent.example';
-
 interface Cleanup {
   after(cleanup: () => void | Promise<void>): void;
 }
@@ -40,8 +37,7 @@ export class WildSite {
       objects: this.shelf,
       system: {
         clock: this.clock,
-        lookup: (name) =>
-          name === SILENT_NAME ? new Promise(() => undefined) : Promise.resolve(['127.0.0.1']),
+        lookup: () => Promise.reject(new Error('No DNS in tests.')),
       },
     });
     t.after(async () => (await this.#starting).close());

@@ -4,11 +4,16 @@ import { errorAnswer, xmlAnswer, type TargetAnswer } from './answer.ts';
 import type { FarMetadata, FarObject } from './far-store.ts';
 import type { ReceivedRequest } from './received-request.ts';
 
+export interface FarPart {
+  readonly body: Buffer;
+  readonly etag: string;
+}
+
 export interface FarUpload extends FarMetadata {
   readonly key: string;
   /** Wall-clock milliseconds. */
   readonly initiatedMs: number;
-  readonly parts: Map<number, Buffer>;
+  readonly parts: Map<number, FarPart>;
 }
 
 export class FarUploads {
@@ -41,8 +46,10 @@ export class FarUploads {
   part(request: ReceivedRequest): TargetAnswer {
     const upload = this.#find(request);
     if (upload === undefined) return NO_SUCH_UPLOAD;
-    upload.parts.set(Number(request.query.get('partNumber')), request.body);
-    return { status: 200, headers: { etag: `"${md5(request.body)}"` } };
+    const { body } = request;
+    const etag = md5(body);
+    upload.parts.set(Number(request.query.get('partNumber')), { body, etag });
+    return { status: 200, headers: { etag: `"${etag}"` } };
   }
 
   complete(request: ReceivedRequest): TargetAnswer {
@@ -54,18 +61,18 @@ export class FarUploads {
         etag: (/<ETag>([^<]*)</.exec(part)?.[1] ?? '').replaceAll(/&quot;|"/g, ''),
       }),
     );
-    const bodies = listed.map(({ number, etag }) => {
-      const body = upload.parts.get(number);
-      return body !== undefined && md5(body) === etag ? body : null;
+    const parts = listed.flatMap(({ number, etag }) => {
+      const part = upload.parts.get(number);
+      return part?.etag === etag ? part : [];
     });
-    if (bodies.length === 0) return errorAnswer(400, 'MalformedXML');
-    if (bodies.includes(null)) return errorAnswer(400, 'InvalidPart');
-    const parts = bodies as readonly Buffer[];
-    const md5s = parts.map((part) => createHash('md5').update(part).digest());
+    if (listed.length === 0) return errorAnswer(400, 'MalformedXML');
+    if (parts.length < listed.length) return errorAnswer(400, 'InvalidPart');
+    const md5s = parts.map((part) => Buffer.from(part.etag, 'hex'));
     const etag = `${md5(Buffer.concat(md5s))}-${parts.length}`;
+    const body = Buffer.concat(parts.map((part) => part.body));
     const { headers, metadata, tags } = upload;
     this.unfinished.delete(idOf(request));
-    this.#objects.set(request.key, { body: Buffer.concat(parts), etag, headers, metadata, tags });
+    this.#objects.set(request.key, { body, etag, headers, metadata, tags });
     return xmlAnswer(
       `<CompleteMultipartUploadResult><ETag>&quot;${etag}&quot;</ETag></CompleteMultipartUploadResult>`,
     );
@@ -85,8 +92,8 @@ export class FarUploads {
       .filter(([number]) => number > after)
       .sort(([a], [b]) => a - b)
       .map(
-        ([number, body]) =>
-          `<Part><PartNumber>${number}</PartNumber><ETag>&quot;${md5(body)}&quot;</ETag><Size>${body.length}</Size></Part>`,
+        ([number, { body, etag }]) =>
+          `<Part><PartNumber>${number}</PartNumber><ETag>&quot;${etag}&quot;</ETag><Size>${body.length}</Size></Part>`,
       );
     return xmlAnswer(
       `<ListPartsResult><IsTruncated>false</IsTruncated>${parts.join('')}</ListPartsResult>`,

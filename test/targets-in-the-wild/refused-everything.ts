@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { errorAnswer, htmlAnswer, type TargetAnswer } from '../support/fake-target/answer.ts';
 import type { Scene } from './scene.ts';
-import { runCases, type WildCase } from './wild-case.ts';
+import type { WildCase } from './wild-case.ts';
 
 const DENIED = errorAnswer(403, 'AccessDenied');
 /** Objects that a lane has in flight at a time. */
@@ -156,31 +156,10 @@ const costs: readonly WildCase[] = [
       await scene.converged(60);
     },
   },
-  {
-    name: 'a target that comes and goes: one warning line for each opening and each closing',
-    hooks: () => ({ whenWhole: () => errorAnswer(404, 'NoSuchBucket') }),
-    async play(scene) {
-      await scene.putMany(5);
-      await opened(scene);
-      await scene.until(
-        () => scene.warnings().length >= 1,
-        () => 'a line about the breaker',
-      );
-      await scene.passSeconds(60);
-      assert.equal(scene.warnings().length, 1, 'probes that fail are no news');
-      scene.heal();
-      await scene.converged();
-      await scene.until(
-        () => scene.warnings().length >= 2,
-        () => 'a line about its end',
-      );
-      assert.equal(scene.warnings().length, 2);
-    },
-  },
 ];
 
 async function opened(scene: Scene): Promise<void> {
   await scene.shows('an open breaker', ({ state }) => state === 'open' || state === 'probing');
 }
 
-runCases('Targets that refuse everything', [...everything, ...costs]);
+export const refusedEverything: readonly WildCase[] = [...everything, ...costs];

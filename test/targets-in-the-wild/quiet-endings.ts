@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { errorAnswer, htmlAnswer, type TargetAnswer } from '../support/fake-target/answer.ts';
 import type { TargetHooks } from '../support/fake-target/fake-target.ts';
 import { applied, reset, thinking, type Reaction } from '../support/fake-target/reactions.ts';
-import { runCases, type WildCase } from './wild-case.ts';
+import type { WildCase } from './wild-case.ts';
 
 /** Refuses the first tries of each key. */
 const refusingTries = (tries: number, reaction: Reaction) => (): TargetHooks => ({
@@ -160,4 +160,4 @@ const others: readonly WildCase[] = [
   },
 ];
 
-runCases('Quiet endings', [...refused, ...others], { isAlone: true });
+export const quietEndings: readonly WildCase[] = [...refused, ...others];

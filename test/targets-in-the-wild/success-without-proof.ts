@@ -12,7 +12,7 @@ import {
 import { altered, applied } from '../support/fake-target/reactions.ts';
 import type { Operation } from '../support/fake-target/received-request.ts';
 import type { Scene } from './scene.ts';
-import { runCases, type WildCase } from './wild-case.ts';
+import type { WildCase } from './wild-case.ts';
 
 const HTML = htmlAnswer(200, 'Please log in to this network');
 const SLOW_DOWN: TargetAnswer = { ...errorAnswer(503, 'SlowDown'), status: 200 };
@@ -201,4 +201,9 @@ const others: readonly WildCase[] = [
   },
 ];
 
-runCases('Success without proof', [...putCases, ...deleteCases, ...multipartCases, ...others]);
+export const successWithoutProof: readonly WildCase[] = [
+  ...putCases,
+  ...deleteCases,
+  ...multipartCases,
+  ...others,
+];

@@ -7,7 +7,7 @@ import { errorAnswer, htmlAnswer, type TargetAnswer } from '../support/fake-targ
 import type { TargetHooks } from '../support/fake-target/fake-target.ts';
 import { altered, applied, reset } from '../support/fake-target/reactions.ts';
 import type { Operation, ReceivedRequest } from '../support/fake-target/received-request.ts';
-import { runCases, type WildCase } from './wild-case.ts';
+import type { WildCase } from './wild-case.ts';
 
 const MIB = 1024 * 1024;
 const LARGE = Buffer.alloc(25 * MIB, 'x');
@@ -221,4 +221,9 @@ function withoutTagCount({ headers = {}, ...answer }: TargetAnswer): TargetAnswe
   return { ...answer, headers: others };
 }
 
-runCases('What helps is refused', [...headDenied, ...listPartsDenied, ...tagsRefused, ...others]);
+export const deniedHelp: readonly WildCase[] = [
+  ...headDenied,
+  ...listPartsDenied,
+  ...tagsRefused,
+  ...others,
+];

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { errorAnswer, htmlAnswer, type TargetAnswer } from '../support/fake-target/answer.ts';
 import { react } from '../support/fake-target/reactions.ts';
 import type { Scene } from './scene.ts';
-import { runCases, type WildCase } from './wild-case.ts';
+import type { WildCase } from './wild-case.ts';
 
 const SLOW_DOWN = errorAnswer(503, 'SlowDown');
 
@@ -152,4 +152,4 @@ const others: readonly WildCase[] = [
   },
 ];
 
-runCases('Overload', [...minute, ...retryAfter, ...others]);
+export const overload: readonly WildCase[] = [...minute, ...retryAfter, ...others];

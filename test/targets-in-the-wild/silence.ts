@@ -1,9 +1,8 @@
 /** Targets that are silent or slow: for seconds, for minutes, for ever, in the middle of something. */
 import assert from 'node:assert/strict';
 import { errorAnswer } from '../support/fake-target/answer.ts';
-import { applied, dripping, reset, stall, thinking } from '../support/fake-target/reactions.ts';
-import { runCases, type WildCase } from './wild-case.ts';
-import { SILENT_NAME } from './wild-site.ts';
+import { dripping, reset, stall, thinking } from '../support/fake-target/reactions.ts';
+import type { WildCase } from './wild-case.ts';
 
 const MIB = 1024 * 1024;
 const LARGE = Buffer.alloc(9 * MIB, 'x');
@@ -157,42 +156,6 @@ const cases: readonly WildCase[] = [
     },
   },
   {
-    name: 'a black hole: the name does not resolve, and the state is connecting within seconds',
-    options: { target: { endpoint: `http://${SILENT_NAME}` } },
-    async play(scene) {
-      await scene.put('photo', 'bytes');
-      await scene.shows('connecting', ({ state }) => state === 'connecting');
-    },
-  },
-  {
-    name: 'a black hole: TLS is never answered, and the state is connecting within seconds',
-    hooks: () => ({ whenConnected: () => true }),
-    async play(scene) {
-      await scene.saveTarget({ endpoint: scene.target.url.replace('http:', 'https:') });
-      await scene.put('photo', 'bytes');
-      await scene.shows('connecting', ({ state }) => state === 'connecting');
-      await scene.showsError(/TLS|timeout/);
-      scene.heal();
-      await scene.saveTarget({ endpoint: scene.target.url });
-      await scene.converged();
-    },
-  },
-  {
-    name: 'a lost answer: the row that looks again shows as verifying, and ages nothing',
-    hooks: () => ({
-      whenWhole: ({ operation, nth }) =>
-        operation === 'put' && nth === 1 ? applied(reset) : undefined,
-    }),
-    async play(scene) {
-      await scene.put('photo', 'bytes');
-      const status = await scene.shows('a verification', ({ verifying }) => verifying === 1);
-      assert.deepEqual([status.queued, status.oldestAgeSeconds], [0, null]);
-      const [task] = await scene.tasks('verifying');
-      assert.equal(task?.key, 'photo');
-      await scene.converged();
-    },
-  },
-  {
     name: 'HEAD is silent for ever: what is to be compared is sent or compared in the end',
     hooks: () => ({
       whenWhole: ({ operation, nth }) => {
@@ -221,4 +184,4 @@ const cases: readonly WildCase[] = [
   },
 ];
 
-runCases('Silence and slowness', cases);
+export const silence: readonly WildCase[] = cases;
