@@ -3,7 +3,7 @@
  * over real sockets. It stands still while this process has no turn: a step counts for at most ten
  * real milliseconds, so that a busy machine makes a test slower and not different.
  */
-import type { EngineClock } from '../../src/engine/clock.ts';
+import { createEngineClock, type EngineClock } from '../../src/engine/clock.ts';
 
 const STEP_MS = 2;
 /** Real time that a step counts for at most. */
@@ -52,5 +52,14 @@ export function fasterClock(factor: number): FasterClock {
     monotonicMs: read,
     after,
     pass: (delayMs) => new Promise((resolve) => void after(delayMs, resolve)),
+  };
+}
+
+/** The engine's own time, with the same way to wait. */
+export function realClock(): FasterClock {
+  const clock = createEngineClock();
+  return {
+    ...clock,
+    pass: (delayMs) => new Promise((resolve) => void setTimeout(resolve, delayMs)),
   };
 }

@@ -16,8 +16,6 @@ import {
   type TargetFields,
 } from '../support/replication-bodies.ts';
 
-/** Real time, and generous: what is promised is told in the engine's time. */
-const PATIENCE_MS = 30_000;
 const POLL_MIN_MS = 5;
 const POLL_MAX_MS = 80;
 const SECRET = 'a-secret-of-the-tests';
@@ -56,6 +54,7 @@ interface SceneParts {
   readonly bucket: Bucket;
   readonly token: string;
   readonly target: FakeTarget;
+  readonly patienceMs: number;
 }
 
 export class Scene {
@@ -231,7 +230,7 @@ export class Scene {
     condition: () => T | Promise<T>,
     what: () => string,
   ): Promise<Exclude<NonNullable<T>, false>> {
-    const deadline = performance.now() + PATIENCE_MS;
+    const deadline = performance.now() + this.#parts.patienceMs;
     for (let pauseMs = POLL_MIN_MS; ; pauseMs = Math.min(2 * pauseMs, POLL_MAX_MS)) {
       const result = await condition();
       if (result) return result as Exclude<NonNullable<T>, false>;

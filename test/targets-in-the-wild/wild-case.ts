@@ -16,6 +16,8 @@ export interface WildCase {
 
 /** How many cases run at a time: most of them wait. */
 const CASES_AT_A_TIME = 16;
+/** What hangs is ended, long after every wait of a case would have said why. */
+const CASE_MAX_MS = 240_000;
 
 /** @param themes tables by the name of their theme */
 export function runThemes(
@@ -26,7 +28,7 @@ export function runThemes(
   describe(Object.keys(themes).join(', '), { concurrency: CASES_AT_A_TIME }, () => {
     for (const [theme, cases] of Object.entries(themes)) {
       for (const { name, hooks, options: sceneOptions, play } of cases) {
-        it(`${theme}: ${name}`, { timeout: 90_000 }, async (t) => {
+        it(`${theme}: ${name}`, { timeout: CASE_MAX_MS }, async (t) => {
           const site = shared ?? new WildSite(t, options);
           await play(await site.open(t, hooks?.(), sceneOptions));
         });

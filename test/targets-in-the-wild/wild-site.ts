@@ -4,20 +4,23 @@
  * its own, so that cases run beside each other.
  */
 import { startFakeTarget, type TargetHooks } from '../support/fake-target/fake-target.ts';
-import { fasterClock, type FasterClock } from '../support/faster-clock.ts';
+import { fasterClock, realClock, type FasterClock } from '../support/faster-clock.ts';
 import { startKoaHost, type KoaHost } from '../support/koa-host.ts';
 import { ObjectShelf } from '../support/object-shelf.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { Scene, type SceneOptions } from './scene.ts';
 
 const FACTOR = 100;
+const PATIENCE_MS = 30_000;
 interface Cleanup {
   after(cleanup: () => void | Promise<void>): void;
 }
 
 export interface WildSiteOptions {
-  /** How many of the engine's milliseconds pass in a real one. */
+  /** How many of the engine's milliseconds pass in a real one; at 1 the plugin takes its own clock. */
   readonly factor?: number;
+  /** Real time that a case waits for one thing at most; generous, as promises are told in the engine's time. */
+  readonly patienceMs?: number;
   /** Each case has a site of its own, in which nobody else writes anything. */
   readonly isAlone?: boolean;
 }
@@ -27,16 +30,21 @@ export class WildSite {
   readonly shelf = new ObjectShelf();
   readonly #starting: Promise<KoaHost>;
   readonly #isAlone: boolean;
+  readonly #patienceMs: number;
   #scenes = 0;
 
   /** Starts at once, and ends when `t` does. */
-  constructor(t: Cleanup, { factor = FACTOR, isAlone = false }: WildSiteOptions = {}) {
-    this.clock = fasterClock(factor);
+  constructor(
+    t: Cleanup,
+    { factor = FACTOR, patienceMs = PATIENCE_MS, isAlone = false }: WildSiteOptions = {},
+  ) {
+    this.clock = factor === 1 ? realClock() : fasterClock(factor);
+    this.#patienceMs = patienceMs;
     this.#starting = startKoaHost({
       dataDirectory: temporaryDirectory(t),
       objects: this.shelf,
       system: {
-        clock: this.clock,
+        ...(factor === 1 ? {} : { clock: this.clock }),
         lookup: () => Promise.reject(new Error('No DNS in tests.')),
       },
     });
@@ -59,7 +67,15 @@ export class WildSite {
         await host.plugin.bucketDeleted?.(bucket);
       });
     const { clock, shelf } = this;
-    const scene = new Scene({ host, clock, shelf, bucket, token, target });
+    const scene = new Scene({
+      host,
+      clock,
+      shelf,
+      bucket,
+      token,
+      target,
+      patienceMs: this.#patienceMs,
+    });
     await scene.configure(options);
     return scene;
   }
