@@ -54,6 +54,7 @@ interface SceneParts {
   readonly bucket: Bucket;
   readonly token: string;
   readonly target: FakeTarget;
+  /** By the engine's time: how long to wait for one thing. */
   readonly patienceMs: number;
 }
 
@@ -230,11 +231,11 @@ export class Scene {
     condition: () => T | Promise<T>,
     what: () => string,
   ): Promise<Exclude<NonNullable<T>, false>> {
-    const deadline = performance.now() + this.#parts.patienceMs;
+    const deadline = this.clock.monotonicMs() + this.#parts.patienceMs;
     for (let pauseMs = POLL_MIN_MS; ; pauseMs = Math.min(2 * pauseMs, POLL_MAX_MS)) {
       const result = await condition();
       if (result) return result as Exclude<NonNullable<T>, false>;
-      if (performance.now() > deadline) throw new Error(`Waited in vain for ${what()}.`);
+      if (this.clock.monotonicMs() > deadline) throw new Error(`Waited in vain for ${what()}.`);
       await sleep(pauseMs);
     }
   }

@@ -19,7 +19,7 @@ interface Cleanup {
 export interface WildSiteOptions {
   /** How many of the engine's milliseconds pass in a real one; at 1 the plugin takes its own clock. */
   readonly factor?: number;
-  /** Real time that a case waits for one thing at most; generous, as promises are told in the engine's time. */
+  /** Real milliseconds that a case waits for one thing on a machine that has nothing else to do. */
   readonly patienceMs?: number;
   /** Each case has a site of its own, in which nobody else writes anything. */
   readonly isAlone?: boolean;
@@ -30,6 +30,7 @@ export class WildSite {
   readonly shelf = new ObjectShelf();
   readonly #starting: Promise<KoaHost>;
   readonly #isAlone: boolean;
+  /** By the faster clock, which a busy machine slows down. */
   readonly #patienceMs: number;
   #scenes = 0;
 
@@ -39,7 +40,7 @@ export class WildSite {
     { factor = FACTOR, patienceMs = PATIENCE_MS, isAlone = false }: WildSiteOptions = {},
   ) {
     this.clock = factor === 1 ? realClock() : fasterClock(factor);
-    this.#patienceMs = patienceMs;
+    this.#patienceMs = patienceMs * factor;
     this.#starting = startKoaHost({
       dataDirectory: temporaryDirectory(t),
       objects: this.shelf,
