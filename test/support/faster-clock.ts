@@ -3,7 +3,7 @@
  * over real sockets. It stands still while this process has no turn: a step counts for at most ten
  * real milliseconds, so that a busy machine makes a test slower and not different.
  */
-import { createEngineClock, type EngineClock } from '../../src/engine/clock.ts';
+import type { EngineClock } from '../../src/engine/clock.ts';
 
 const STEP_MS = 2;
 /** Real time that a step counts for at most. */
@@ -55,11 +55,16 @@ export function fasterClock(factor: number): FasterClock {
   };
 }
 
-/** The engine's own time, with the same way to wait. */
+/** Real time, with the same way to wait. */
 export function realClock(): FasterClock {
-  const clock = createEngineClock();
+  const after = (delayMs: number, callback: () => void): (() => void) => {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  };
   return {
-    ...clock,
-    pass: (delayMs) => new Promise((resolve) => void setTimeout(resolve, delayMs)),
+    nowMs: () => Date.now(),
+    monotonicMs: () => performance.now(),
+    after,
+    pass: (delayMs) => new Promise((resolve) => void after(delayMs, resolve)),
   };
 }

@@ -2,9 +2,9 @@
  * A remote service that refuses everything and repeats in its message all that it was sent, so that
  * whatever the engine sends would come back into errors, rows and logs.
  */
-import { createEngineClock } from '../../src/engine/clock.ts';
 import { errorAnswer } from '../support/fake-target/answer.ts';
 import { startFakeTarget } from '../support/fake-target/fake-target.ts';
+import { realClock } from '../support/faster-clock.ts';
 
 export interface EchoingTarget {
   readonly url: string;
@@ -19,7 +19,7 @@ interface Cleanup {
 export async function startEchoingTarget(t: Cleanup): Promise<EchoingTarget> {
   const received: string[] = [];
   const { url } = await startFakeTarget(t, {
-    clock: createEngineClock(),
+    clock: realClock(),
     hooks: {
       whenWhole({ method, target, headers, body }) {
         const head = `${method} ${target} ${[...headers].flat().join(' ')}`;
