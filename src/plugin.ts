@@ -12,19 +12,20 @@ import { createAddressPolicy, isCidr, type AddressPolicy } from './egress/addres
 import { EndpointPolicy } from './egress/endpoint-policy.ts';
 import {
   BoundedResolver,
-  createResolverClock,
   createSystemLookup,
   type Lookup,
+  type ResolverClock,
 } from './egress/resolver.ts';
 import { createTargetClient } from './egress/target-client.ts';
 import { sweepRemovedBuckets } from './engine/bucket-sweep.ts';
-import { createEngineClock } from './engine/clock.ts';
+import { createEngineClock, type EngineClock } from './engine/clock.ts';
 import { Engine, type EngineOptions } from './engine/engine.ts';
 import { createMetrics } from './engine/metrics.ts';
 import type { Host, Plugin } from './host.ts';
 import { ApiError } from './json-api/errors.ts';
 import { createValidator, readSchema } from './json-api/validator.ts';
 import { parseEndpoint } from './model/endpoint.ts';
+import type { StoreClock } from './model/ports.ts';
 import type { PluginOptions } from './model/generated/options.ts';
 import { CommitFeed } from './store/commit-feed.ts';
 import { LmdbConfigurationStore } from './store/configuration-store.ts';
@@ -34,7 +35,7 @@ import { machineTime } from './store/boot.ts';
 import { readBootId } from './store/process-identity.ts';
 import { openStoreClock } from './store/store-clock.ts';
 import { LmdbOutbox } from './store/outbox.ts';
-import { openTables, storeDirectory } from './store/tables.ts';
+import { openTables, storeDirectory, type Tables } from './store/tables.ts';
 
 export type * from './host.ts';
 
@@ -52,6 +53,11 @@ export interface SystemDependencies {
   readonly lookup: Lookup;
   /** Where options that name an environment variable look it up. */
   readonly environment: NodeJS.ProcessEnv;
+  /**
+   * Time for every wait and limit of the engine and its connections, and for what is stored and shown.
+   * Signatures go by the wall clock of this machine all the same, as targets compare it with theirs.
+   */
+  readonly clock: EngineClock;
 }
 
 /** Thrown before anything is opened where the options do not fit schemas/options.schema.json. */
@@ -75,30 +81,33 @@ export async function activate(
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
   const keyring = openKeyring(sealing, host.dataDirectory, system.environment ?? process.env);
   const tables = await openTables(host.dataDirectory);
-  const clock = openStoreClock(tables, machineTime(readBootId()));
+  const stored = storeClock(tables, system.clock);
+  const clock = system.clock ?? createEngineClock(stored);
+  const startedAtMs = clock.monotonicMs();
   const feed = new CommitFeed(tables, FEED_INTERVAL_MS);
   const diskFree = (): number => freeBytesOf(storeDirectory(host.dataDirectory));
   const diskState = createDiskWatch(diskFree, () => performance.now());
-  const store = new LmdbConfigurationStore(tables, keyring, { feed, now: clock.nowMs });
+  const store = new LmdbConfigurationStore(tables, keyring, { feed, now: stored.nowMs });
   const outbox = new LmdbOutbox({
     tables,
     keyring,
     feed,
-    now: clock.nowMs,
+    now: stored.nowMs,
+    uptimeMs: () => clock.monotonicMs() - startedAtMs,
     isDiskLow: () => diskState() === 'critical',
   });
   const engine = new Engine({
     host,
     outbox,
     configurations: store,
-    connectTarget: createTargetConnector(addresses, lookup),
-    clock: createEngineClock(clock),
+    connectTarget: createTargetConnector(addresses, lookup, clock),
+    clock,
     random: Math.random,
     diskState,
   });
   const endpointPolicy = new EndpointPolicy({
     addresses,
-    resolver: new BoundedResolver({ lookup, clock: createResolverClock(), concurrency: 1 }),
+    resolver: new BoundedResolver({ lookup, clock: limitsClock(clock), concurrency: 1 }),
   });
   engine.start();
   void startUpkeep(host, store);
@@ -110,7 +119,7 @@ export async function activate(
       outbox,
       judgeEndpoint: (endpoint) => endpointPolicy.judge(endpoint),
       newId: randomUUID,
-      clock,
+      clock: stored,
     }),
     bucketReplication: createBucketReplication(host, store),
     async health() {
@@ -128,7 +137,7 @@ export async function activate(
       totals: () => outbox.queueTotals(),
       storeSize: () => statSync(join(storeDirectory(host.dataDirectory), 'data.mdb')).size,
       diskFree,
-      now: clock.nowMs,
+      now: stored.nowMs,
     }),
     close() {
       closed ??= engine
@@ -154,8 +163,9 @@ export async function activate(
 function createTargetConnector(
   addresses: AddressPolicy,
   lookup: Lookup,
+  engineClock: EngineClock,
 ): EngineOptions['connectTarget'] {
-  const clock = { ...createResolverClock(), wallClockMs: () => Date.now() };
+  const clock = { ...limitsClock(engineClock), wallClockMs: () => Date.now() };
   // Addresses are judged anew for every connection: an earlier answer opens nothing that a new one would not.
   const resolver = new BoundedResolver({
     lookup,
@@ -173,6 +183,20 @@ function createTargetConnector(
       clock,
       connections: LANE_CONNECTIONS,
     });
+  };
+}
+
+/** The clock of the store, or whoever is given in its place. */
+function storeClock(tables: Tables, given: EngineClock | undefined): StoreClock {
+  if (given === undefined) return openStoreClock(tables, machineTime(readBootId()));
+  return { nowMs: () => given.nowMs(), wallOf: (timeMs) => timeMs };
+}
+
+/** The engine's clock for those who know only durations. */
+function limitsClock(clock: EngineClock): ResolverClock {
+  return {
+    nowMs: () => clock.monotonicMs(),
+    after: (delayMs, callback) => clock.after(delayMs, callback),
   };
 }
 

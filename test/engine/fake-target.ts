@@ -1,6 +1,9 @@
 /**
  * A target in memory that keeps a log of requests, and fails those that a test tells it to. Parts are
  * kept as they are, so that multipart objects can be compared byte for byte.
+ *
+ * It takes the client's place, without sockets, for units whose clock a test moves by hand; what goes
+ * over sockets meets test/support/fake-target/.
  */
 import { createHash } from 'node:crypto';
 import type { RemoteHead, StoredObject, TargetClient } from '../../src/egress/target-client.ts';

@@ -1,6 +1,9 @@
 /**
  * S3 services that do to requests what services and networks do: each destination bucket keeps what
  * arrived, whenever it arrived, and the client is told something that may have nothing to do with it.
+ *
+ * It takes the client's place, as sockets know no virtual clock and no seed; what goes over sockets
+ * meets test/support/fake-target/.
  */
 import type { StoredObject, TargetClient } from '../../src/egress/target-client.ts';
 import type { UsableTarget } from '../../src/engine/engine.ts';

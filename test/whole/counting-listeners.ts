@@ -1,7 +1,8 @@
 /**
  * S3 services at many addresses of this machine, all at one port, that count the connections they
  * accept: what a name leads to decides which of them is reached. Only the count proves anything; an
- * error says nothing about who was talked to.
+ * error says nothing about who was talked to. They keep nothing, so they are none of
+ * test/support/fake-target/, which is one service at one address.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

@@ -2,39 +2,34 @@
  * A remote service that refuses everything and repeats in its message all that it was sent, so that
  * whatever the engine sends would come back into errors, rows and logs.
  */
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { errorAnswer } from '../support/fake-target/answer.ts';
+import { startFakeTarget } from '../support/fake-target/fake-target.ts';
+import { realClock } from '../support/faster-clock.ts';
 
 export interface EchoingTarget {
   readonly url: string;
   /** Heads and bodies as they came. */
   readonly received: readonly string[];
-  close(): void;
 }
 
-export async function startEchoingTarget(): Promise<EchoingTarget> {
+interface Cleanup {
+  after(cleanup: () => void | Promise<void>): void;
+}
+
+export async function startEchoingTarget(t: Cleanup): Promise<EchoingTarget> {
   const received: string[] = [];
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const head = `${request.method} ${request.url} ${request.rawHeaders.join(' ')}`;
-      received.push(`${head}\n${Buffer.concat(chunks).toString('latin1')}`);
-      response.writeHead(403, { 'content-type': 'application/xml', 'x-amz-request-id': 'ECHO' });
-      response.end(`<Error><Code>AccessDenied</Code><Message>${escapeXml(head)}</Message></Error>`);
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    received,
-    close() {
-      server.closeAllConnections();
-      server.close();
+  const { url } = await startFakeTarget(t, {
+    clock: realClock(),
+    hooks: {
+      whenWhole({ method, target, headers, body }) {
+        const head = `${method} ${target} ${[...headers].flat().join(' ')}`;
+        received.push(`${head}\n${body.toString('latin1')}`);
+        const refusal = errorAnswer(403, 'AccessDenied', escapeXml(head));
+        return { ...refusal, headers: { ...refusal.headers, 'x-amz-request-id': 'ECHO' } };
+      },
     },
-  };
+  });
+  return { url, received };
 }
 
 function escapeXml(text: string): string {

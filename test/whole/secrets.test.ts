@@ -53,8 +53,7 @@ const LOGIN_TRIES_MAX = 12;
 describe('secrets', () => {
   it('stay where they belong', async (t) => {
     const site = new SecretSite(temporaryDirectory(t));
-    const target = await startEchoingTarget();
-    t.after(() => target.close());
+    const target = await startEchoingTarget(t);
     const secondKey = randomBytes(32).toString('base64');
     await firstLife(site, target);
     await rotateKeys(site, secondKey);
