@@ -2,7 +2,7 @@
  * How a lane takes one delivery: whose failure it is, and what becomes of the breakers and of the
  * concurrency. Pure; the only place that judges a delivery.
  */
-import type { FailureKind } from '../model/breaker.ts';
+import type { Breaker, FailureKind } from '../model/breaker.ts';
 import { afterSlowDown, afterSuccess, type Concurrency } from '../model/concurrency.ts';
 import type { RequestFailure } from '../model/delivery.ts';
 import { withEvent, type BreakerName, type LaneBreakers } from '../model/lane-breakers.ts';
@@ -57,9 +57,7 @@ export function reactTo(claim: Claim, delivery: Delivery, input: ReactionInput):
   }
   const { failure } = delivery;
   const judged = judge(failure);
-  const isProven =
-    input.breakers[operation].state === 'closed' && input.breakers[operation].isProven;
-  const judgement = judgementOf(failure, judged, isProven);
+  const judgement = judgementOf(failure, judged, input.breakers[operation]);
   const isThrottled = judged.kind === 'retry' && judged.throttled === true;
   const isTargets = judged.origin === 'target' && !judgement.isRefused;
   return {
@@ -116,12 +114,13 @@ function unused(
 }
 
 /**
- * @param isProven whether the operation succeeded for other objects: only then does a refusal count
- *   against this one
+ * A denial (403) counts against the object only where the operation succeeded for others: an access key
+ * that may do nothing denies everything. Another refusal does, unless all are refused.
  */
-function judgementOf(failure: RequestFailure, judged: Outcome, isProven: boolean): Judgement {
+function judgementOf(failure: RequestFailure, judged: Outcome, breaker: Breaker): Judgement {
   const isUnclear = judged.kind === 'retry' && judged.refused === true;
-  const isObjects = isUnclear ? isProven : judged.origin === 'object';
+  const isOthersTaken = breaker.state === 'closed' && (failure.status !== 403 || breaker.isProven);
+  const isObjects = isUnclear ? isOthersTaken : judged.origin === 'object';
   return {
     isObjects,
     isRefused: isUnclear || judged.kind === 'reject',

@@ -2,10 +2,10 @@
  * Multipart uploads that may have begun at the target though the answer to their creation was lost:
  * nobody knows their ids, and their owner may pay for them for ever.
  *
- * An upload that is found by listing is aborted only where it can be no other: exactly one upload of
- * the key that this lane does not know began within the request, by the target's own clock, and has no
- * parts a minute later. Others under the same access key may have begun any other. What cannot be told
- * is counted; a lifecycle rule at the target removes it.
+ * An upload that is found by listing is aborted only where it can be no other: by the target's own
+ * clock, no more uploads of the key that this lane does not know began within its requests than answers
+ * were lost, and they have no parts a minute later. Others under the same access key may have begun any
+ * other. What cannot be told is counted; a lifecycle rule at the target removes it.
  */
 import type { TargetClient } from '../egress/target-client.ts';
 import type { RequestOptions } from '../egress/target-sending.ts';
@@ -15,7 +15,11 @@ const LOST_MAX = 64;
 export const LOOK_AFTER_MS = 60_000;
 /** Times of targets are in seconds mostly, and their Date is as old as the answer took. */
 const TIME_SLACK_MS = 2_000;
+/** Tries further apart than this are told apart by their times. */
+const RETRY_MAX_MS = 10_000;
 const TRIES_MAX = 5;
+/** Timers and the store's clock are rounded. */
+const TIMER_SLACK_MS = 1_000;
 
 export interface LostCreation {
   readonly key: string;
@@ -52,7 +56,7 @@ export class LostUploads {
 
   note(creation: LostCreation): void {
     this.#lost.push({ ...creation, tries: 0, known: new Set() });
-    this.#options.lookAfter(LOOK_AFTER_MS);
+    this.#options.lookAfter(LOOK_AFTER_MS + TIMER_SLACK_MS);
     if (this.#lost.length <= LOST_MAX) return;
     this.#lost.shift();
     this.#options.onLeft();
@@ -94,20 +98,32 @@ export class LostUploads {
     const { uploads, dateMs, complete } = listed.value;
     if (dateMs === null || !complete) return 'left';
     const aheadMs = dateMs - this.#options.nowMs();
-    const isUnknown = uploads.filter(
+    // Tries follow each other within seconds, and times are not exact: their requests are one.
+    const requests = this.#lost.filter((other) => other.key === key && isNear(other, lost));
+    const begunAt = Math.min(...requests.map((other) => other.begunAt));
+    const endedAt = Math.max(...requests.map((other) => other.endedAt));
+    const unknown = uploads.filter(
       ({ uploadId, initiatedAtMs }) =>
         !lost.known.has(uploadId) &&
         initiatedAtMs !== null &&
-        initiatedAtMs >= lost.begunAt + aheadMs - TIME_SLACK_MS &&
-        initiatedAtMs <= lost.endedAt + aheadMs + TIME_SLACK_MS,
+        initiatedAtMs >= begunAt + aheadMs - TIME_SLACK_MS &&
+        initiatedAtMs <= endedAt + aheadMs + TIME_SLACK_MS,
     );
-    const [found] = isUnknown;
+    const [found] = unknown;
     if (found === undefined) return 'over';
-    if (isUnknown.length > 1) return 'left';
+    if (unknown.length > requests.length) return 'left';
     const upload = { key, uploadId: found.uploadId };
     const parts = await client.listParts(upload, 0, options);
     if (!parts.ok) return isDenied(parts.failure) ? 'left' : 'again';
     if (parts.value.parts.length > 0) return 'left';
     return (await client.abortMultipartUpload(upload, options)).ok ? 'over' : 'again';
   }
+}
+
+/** Whether uploads of one may be taken for those of the other. */
+function isNear(a: LostCreation, b: LostCreation): boolean {
+  return (
+    a.begunAt <= b.endedAt + 2 * TIME_SLACK_MS + RETRY_MAX_MS &&
+    b.begunAt <= a.endedAt + 2 * TIME_SLACK_MS + RETRY_MAX_MS
+  );
 }

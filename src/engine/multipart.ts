@@ -136,7 +136,8 @@ async function beginUpload(
     if (listed.ok) return { kind: 'begun', state: known, listed: listed.value, tags };
     const { failure } = listed;
     // Where parts may not be listed, the upload is left as a stray, and another one begins.
-    const mayBeginAnew = isUploadLost(failure) || isDenied(failure);
+    const isRefused = failure.stage === 'answer' && (failure.status ?? 0) === 400;
+    const mayBeginAnew = isUploadLost(failure) || isDenied(failure) || isRefused;
     if (!mayBeginAnew) return { kind: 'failed', failure, upload: known };
   }
   const { client, signal, silence } = context;

@@ -43,6 +43,8 @@ export type Breaker =
       readonly keys: readonly string[];
       /** Whether there was a success since the breaker was last open, or was made. */
       readonly isProven: boolean;
+      /** Successes until it is forgotten that the breaker was open: what was tried before comes last. */
+      readonly wariness: number;
     }
   | {
       readonly state: 'open';
@@ -79,15 +81,22 @@ export type BreakerEvent =
   /** Somebody wants to know now whether it works again. */
   | { readonly type: 'probe-wanted'; readonly now: number };
 
-export const CLOSED: Breaker = { state: 'closed', failures: 0, keys: [], isProven: false };
-const PROVEN: Breaker = { ...CLOSED, isProven: true };
+type Closed = Extract<Breaker, { state: 'closed' }>;
+
+export const CLOSED: Closed = {
+  state: 'closed',
+  failures: 0,
+  keys: [],
+  isProven: false,
+  wariness: 0,
+};
+const PROVEN: Closed = { ...CLOSED, isProven: true };
+const WARY_SUCCESSES = 64;
 
 export function nextBreaker(breaker: Breaker, event: BreakerEvent): Breaker {
   switch (event.type) {
     case 'success':
-      return breaker.state === 'closed' && breaker.isProven && breaker.failures === 0
-        ? breaker
-        : PROVEN;
+      return afterSuccess(breaker);
     case 'probe-begun':
       return breaker.state === 'open'
         ? { state: 'probing', since: breaker.since, openings: breaker.openings }
@@ -105,6 +114,12 @@ export function nextBreaker(breaker: Breaker, event: BreakerEvent): Breaker {
     case 'refusal':
       return afterRefusal(breaker, event);
   }
+}
+
+function afterSuccess(breaker: Breaker): Breaker {
+  if (breaker.state !== 'closed') return { ...PROVEN, wariness: WARY_SUCCESSES };
+  if (breaker.wariness > 0) return { ...PROVEN, wariness: breaker.wariness - 1 };
+  return breaker.isProven && breaker.failures === 0 ? breaker : PROVEN;
 }
 
 function afterFailure(

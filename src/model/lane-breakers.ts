@@ -87,9 +87,15 @@ export function planClaim(input: PlanInput): Plan {
     (operation) => isDue(operation) && probedBy(breakers, operation, monotonicMs)?.length === 0,
   );
   if (operations.length > 0 && limit > 0) {
-    return { kind: 'claim', request: { limit, now, operations, untriedFirst: false } };
+    // Those that were refused are due for longer, and would open the breaker again.
+    const untriedFirst = operations.some((operation) => isWary(breakers[operation]));
+    return { kind: 'claim', request: { limit, now, operations, untriedFirst } };
   }
   return { kind: 'wait', forMs: waitMs(input) };
+}
+
+function isWary(breaker: Breaker): boolean {
+  return breaker.state === 'closed' && breaker.wariness > 0;
 }
 
 function waitMs({ breakers, due, now, monotonicMs }: PlanInput): number | null {

@@ -42,7 +42,8 @@ const others: readonly WildCase[] = [
       await scene.putMany(24);
       await scene.converged();
       for (const key of scene.target.objects.keys()) {
-        assert.ok(scene.target.requestsOf('head', key).length >= 2, 'compared, and verified');
+        // What is compared once its doubt is over needs no second look.
+        assert.ok(scene.target.requestsOf('head', key).length >= 1, `${key} was looked at`);
       }
     },
   },
