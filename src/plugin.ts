@@ -177,7 +177,7 @@ async function startUpkeep(host: Host, store: LmdbConfigurationStore): Promise<v
     await store.resealSecrets((bucket, targetId) =>
       host.logger.error(
         { bucket: bucket.name, targetId },
-        'no configured key opens the secret of this target; configure its key, or save the target with its secret',
+        'the secret of this target does not open: its key is not configured, or its record was changed outside of the server; configure the key, or save the target with its secret',
       ),
     );
     await sweepRemovedBuckets(store, (name) => host.findBucket(name), host.logger);

@@ -50,7 +50,7 @@ export function createTargetHandlers({
       const change = await host.withBucketLock(bucket.name, (found) =>
         store.replaceTargets(assertSame(found, bucket), drafts, precondition),
       );
-      auditTargets(host.logger, { requestId: requestId(ctx), principal, bucket }, drafts, change);
+      auditTargets(host.logger, { requestId: requestId(ctx), principal, bucket }, change);
       sendTargets(ctx, change.after);
     },
   };

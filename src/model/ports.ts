@@ -15,7 +15,13 @@ import type { Target, TargetDraft } from './target.ts';
 /** What a replacement did, for the answer and the audit log. */
 export interface ConfigurationChange {
   readonly before: Configuration;
+  /** `before` itself where the replacement changed nothing. */
   readonly after: Configuration;
+}
+
+export interface TargetsChange extends ConfigurationChange {
+  /** Targets that have a secret which they did not have before, by id. */
+  readonly newSecrets: readonly string[];
 }
 
 /**
@@ -28,7 +34,8 @@ export interface ConfigurationStore {
 
   /**
    * Replaces the targets and disables the rules that lost theirs, in one transaction. Durable when
-   * it resolves.
+   * it resolves. Where nothing changes (the same values, with the mask or the same secret) revision,
+   * sealed secrets and retry marks stay as they are.
    *
    * @throws ApiError PreconditionFailed, or InvalidRequest where a mask has no stored secret to keep
    */
@@ -36,7 +43,7 @@ export interface ConfigurationStore {
     bucket: BucketRef,
     drafts: readonly TargetDraft[],
     precondition: Precondition,
-  ): Promise<ConfigurationChange>;
+  ): Promise<TargetsChange>;
 
   /**
    * Replaces the rules. Durable when it resolves.

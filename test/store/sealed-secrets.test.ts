@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { open } from 'lmdb';
 import { Keyring, parseKeys } from '../../src/sealing/keyring.ts';
+import { boxContext } from '../../src/store/secret-boxes.ts';
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
 import {
   MASK,
@@ -58,7 +59,9 @@ async function storeSealedUnder(t: TestContext, keys: string): Promise<Fixture> 
 async function openSecrets(fixture: Fixture, keys: string): Promise<string[]> {
   const keyring = new Keyring(parseKeys(keys));
   const record = await readStoredRecord(fixture.dataDirectory, 'photos');
-  return record.targets.map(({ id, secret }) => keyring.open(secret, [record.bucketId, id]));
+  return record.targets.map((target) =>
+    keyring.open(target.secret, boxContext(record.bucketId, target)),
+  );
 }
 
 const keyIdOf = (keys: string): string => new Keyring(parseKeys(keys)).newestKeyId;
