@@ -75,7 +75,7 @@ describe('own addresses', () => {
     const policy = createAddressPolicy({ allow: [], deny: [], ownAddresses: () => own });
     assert.equal(policy.classify('198.41.0.4'), 'public');
     own = ['198.41.0.4'];
-    assert.equal(policy.classify('198.41.0.4'), 'ownInterface');
+    assert.equal(policy.classify('198.41.0.4'), 'own');
     own = [];
     assert.equal(policy.classify('198.41.0.4'), 'public');
   });
@@ -93,15 +93,15 @@ describe('own addresses', () => {
        ::1                    loopback
        10.0.0.5               private
        fe80::1                linkLocal
-       198.41.0.4             ownInterface
-       ::ffff:198.41.0.4      ownInterface
-       ::ffff:c629:4          ownInterface
-       64:ff9b::c629:4        ownInterface
-       198.41.0.5             ownInterface
-       2a01:4f8::1            ownInterface
-       2a01:4f8:0:0:0:0:0:1   ownInterface
-       2a01:4f8::2            ownInterface
-       192.0.2.7              ownInterface
+       198.41.0.4             own
+       ::ffff:198.41.0.4      own
+       ::ffff:c629:4          own
+       64:ff9b::c629:4        own
+       198.41.0.5             own
+       2a01:4f8::1            own
+       2a01:4f8:0:0:0:0:0:1   own
+       2a01:4f8::2            own
+       192.0.2.7              own
        2a01:4f8::3            public
        198.41.0.6             public
        45.1.1.1               public`,
