@@ -192,7 +192,11 @@ function ownAddressTest(ownAddresses: () => readonly string[]): (address: Addres
   };
 }
 
-/** The address itself, and its link where the prefix says which; none for what is not an address. */
+/**
+ * The address itself, and its link where the prefix says which; none for what is not an address. A link
+ * that is numbered from a documentation block, as those of laboratories and build machines are, adds
+ * nothing: such addresses are examples everywhere else, and the answer must not change with the machine.
+ */
 function ownRanges(text: string): Range[] {
   const [withZone = '', prefix] = text.split('/', 2);
   const written = parseAddress(withZone.split('%', 1)[0] ?? '');
@@ -201,7 +205,8 @@ function ownRanges(text: string): Range[] {
   const kind = address.kind();
   const itself: Range = [address, kind === 'ipv4' ? 32 : 128];
   const isSameForm = kind === written.kind();
-  if (prefix === undefined || !isSameForm || !/^[0-9]{1,3}$/.test(prefix)) return [itself];
+  const isLink = isSameForm && !isWithinAny(address, DOCUMENTATION);
+  if (prefix === undefined || !isLink || !/^[0-9]{1,3}$/.test(prefix)) return [itself];
   const bits = Number(prefix);
   return bits < LINK_BITS_MIN[kind] || bits > itself[1] ? [itself] : [itself, [address, bits]];
 }

@@ -84,7 +84,8 @@ export class BoundedResolver {
   /** Late ones too. */
   readonly #running = new Map<string, Pending>();
   readonly #runningOf = new Map<string, number>();
-  #late = 0;
+  /** How many run for longer than `lateMs`; as many as `lateMax` of them count as late. */
+  #overdue = 0;
   /** From the oldest answer to the newest. */
   readonly #known = new Map<string, Known>();
 
@@ -137,7 +138,7 @@ export class BoundedResolver {
   }
 
   #startWaiting(): void {
-    while (this.#running.size - this.#late < this.#options.concurrency) {
+    while (this.#occupied() < this.#options.concurrency) {
       const next = this.#waiting.takeNext(
         (ownerId) => (this.#runningOf.get(ownerId) ?? 0) < this.#options.ownerMax,
       );
@@ -159,26 +160,27 @@ export class BoundedResolver {
     this.#startWaiting();
   }
 
-  /** Counts a lookup as late in due time, or as soon as there are few enough late ones. */
+  /** Notes when a lookup is overdue, until it ends. */
   #watchForLateness(): { end(): void } {
     const { clock, lateMs, lateMax } = this.#options;
-    let isLate = false;
-    const judge = (): void => {
-      isLate = this.#late < lateMax;
-      if (isLate) {
-        this.#late += 1;
-        this.#startWaiting();
-      } else {
-        cancel = clock.after(lateMs, judge);
-      }
-    };
-    let cancel = clock.after(lateMs, judge);
+    if (lateMax === 0) return { end: () => undefined };
+    let isOverdue = false;
+    const cancel = clock.after(lateMs, () => {
+      isOverdue = true;
+      this.#overdue += 1;
+      this.#startWaiting();
+    });
     return {
       end: () => {
         cancel();
-        if (isLate) this.#late -= 1;
+        if (isOverdue) this.#overdue -= 1;
       },
     };
+  }
+
+  /** How many lookups take one of the places of those that are not late. */
+  #occupied(): number {
+    return this.#running.size - Math.min(this.#overdue, this.#options.lateMax);
   }
 
   #count(ownerId: string, change: 1 | -1): void {

@@ -216,7 +216,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     onUnreadable: (bucket: BucketRef, targetId: string) => void,
   ): Promise<void> {
     const isOld = ({ secret }: StoredTarget): boolean => secret.keyId !== this.#keyring.newestKeyId;
-    const found = this.#tables.configurations.get(bucket.name);
+    const found = this.#transactions.read(() => this.#tables.configurations.get(bucket.name));
     const readable = (found?.bucketId === bucket.id ? found.targets : []).filter((target) => {
       const isReadable = this.#boxes.open(bucket.id, target) !== null;
       if (!isReadable) onUnreadable(bucket, target.id);
