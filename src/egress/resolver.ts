@@ -27,6 +27,13 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { WaitingNames } from './waiting-names.ts';
 
+/** How long one call waits at most. */
+export const RESOLVE_TIMEOUT_MS = 2_000;
+/** How long an answer, also a negative one, is used again. */
+export const RESOLVE_CACHE_MS = 10_000;
+/** How long a call waits that has an earlier answer (target-answers.ts). */
+export const RESOLVE_PATIENCE_MS = 250;
+
 /**
  * The addresses of a name, at least one; or `unresolved`, as there are none or the lookup failed; or
  * `unanswered`, as it took too long or had no place to wait, which says nothing of the name.
@@ -91,11 +98,11 @@ export class BoundedResolver {
 
   constructor(options: BoundedResolverOptions) {
     this.#options = {
-      timeoutMs: 2_000,
+      timeoutMs: RESOLVE_TIMEOUT_MS,
       lateMs: 500,
       lateMax: 2,
       ownerMax: options.concurrency,
-      cacheMs: 10_000,
+      cacheMs: RESOLVE_CACHE_MS,
       namesMax: 1_000,
       waitingMax: 1_000,
       ownerWaitingMax: 64,

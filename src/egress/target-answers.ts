@@ -8,7 +8,7 @@
  * States of a target: unknown → known (stands in for an answer that is late by `patienceMs`, or for which
  * there is no place) → unknown (an hour old, the name no longer resolves, or the target has another).
  */
-import type { Resolution, ResolverClock } from './resolver.ts';
+import { RESOLVE_PATIENCE_MS, type Resolution, type ResolverClock } from './resolver.ts';
 
 export interface TargetAnswersOptions {
   readonly resolver: { resolve(hostname: string, ownerId: string): Promise<Resolution> };
@@ -45,7 +45,7 @@ export class TargetAnswers {
   constructor(options: TargetAnswersOptions) {
     this.#options = {
       earlierMs: 60 * 60 * 1_000,
-      patienceMs: 250,
+      patienceMs: RESOLVE_PATIENCE_MS,
       ownerTargetsMax: 1_000,
       ...options,
     };

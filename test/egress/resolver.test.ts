@@ -160,6 +160,17 @@ describe('BoundedResolver with several owners', () => {
     assert.equal(many.length, 50);
   });
 
+  it('keeps taking turns while several owners have many', async () => {
+    const { resolver, started, startedNames } = fixture();
+    for (let n = 0; n < 4; n++) void resolver.resolve(`a${n}`, 'a');
+    for (let n = 0; n < 3; n++) void resolver.resolve(`b${n}`, 'b');
+    for (let n = 0; n < 6; n++) {
+      started[n]!.answer(['192.0.2.1']);
+      await setImmediate();
+    }
+    assert.deepEqual(startedNames(), ['a0', 'a1', 'b0', 'a2', 'b1', 'a3', 'b2']);
+  });
+
   it('looks a name up once for all owners, on the turn of the first', async () => {
     const { resolver, started, startedNames } = fixture();
     void resolver.resolve('first', 'a');
