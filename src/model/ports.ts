@@ -89,7 +89,7 @@ export type TargetAccess =
       /** Another one than before: what failed is to be tried anew. */
       readonly retryMark: number;
     }
-  /** No configured key opens the secret. */
+  /** The secret does not open. */
   | { readonly kind: 'sealed'; readonly target: Target }
   | { readonly kind: 'absent' };
 
@@ -203,7 +203,7 @@ export interface QueueStatus {
 /** How the lane of a target is doing, whichever process delivers. */
 export interface LaneCondition {
   readonly targetId: string;
-  /** No configured key opens the secret: nothing is delivered. */
+  /** The secret does not open: nothing is delivered. */
   readonly isSealed: boolean;
   readonly report: LaneReport;
 }

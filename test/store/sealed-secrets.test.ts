@@ -77,13 +77,16 @@ describe('sealed secrets', () => {
     assert.deepEqual(await openSecrets(fixture, key), fixture.secrets);
     const { bucketId, targets } = await readStoredRecord(fixture.dataDirectory, 'photos');
     const keyring = new Keyring(parseKeys(key));
-    const { secret } = targets[0]!;
+    const target = targets[0]!;
+    const { secret } = target;
     for (const context of [
-      [bucketId, uuid(2)],
-      ['bucket-2', uuid(1)],
-      [uuid(1), bucketId],
+      boxContext(bucketId, { ...target, id: uuid(2) }),
+      boxContext('bucket-2', target),
+      boxContext(uuid(1), { ...target, id: bucketId }),
+      boxContext(bucketId, target).slice(0, -1),
+      [...boxContext(bucketId, target), ''],
+      [bucketId, uuid(1)],
       [],
-      [bucketId],
     ]) {
       assert.throws(() => keyring.open(secret, context), { code: 'CannotOpen' });
     }
