@@ -16,6 +16,7 @@ import {
   type Lookup,
   type ResolverClock,
 } from './egress/resolver.ts';
+import { TargetAnswers } from './egress/target-answers.ts';
 import { createTargetClient } from './egress/target-client.ts';
 import { sweepRemovedBuckets } from './engine/bucket-sweep.ts';
 import { createEngineClock, type EngineClock } from './engine/clock.ts';
@@ -42,8 +43,9 @@ export type * from './host.ts';
 /** How often the commits of other processes are looked for. */
 const FEED_INTERVAL_MS = 500;
 const OWN_ADDRESSES_KEPT_MS = 1_000;
-/** How long a target whose name resolved can be reached while name servers do not answer. */
-const EARLIER_ANSWERS_MS = 60 * 60 * 1_000;
+/** The most threads that lookups of the system take: 3 for saves, 5 for the engine. */
+const SAVE_LOOKUPS = { concurrency: 1, lateMax: 2 };
+const ENGINE_LOOKUPS = { concurrency: 2, lateMax: 3 };
 /** Connections of one lane; the engine's own limit of concurrency is the same. */
 const LANE_CONNECTIONS = 16;
 
@@ -100,14 +102,14 @@ export async function activate(
     host,
     outbox,
     configurations: store,
-    connectTarget: createTargetConnector(addresses, lookup, clock),
+    connectTarget: createTargetConnector(host, addresses, lookup, clock),
     clock,
     random: Math.random,
     diskState,
   });
   const endpointPolicy = new EndpointPolicy({
     addresses,
-    resolver: new BoundedResolver({ lookup, clock: limitsClock(clock), concurrency: 1 }),
+    resolver: new BoundedResolver({ lookup, clock: limitsClock(clock), ...SAVE_LOOKUPS }),
   });
   engine.start();
   void startUpkeep(host, store);
@@ -117,7 +119,7 @@ export async function activate(
       host,
       store,
       outbox,
-      judgeEndpoint: (endpoint) => endpointPolicy.judge(endpoint),
+      judgeEndpoint: (endpoint, ownerId) => endpointPolicy.judge(endpoint, ownerId),
       newId: randomUUID,
       clock: stored,
     }),
@@ -159,27 +161,34 @@ export async function activate(
   };
 }
 
-/** Every lane's client shares the address policy and one resolver, with two lookups at a time. */
+/** Every lane's client shares the address policy and one resolver, on the share of its bucket's owner. */
 function createTargetConnector(
+  host: Host,
   addresses: AddressPolicy,
   lookup: Lookup,
   engineClock: EngineClock,
 ): EngineOptions['connectTarget'] {
   const clock = { ...limitsClock(engineClock), wallClockMs: () => Date.now() };
+  const resolver = new BoundedResolver({ lookup, clock, ...ENGINE_LOOKUPS });
   // Addresses are judged anew for every connection: an earlier answer opens nothing that a new one would not.
-  const resolver = new BoundedResolver({
-    lookup,
-    clock,
-    concurrency: 2,
-    earlierMs: EARLIER_ANSWERS_MS,
-  });
-  return ({ target, secretAccessKey }) => {
+  const answers = new TargetAnswers({ resolver, clock });
+  return ({ target, secretAccessKey }, { bucket, targetId }) => {
     const endpoint = parseEndpoint(target.endpoint);
     if (endpoint === null) throw new Error('A stored endpoint does not parse.');
     return createTargetClient({
       connection: { ...target, endpoint, secretAccessKey },
       addresses,
-      resolver,
+      resolver: {
+        async resolve(hostname) {
+          const found = await host.findBucket(bucket.name);
+          if (found?.id !== bucket.id) return 'unresolved';
+          return answers.resolve(hostname, {
+            bucketId: bucket.id,
+            targetId,
+            ownerId: found.ownerId,
+          });
+        },
+      },
       clock,
       connections: LANE_CONNECTIONS,
     });
@@ -206,7 +215,7 @@ async function startUpkeep(host: Host, store: LmdbConfigurationStore): Promise<v
     await store.resealSecrets((bucket, targetId) =>
       host.logger.error(
         { bucket: bucket.name, targetId },
-        'no configured key opens the secret of this target; configure its key, or save the target with its secret',
+        'the secret of this target does not open: its key is not configured, or its record was changed outside of the server; configure the key, or save the target with its secret',
       ),
     );
     await sweepRemovedBuckets(store, (name) => host.findBucket(name), host.logger);
@@ -216,7 +225,7 @@ async function startUpkeep(host: Host, store: LmdbConfigurationStore): Promise<v
   }
 }
 
-/** The addresses of this machine, as they were at most a second ago: to ask costs 50 µs. */
+/** The addresses of this machine with their prefixes, as they were at most a second ago: to ask costs 50 µs. */
 function rememberOwnAddresses(): () => readonly string[] {
   let addresses: readonly string[] = [];
   let askedAtMs = -Infinity;
@@ -225,7 +234,7 @@ function rememberOwnAddresses(): () => readonly string[] {
     if (nowMs - askedAtMs < OWN_ADDRESSES_KEPT_MS) return addresses;
     askedAtMs = nowMs;
     addresses = Object.values(networkInterfaces()).flatMap((interfaces) =>
-      (interfaces ?? []).map(({ address }) => address),
+      (interfaces ?? []).map(({ address, cidr }) => cidr ?? address),
     );
     return addresses;
   };

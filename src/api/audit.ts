@@ -1,13 +1,14 @@
 /**
  * One log line for each change of a configuration: who, which bucket, what by id and endpoint host,
- * and the revision. Never an access key or a secret.
+ * which kinds of address an administrator vouched for, and the bucket's revision. Never an access key
+ * or a secret. A save that changes nothing has no line.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { BucketRef, Logger, Principal } from '../host.ts';
 import { parseEndpoint } from '../model/endpoint.ts';
-import type { ConfigurationChange } from '../model/ports.ts';
+import type { ConfigurationChange, TargetsChange } from '../model/ports.ts';
 import type { Rule } from '../model/rule.ts';
-import type { Target, TargetDraft } from '../model/target.ts';
+import type { Target } from '../model/target.ts';
 
 /** Whose change it was, and where. */
 export interface Actor {
@@ -16,20 +17,16 @@ export interface Actor {
   readonly bucket: BucketRef;
 }
 
-export function auditTargets(
-  logger: Logger,
-  actor: Actor,
-  drafts: readonly TargetDraft[],
-  { before, after }: ConfigurationChange,
-): void {
-  const newSecrets = new Set(
-    drafts.filter((draft) => draft.newSecret !== null).map(({ id }) => id),
-  );
+export function auditTargets(logger: Logger, actor: Actor, change: TargetsChange): void {
+  const { before, after } = change;
+  if (after.revision === before.revision) return;
+  const newSecrets = new Set(change.newSecrets);
   const describe = (target: Target): object => ({
     id: target.id,
     endpointHost: parseEndpoint(target.endpoint)?.hostname,
     enabled: target.enabled,
     secret: newSecrets.has(target.id) ? 'new' : 'kept',
+    ...(target.exemptKinds.length === 0 ? {} : { exempt: target.exemptKinds }),
   });
   logger.info(
     {
@@ -49,6 +46,7 @@ export function auditRules(
   actor: Actor,
   { before, after }: ConfigurationChange,
 ): void {
+  if (after.revision === before.revision) return;
   const describe = (rule: Rule): object => ({
     id: rule.id,
     targetId: rule.targetId,
@@ -64,7 +62,7 @@ export function auditRules(
   );
 }
 
-function describeActor({ requestId, principal, bucket }: Actor, revision: number): object {
+function describeActor({ requestId, principal, bucket }: Actor, revision: string): object {
   return {
     requestId,
     userId: principal.userId,

@@ -21,7 +21,7 @@ export function rememberAnswers(
 }
 
 /** 200 with the JSON text `body`, or 304 where the caller's If-None-Match names this revision (GET alone). */
-export function sendConfiguration(ctx: Context, revision: number, body: string): void {
+export function sendConfiguration(ctx: Context, revision: string, body: string): void {
   ctx.res.setHeader('ETag', formatETag(revision));
   ctx.res.setHeader('Cache-Control', 'private, no-cache');
   ctx.status = 200;

@@ -12,8 +12,12 @@ import { auditRules } from './audit.ts';
 import { ifMatchHeader, rememberAnswers, sendConfiguration } from './configuration-answers.ts';
 import { assertSame, requestState } from './request.ts';
 import type { AdminApiDependencies, Resource } from './router.ts';
+import { droppedEntries, ignoredEntries, knownNames, setWarnings } from './warnings.ts';
 
-const validateBody = createValidator(readSchema('put-rules'));
+const schema = readSchema('put-rules');
+const KNOWN = knownNames(schema, 'rules', 'RuleInput');
+
+const validateBody = createValidator(schema);
 
 const rulesText = rememberAnswers(({ rules }) => ({ rules: rules.map(answerRule) }));
 
@@ -25,9 +29,10 @@ export function createRuleHandlers({ host, store, newId }: AdminApiDependencies)
 
     async PUT(ctx) {
       const { principal, bucket } = requestState(ctx);
-      const { rules } = validBody(ctx.request.body);
+      const body = validBody(ctx.request.body);
+      const ignored = ignoredEntries(body, KNOWN);
       const precondition = parseIfMatch(ifMatchHeader(ctx));
-      const drafts = draftRules(rules, newId);
+      const drafts = draftRules(body.rules, newId);
       const change = await host.withBucketLock(bucket.name, async (found) => {
         const locked = assertSame(found, bucket);
         if (drafts.length > 0 && locked.versioning !== 'Enabled') {
@@ -36,6 +41,7 @@ export function createRuleHandlers({ host, store, newId }: AdminApiDependencies)
         return store.replaceRules(locked, drafts, precondition);
       });
       auditRules(host.logger, { requestId: requestId(ctx), principal, bucket }, change);
+      setWarnings(ctx, ignored, droppedEntries(body.rules, change.before));
       sendRules(ctx, change.after);
     },
   };

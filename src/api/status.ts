@@ -11,7 +11,8 @@ import { formatTime } from '../model/task.ts';
 import { requestState } from './request.ts';
 import type { AdminApiDependencies, Handler } from './router.ts';
 
-const SEALED = 'No configured key opens the secret of this target.';
+const SEALED =
+  'The secret of this target does not open: its key is not configured, or its record was changed outside of the server. Configure the key, or save the target with its secret.';
 
 export function createStatusHandler({ store, outbox, clock }: AdminApiDependencies): Handler {
   return async function getStatus(ctx) {

@@ -18,14 +18,24 @@ import { auditTargets } from './audit.ts';
 import { ifMatchHeader, rememberAnswers, sendConfiguration } from './configuration-answers.ts';
 import { assertSame, requestState } from './request.ts';
 import type { AdminApiDependencies, Resource } from './router.ts';
+import {
+  disabledEntries,
+  exemptEntries,
+  ignoredEntries,
+  knownNames,
+  setWarnings,
+} from './warnings.ts';
 
-/** Whom the server would talk to at an endpoint. */
-export type JudgeEndpoint = (endpoint: Endpoint) => Promise<EndpointVerdict>;
+/** Whom the server would talk to at an endpoint; names are resolved on the owner's share. */
+export type JudgeEndpoint = (endpoint: Endpoint, ownerId: string) => Promise<EndpointVerdict>;
 
 const DENIED =
   'An endpoint is, or resolves to, an address that the server’s operator denies to everybody.';
 
-const validateBody = createValidator(readSchema('put-targets'), {
+const schema = readSchema('put-targets');
+const KNOWN = knownNames(schema, 'targets', 'TargetInput');
+
+const validateBody = createValidator(schema, {
   formats: { endpoint: (text) => parseEndpoint(text) !== null },
 });
 
@@ -39,18 +49,27 @@ export function createTargetHandlers({
 }: AdminApiDependencies): Resource {
   return {
     async GET(ctx) {
-      sendTargets(ctx, await store.read(requestState(ctx).bucket));
+      const configuration = await store.read(requestState(ctx).bucket);
+      setWarnings(ctx, [], exemptEntries(configuration.targets));
+      sendTargets(ctx, configuration);
     },
 
     async PUT(ctx) {
       const { principal, bucket } = requestState(ctx);
-      const { targets } = validBody(ctx.request.body);
+      const body = validBody(ctx.request.body);
+      const ignored = ignoredEntries(body, KNOWN);
       const precondition = parseIfMatch(ifMatchHeader(ctx));
-      const drafts = await admit(draftTargets(targets, newId), principal, judgeEndpoint);
+      const { drafts, unjudged } = await admit(
+        draftTargets(body.targets, newId),
+        principal,
+        (endpoint) => judgeEndpoint(endpoint, bucket.ownerId),
+      );
       const change = await host.withBucketLock(bucket.name, (found) =>
         store.replaceTargets(assertSame(found, bucket), drafts, precondition),
       );
-      auditTargets(host.logger, { requestId: requestId(ctx), principal, bucket }, drafts, change);
+      auditTargets(host.logger, { requestId: requestId(ctx), principal, bucket }, change);
+      const exempt = exemptEntries(change.after.targets);
+      setWarnings(ctx, ignored, [...disabledEntries(change), ...exempt, ...unjudged]);
       sendTargets(ctx, change.after);
     },
   };
@@ -69,17 +88,23 @@ function validBody(body: unknown): PutTargets {
   return valid;
 }
 
+interface Admitted {
+  /** Each with the kinds of non-public address that an administrator vouches for. */
+  readonly drafts: TargetDraft[];
+  /** A warning for each endpoint whose name gave no address to judge. */
+  readonly unjudged: string[];
+}
+
 /**
- * Judges every endpoint, all at once, and notes on each draft which kinds of non-public address an
- * administrator vouches for.
+ * Judges every endpoint, all at once.
  *
  * @throws ApiError EndpointNotAllowed, the same for every kind of address and naming none
  */
 async function admit(
   drafts: readonly TargetDraft[],
   principal: Principal,
-  judgeEndpoint: JudgeEndpoint,
-): Promise<TargetDraft[]> {
+  judgeEndpoint: (endpoint: Endpoint) => Promise<EndpointVerdict>,
+): Promise<Admitted> {
   const verdicts = await Promise.all(drafts.map((draft) => judge(draft, judgeEndpoint)));
   const refusals = verdicts.flatMap((verdict, index) => refusal(verdict, principal, index));
   if (refusals.length > 0) {
@@ -88,14 +113,22 @@ async function admit(
       details: refusals,
     });
   }
-  return drafts.map((draft, index) => {
-    const verdict = verdicts[index];
-    const exemptKinds = verdict?.verdict === 'nonPublic' ? [...verdict.kinds] : [];
-    return { ...draft, exemptKinds };
-  });
+  return {
+    drafts: drafts.map((draft, index) => {
+      const verdict = verdicts[index];
+      const exemptKinds = verdict?.verdict === 'nonPublic' ? [...verdict.kinds] : [];
+      return { ...draft, exemptKinds };
+    }),
+    unjudged: verdicts.flatMap(({ verdict }, index) =>
+      verdict === 'unresolved' ? [`unjudged=targets.${index}.endpoint`] : [],
+    ),
+  };
 }
 
-async function judge(draft: TargetDraft, judgeEndpoint: JudgeEndpoint): Promise<EndpointVerdict> {
+async function judge(
+  draft: TargetDraft,
+  judgeEndpoint: (endpoint: Endpoint) => Promise<EndpointVerdict>,
+): Promise<EndpointVerdict> {
   const endpoint = parseEndpoint(draft.endpoint);
   assert(endpoint !== null, 'a validated endpoint parses');
   return judgeEndpoint(endpoint);

@@ -14,7 +14,8 @@ import ipaddr from 'ipaddr.js';
  * Why an address is not public. These names are stored with targets: never rename one.
  *
  * `reserved` is every range without a name of its own here. `zoned` is an address that would be
- * public without its zone (`%eth0`); `ownInterface` one that would be if it were not this machine's.
+ * public without its zone (`%eth0`); `own` one that would be if it were not this machine's, or on a link
+ * of this machine.
  */
 export const nonPublicKinds = [
   'broadcast',
@@ -23,7 +24,7 @@ export const nonPublicKinds = [
   'loopback',
   'multicast',
   'nat64Local',
-  'ownInterface',
+  'own',
   'platform',
   'private',
   'reserved',
@@ -46,7 +47,10 @@ export interface AddressPolicyOptions {
   readonly allow: readonly string[];
   /** Ranges (CIDR) that nobody reaches; wins over `allow`. */
   readonly deny: readonly string[];
-  /** This machine's interface addresses: another array when they have changed. */
+  /**
+   * This machine's interface addresses, each alone or with the prefix of its link (CIDR): another array
+   * when they have changed.
+   */
   readonly ownAddresses: () => readonly string[];
 }
 
@@ -73,19 +77,41 @@ const GLOBAL_UNICAST = parseRange('2000::/3');
 /** RFC 8215: translated by rules that only the local network knows. */
 const NAT64_LOCAL = parseRange('64:ff9b:1::/48');
 const MAPPED = parseRange('::ffff:0:0/96');
+const TEREDO = parseRange('2001::/32');
+
+/** IPv4 addresses in these are where packets come out, and so what is judged (RFC 4291, RFC 6052). */
+const SAME_AS_IPV4 = [MAPPED, parseRange('64:ff9b::/96')];
 
 /**
- * Ranges of IPv6 that carry an IPv4 address, and in which of the eight groups it begins. A packet to
- * one that is `same` comes out at the IPv4 address, which is therefore what is judged; the others
- * are never public, and carry it only past `deny`.
+ * Where an IPv6 address may carry an IPv4 address: in which range, and from which of the 16 bytes on.
+ * `deny` looks at all of them; only SAME_AS_IPV4 decides what else an address is.
  */
-const EMBEDDINGS = [
-  { range: MAPPED, group: 6, same: true },
-  { range: parseRange('64:ff9b::/96'), group: 6, same: true },
-  { range: NAT64_LOCAL, group: 6, same: false },
-  { range: parseRange('::ffff:0:0:0/96'), group: 6, same: false },
-  { range: parseRange('2002::/16'), group: 1, same: false },
-] as const;
+const EMBEDDINGS: readonly { readonly range: Range; readonly bytes: readonly number[] }[] = [
+  ...SAME_AS_IPV4.map((range) => ({ range, bytes: [12, 13, 14, 15] })),
+  // IPv4-compatible (RFC 4291 section 2.5.5.1) and IPv4-translated (RFC 2765).
+  { range: parseRange('::/96'), bytes: [12, 13, 14, 15] },
+  { range: parseRange('::ffff:0:0:0/96'), bytes: [12, 13, 14, 15] },
+  // Which prefix the local network uses is not known here: RFC 6052 section 2.2 skips byte 8.
+  { range: NAT64_LOCAL, bytes: [6, 7, 9, 10] },
+  { range: NAT64_LOCAL, bytes: [7, 9, 10, 11] },
+  { range: NAT64_LOCAL, bytes: [9, 10, 11, 12] },
+  { range: NAT64_LOCAL, bytes: [12, 13, 14, 15] },
+  { range: parseRange('2002::/16'), bytes: [2, 3, 4, 5] },
+  // Teredo's server; the client's address, in its last bytes, is inverted (RFC 4380 section 4).
+  { range: TEREDO, bytes: [4, 5, 6, 7] },
+];
+
+/** ISATAP's interface identifiers, under any prefix (RFC 5214 section 6.1): bytes 8 to 11. */
+const ISATAP = [
+  [0, 0, 0x5e, 0xfe],
+  [2, 0, 0x5e, 0xfe],
+];
+
+/** `::` and `::1` carry nothing, although they lie in the range of IPv4-compatible addresses. */
+const NOT_EMBEDDED = parseRange('::/127');
+
+/** Shorter prefixes of a link are a mistake, or a tunnel that claims the world. */
+const LINK_BITS_MIN = { ipv4: 8, ipv6: 32 } as const;
 
 /** ipaddr.js's names for ranges; one that is missing here (also a later version's) is `reserved`. */
 const KINDS_BY_RANGE: ReadonlyMap<string, NonPublicKind> = new Map([
@@ -130,7 +156,7 @@ export function createAddressPolicy(options: AddressPolicyOptions): AddressPolic
       const kind = allowed ? 'public' : classifyByRange(address);
       if (kind !== 'public') return kind;
       if (zone !== undefined) return 'zoned';
-      return !allowed && own(address) ? 'ownInterface' : 'public';
+      return !allowed && own(address) ? 'own' : 'public';
     },
   };
 }
@@ -155,37 +181,59 @@ function classifyByRange(address: Address): 'public' | NonPublicKind {
 /** Parses the list anew only when it is another one. */
 function ownAddressTest(ownAddresses: () => readonly string[]): (address: Address) => boolean {
   let list: readonly string[] = [];
-  let normalized = new Set<string>();
+  let ranges: readonly Range[] = [];
   return (address) => {
     const current = ownAddresses();
     if (current !== list) {
       list = current;
-      normalized = new Set(list.flatMap(normalize));
+      ranges = list.flatMap(ownRanges);
     }
-    return normalized.has(address.toNormalizedString());
+    return isWithinAny(address, ranges);
   };
 }
 
-/** None for what is not an address. */
-function normalize(text: string): string[] {
-  const parsed = parseAddress(text.split('%', 1)[0] ?? '');
-  return parsed === null ? [] : [judgedForm(parsed).toNormalizedString()];
+/**
+ * The address itself, and its link where the prefix says which; none for what is not an address. A link
+ * that is numbered from a documentation block, as those of laboratories and build machines are, adds
+ * nothing: such addresses are examples everywhere else, and the answer must not change with the machine.
+ */
+function ownRanges(text: string): Range[] {
+  const [withZone = '', prefix] = text.split('/', 2);
+  const written = parseAddress(withZone.split('%', 1)[0] ?? '');
+  if (written === null) return [];
+  const address = judgedForm(written);
+  const kind = address.kind();
+  const itself: Range = [address, kind === 'ipv4' ? 32 : 128];
+  const isSameForm = kind === written.kind();
+  const isLink = isSameForm && !isWithinAny(address, DOCUMENTATION);
+  if (prefix === undefined || !isLink || !/^[0-9]{1,3}$/.test(prefix)) return [itself];
+  const bits = Number(prefix);
+  return bits < LINK_BITS_MIN[kind] || bits > itself[1] ? [itself] : [itself, [address, bits]];
 }
 
 /** Where packets to the address come out: the IPv4 address in a mapped or NAT64 one, else itself. */
 function judgedForm(address: Address): Address {
-  const embedding = EMBEDDINGS.find(({ range, same }) => same && isWithin(address, range));
-  return embedding === undefined ? address : embeddedAt(address, embedding.group);
+  return isWithinAny(address, SAME_AS_IPV4) ? ipv4At(address, [12, 13, 14, 15]) : address;
 }
 
 function embeddedAddresses(address: Address): Address[] {
-  return EMBEDDINGS.filter(({ range }) => isWithin(address, range)).map(({ group }) =>
-    embeddedAt(address, group),
+  if (address.kind() === 'ipv4' || isWithin(address, NOT_EMBEDDED)) return [];
+  const carried = EMBEDDINGS.filter(({ range }) => isWithin(address, range)).map(({ bytes }) =>
+    ipv4At(address, bytes),
   );
+  const all = address.toByteArray();
+  if (isWithin(address, TEREDO)) {
+    carried.push(new ipaddr.IPv4(all.slice(12).map((byte) => byte ^ 0xff)));
+  }
+  if (ISATAP.some((identifier) => identifier.every((byte, index) => all[8 + index] === byte))) {
+    carried.push(ipv4At(address, [12, 13, 14, 15]));
+  }
+  return carried;
 }
 
-function embeddedAt(address: Address, group: number): ipaddr.IPv4 {
-  return new ipaddr.IPv4(address.toByteArray().slice(2 * group, 2 * group + 4));
+function ipv4At(address: Address, bytes: readonly number[]): ipaddr.IPv4 {
+  const all = address.toByteArray();
+  return new ipaddr.IPv4(bytes.map((index) => all[index] ?? 0));
 }
 
 /** Strict, and null where the text is not an address or has a zone. */

@@ -112,7 +112,7 @@ async function resolveName(
   hostname: string,
 ): Promise<readonly string[]> {
   const resolution = await options.resolver.resolve(hostname);
-  if (resolution === 'unresolved') throw new ConnectFailure('resolve', 'ENOTFOUND');
+  if (typeof resolution === 'string') throw new ConnectFailure('resolve', 'ENOTFOUND');
   return resolution.addresses;
 }
 

@@ -21,7 +21,7 @@ export type EndpointVerdict =
 
 export interface EndpointPolicyOptions {
   readonly addresses: AddressPolicy;
-  readonly resolver: { resolve(hostname: string): Promise<Resolution> };
+  readonly resolver: { resolve(hostname: string, ownerId: string): Promise<Resolution> };
 }
 
 export class EndpointPolicy {
@@ -33,12 +33,16 @@ export class EndpointPolicy {
     this.#resolver = options.resolver;
   }
 
-  /** Never rejects; takes as long as the resolver at most, and no time for addresses and `localhost`. */
-  async judge(endpoint: Endpoint): Promise<EndpointVerdict> {
+  /**
+   * Never rejects; takes as long as the resolver at most, and no time for addresses and `localhost`.
+   *
+   * @param ownerId on whose share of the resolver
+   */
+  async judge(endpoint: Endpoint, ownerId: string): Promise<EndpointVerdict> {
     const literal = literalAddresses(endpoint.hostname);
     if (literal !== null) return this.#judgeAll(literal);
-    const resolution = await this.#resolver.resolve(endpoint.hostname);
-    if (resolution === 'unresolved') return { verdict: 'unresolved' };
+    const resolution = await this.#resolver.resolve(endpoint.hostname, ownerId);
+    if (typeof resolution === 'string') return { verdict: 'unresolved' };
     return this.#judgeAll(resolution.addresses);
   }
 

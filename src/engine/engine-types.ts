@@ -2,6 +2,7 @@
 import type { TargetClient } from '../egress/target-client.ts';
 import type { Host } from '../host.ts';
 import type { ConfigurationStore, Outbox, TargetAccess } from '../model/ports.ts';
+import type { LaneRef } from '../model/row.ts';
 import type { DiskState } from '../store/disk-space.ts';
 import type { EngineClock } from './clock.ts';
 
@@ -14,7 +15,7 @@ export interface EngineOptions {
   readonly outbox: Outbox;
   readonly configurations: Pick<ConfigurationStore, 'read' | 'mayReplicate' | 'mayReplicateNow'>;
   /** Makes the connections of one lane; nothing is connected before the first request. */
-  readonly connectTarget: (access: UsableTarget) => TargetClient;
+  readonly connectTarget: (access: UsableTarget, lane: LaneRef) => TargetClient;
   readonly clock: EngineClock;
   /** In [0, 1). */
   readonly random: () => number;

@@ -330,7 +330,7 @@ export class Lane {
     }
     if (isReplaced) {
       void this.#connection?.retire();
-      this.#connection = new LaneConnection(connectTarget(access), access, logger);
+      this.#connection = new LaneConnection(connectTarget(access, this.ref), access, logger);
     }
     this.#slots ??= await this.#context.joinSlots(this.ref, () => this.#step());
     const connection = this.#connection;

@@ -62,7 +62,7 @@ function findTarget({ targets }: Listed, { targetId }: Rule): Target | undefined
   return targets.find(({ id }) => id === targetId);
 }
 
-/** A secret that was sent anew counts, whatever it is: it is sealed into another box each time. */
+/** Another secret is in another box; the same one stays in its box for as long as it goes to the same place. */
 function isRenewed(old: StoredTarget, target: StoredTarget): boolean {
   if (target.enabled && !old.enabled) return true;
   const valuesOf = ({ endpoint, targetBucket, accessKeyId, region, exemptKinds }: Target): string =>

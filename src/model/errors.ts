@@ -14,11 +14,11 @@ export const errors = {
   EndpointNotAllowed: {
     status: 403,
     reason:
-      'An endpoint is, or resolves to, an address that is not public; only an administrator may set it.',
+      'An endpoint is, or resolves to, an address that is not public; the server’s operator can open its range with the option egress.allow.',
   },
   InvalidPrecondition: {
     status: 400,
-    reason: 'If-Match must be * or a list of quoted entity tags such as "17".',
+    reason: 'If-Match must be * or a list of quoted entity tags such as "17-5d8f2a40".',
   },
   PreconditionFailed: {
     status: 412,

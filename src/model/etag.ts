@@ -1,6 +1,9 @@
 /**
  * Entity tags of a configuration and the If-Match precondition (RFC 9110 sections 8.8.3 and 13.1.1).
- * The tag is the revision in quotes, strong, and covers targets and rules together.
+ * The tag is the revision in quotes, strong, and covers targets and rules together. A revision is the
+ * count of the bucket's own changes and eight random digits of the last one: a number of the server's
+ * would tell its tenants about each other, and a count alone would come again in a bucket that is
+ * deleted and made anew.
  */
 import { replicationError } from './errors.ts';
 
@@ -11,7 +14,15 @@ export type Precondition =
 const ENTITY_TAGS = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
 const SEPARATORS = /^[ \t,]*$/;
 
-export function formatETag(revision: number): string {
+/** Of a bucket in which nothing was ever set. */
+export const FIRST_REVISION = '0';
+
+/** @param nonce eight random hex digits */
+export function nextRevision(revision: string, nonce: string): string {
+  return `${Number.parseInt(revision, 10) + 1}-${nonce}`;
+}
+
+export function formatETag(revision: string): string {
   return `"${revision}"`;
 }
 
@@ -29,6 +40,6 @@ export function parseIfMatch(header: string | undefined): Precondition {
 }
 
 /** Strong comparison: a weak tag never matches. */
-export function allows(precondition: Precondition, revision: number): boolean {
+export function allows(precondition: Precondition, revision: string): boolean {
   return precondition.kind === 'any' || precondition.tags.includes(formatETag(revision));
 }

@@ -35,7 +35,13 @@ export interface StoreClock {
 /** What a replacement did, for the answer and the audit log. */
 export interface ConfigurationChange {
   readonly before: Configuration;
+  /** `before` itself where the replacement changed nothing. */
   readonly after: Configuration;
+}
+
+export interface TargetsChange extends ConfigurationChange {
+  /** Targets that have a secret which they did not have before, by id. */
+  readonly newSecrets: readonly string[];
 }
 
 /**
@@ -48,7 +54,8 @@ export interface ConfigurationStore {
 
   /**
    * Replaces the targets and disables the rules that lost theirs, in one transaction. Durable when
-   * it resolves.
+   * it resolves. Where nothing changes (the same values, with the mask or the same secret) revision,
+   * sealed secrets and retry marks stay as they are.
    *
    * @throws ApiError PreconditionFailed, or InvalidRequest where a mask has no stored secret to keep
    */
@@ -56,7 +63,7 @@ export interface ConfigurationStore {
     bucket: BucketRef,
     drafts: readonly TargetDraft[],
     precondition: Precondition,
-  ): Promise<ConfigurationChange>;
+  ): Promise<TargetsChange>;
 
   /**
    * Replaces the rules. Durable when it resolves.
@@ -102,7 +109,7 @@ export type TargetAccess =
       /** Another one than before: what failed is to be tried anew. */
       readonly retryMark: number;
     }
-  /** No configured key opens the secret. */
+  /** The secret does not open. */
   | { readonly kind: 'sealed'; readonly target: Target }
   | { readonly kind: 'absent' };
 
@@ -223,7 +230,7 @@ export interface QueueStatus {
 /** How the lane of a target is doing, whichever process delivers. */
 export interface LaneCondition {
   readonly targetId: string;
-  /** No configured key opens the secret: nothing is delivered. */
+  /** The secret does not open: nothing is delivered. */
   readonly isSealed: boolean;
   readonly report: LaneReport;
 }

@@ -1,11 +1,13 @@
 /**
  * The configurations in LMDB: model/ports.ts on one environment.
  *
- * In each change the record, the hint derived from it and the revision are written together or not
- * at all, and the answer waits for the flush (transactions.ts).
+ * In each change the record and the hint derived from it are written together or not at all, and the
+ * answer waits for the flush (transactions.ts). A save that changes nothing writes nothing.
  *
  * States: open → closing (new calls are refused, running ones end) → closed.
  */
+import { randomUUID } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type { BucketRef } from '../host.ts';
 import {
   EMPTY_CONFIGURATION,
@@ -14,21 +16,22 @@ import {
   withTargets,
   withoutSecrets,
   type Configuration,
+  type SecretBoxes,
 } from '../model/configuration.ts';
 import { replicationError } from '../model/errors.ts';
-import { allows, type Precondition } from '../model/etag.ts';
-import type { StoredConfiguration } from '../model/generated/stored-configuration.ts';
-import type { ConfigurationChange, ConfigurationStore } from '../model/ports.ts';
+import { allows, nextRevision, type Precondition } from '../model/etag.ts';
+import type { StoredConfiguration, StoredTarget } from '../model/generated/stored-configuration.ts';
+import type { ConfigurationChange, ConfigurationStore, TargetsChange } from '../model/ports.ts';
 import type { RuleDraft } from '../model/rule.ts';
 import type { TargetDraft } from '../model/target.ts';
 import type { Keyring } from '../sealing/keyring.ts';
 import type { CommitFeed } from './commit-feed.ts';
 import { applyConsequences } from './consequences.ts';
 import { Memo } from './memo.ts';
+import { createSecretBoxes } from './secret-boxes.ts';
 import type { Tables } from './tables.ts';
 import { Transactions } from './transactions.ts';
 
-const REVISION = 'revision';
 const LIST_MAX = 256;
 /** A save can wait so long for others to share its commit. */
 const SAVE_PATIENCE_MS = 2;
@@ -39,6 +42,8 @@ export interface ConfigurationStoreOptions {
   readonly feed?: CommitFeed;
   /** Milliseconds since the epoch; by default the system's clock. */
   readonly now?: () => number;
+  /** Eight random hex digits; by default the system's. */
+  readonly newNonce?: () => string;
 }
 
 /** What a record says without its secrets. */
@@ -51,7 +56,9 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   readonly #tables: Tables;
   readonly #keyring: Keyring;
   readonly #feed: CommitFeed | undefined;
+  readonly #boxes: SecretBoxes;
   readonly #now: () => number;
+  readonly #newNonce: () => string;
   readonly #transactions: Transactions;
   /** Without secrets, by bucket name. */
   readonly #known: Memo<string, Known>;
@@ -61,10 +68,13 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   constructor(tables: Tables, keyring: Keyring, options: ConfigurationStoreOptions = {}) {
     this.#tables = tables;
     this.#keyring = keyring;
+    this.#boxes = createSecretBoxes(keyring);
     this.#transactions = new Transactions(tables, []);
     this.#known = new Memo(tables.counters);
     this.#feed = options.feed;
     this.#now = options.now ?? Date.now;
+    // A UUID's first eight digits are random, and cost a tenth of bytes that are asked for by themselves.
+    this.#newNonce = options.newNonce ?? (() => randomUUID().slice(0, 8));
     // A reader that died without closing keeps its snapshot's pages from being used again.
     this.#readerCheck = setInterval(() => tables.root.readerCheck(), READER_CHECK_INTERVAL_MS);
     this.#readerCheck.unref();
@@ -81,12 +91,16 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     bucket: BucketRef,
     drafts: readonly TargetDraft[],
     precondition: Precondition,
-  ): Promise<ConfigurationChange> {
-    return this.#replace(bucket, precondition, (current, revision) =>
-      withTargets(current, drafts, revision, (targetId, secret) =>
-        this.#keyring.seal(secret, [bucket.id, targetId]),
-      ),
-    );
+  ): Promise<TargetsChange> {
+    return this.#write(() => {
+      let newSecrets: readonly string[] = [];
+      const change = this.#replace(bucket, precondition, (current) => {
+        const replacement = withTargets(current, drafts, this.#boxes);
+        newSecrets = replacement.newSecrets;
+        return replacement.configuration;
+      });
+      return { ...change, newSecrets };
+    });
   }
 
   async replaceRules(
@@ -94,8 +108,11 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     drafts: readonly RuleDraft[],
     precondition: Precondition,
   ): Promise<ConfigurationChange> {
-    return this.#replace(bucket, precondition, (current, revision) =>
-      withRules(current, drafts, revision),
+    const { counters } = this.#tables;
+    return this.#write(() =>
+      this.#replace(bucket, precondition, (current) =>
+        withRules(current, drafts, () => counters.nextIncarnation()),
+      ),
     );
   }
 
@@ -133,13 +150,13 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   }
 
   async probe(): Promise<void> {
-    this.#transactions.read(() => this.#tables.meta.get(REVISION));
+    this.#transactions.read(() => this.#tables.counters.changes());
   }
 
   /**
-   * Seals anew, under the newest key, every secret that an older key sealed.
+   * Opens every secret once, and seals anew, under the newest key, those that an older key sealed.
    *
-   * @param onUnreadable is told of each secret that no key opens; it stays as it is
+   * @param onUnreadable is told of each secret that does not open; it stays as it is
    */
   async resealSecrets(onUnreadable: (bucket: BucketRef, targetId: string) => void): Promise<void> {
     let after: string | null = null;
@@ -149,6 +166,8 @@ export class LmdbConfigurationStore implements ConfigurationStore {
       if (last === undefined) return this.#transactions.flush();
       for (const bucket of buckets) await this.#resealBucket(bucket, onUnreadable);
       after = last.name;
+      // Requests come first: what a page costs is for nobody to wait for.
+      await setImmediate();
     }
   }
 
@@ -163,26 +182,25 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     await this.#tables.root.close();
   }
 
-  async #replace(
+  /** Inside a write transaction. @param change returns what it is given where nothing changes */
+  #replace(
     bucket: BucketRef,
     precondition: Precondition,
-    change: (current: StoredConfiguration, revision: number) => StoredConfiguration,
-  ): Promise<ConfigurationChange> {
-    return this.#write(() => {
-      const { configurations, meta } = this.#tables;
-      const stored = configurations.get(bucket.name);
-      const current =
-        stored?.bucketId === bucket.id
-          ? stored
-          : { ...EMPTY_CONFIGURATION, bucketId: bucket.id, targets: [], rules: [] };
-      if (!allows(precondition, current.revision)) throw replicationError('PreconditionFailed');
-      const revision = (meta.get(REVISION) ?? 0) + 1;
-      const next = change(current, revision);
-      this.#put(bucket.name, next);
-      meta.putSync(REVISION, revision);
-      applyConsequences(this.#tables, bucket.name, stored, next, this.#now());
-      return { before: withoutSecrets(current), after: withoutSecrets(next) };
-    });
+    change: (current: StoredConfiguration) => StoredConfiguration,
+  ): ConfigurationChange {
+    const stored = this.#tables.configurations.get(bucket.name);
+    const current =
+      stored?.bucketId === bucket.id
+        ? stored
+        : { ...EMPTY_CONFIGURATION, bucketId: bucket.id, targets: [], rules: [] };
+    if (!allows(precondition, current.revision)) throw replicationError('PreconditionFailed');
+    const changed = change(current);
+    const before = withoutSecrets(current);
+    if (changed === current) return { before, after: before };
+    const next = { ...changed, revision: nextRevision(current.revision, this.#newNonce()) };
+    this.#put(bucket.name, next);
+    applyConsequences(this.#tables, bucket.name, stored, next, this.#now());
+    return { before, after: withoutSecrets(next) };
   }
 
   /** Writes a record and everything that is derived from it. */
@@ -197,24 +215,22 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     bucket: BucketRef,
     onUnreadable: (bucket: BucketRef, targetId: string) => void,
   ): Promise<void> {
-    const isOld = (stored: StoredConfiguration | undefined): stored is StoredConfiguration =>
-      stored?.bucketId === bucket.id &&
-      stored.targets.some((target) => target.secret.keyId !== this.#keyring.newestKeyId);
-    if (!isOld(this.#tables.configurations.get(bucket.name))) return;
+    const isOld = ({ secret }: StoredTarget): boolean => secret.keyId !== this.#keyring.newestKeyId;
+    const found = this.#transactions.read(() => this.#tables.configurations.get(bucket.name));
+    const readable = (found?.bucketId === bucket.id ? found.targets : []).filter((target) => {
+      const isReadable = this.#boxes.open(bucket.id, target) !== null;
+      if (!isReadable) onUnreadable(bucket, target.id);
+      return isReadable;
+    });
+    if (!readable.some(isOld)) return;
     await this.#transactions.write(() => {
       const stored = this.#tables.configurations.get(bucket.name);
-      if (!isOld(stored)) return;
+      if (stored?.bucketId !== bucket.id) return;
       const targets = stored.targets.map((target) => {
-        const context = [bucket.id, target.id];
-        try {
-          return {
-            ...target,
-            secret: this.#keyring.seal(this.#keyring.open(target.secret, context), context),
-          };
-        } catch {
-          onUnreadable(bucket, target.id);
-          return target;
-        }
+        const secret = isOld(target) ? this.#boxes.open(bucket.id, target) : null;
+        return secret === null
+          ? target
+          : { ...target, secret: this.#boxes.seal(bucket.id, target, secret) };
       });
       this.#put(bucket.name, { ...stored, targets });
       this.#tables.counters.noteChange();

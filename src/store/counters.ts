@@ -7,6 +7,8 @@ import type { Database } from 'lmdb';
 /** Sequences order rows, intents, dropped events and runs of resyncs among each other. */
 const SEQUENCE = 'sequence';
 const LANE = 'lane';
+/** Numbers saved rules (`incarnation`). It counts for the whole server, so no answer shows it. */
+const INCARNATION = 'incarnation';
 /** Counts transactions that may have made work without taking a sequence. */
 const WORK = 'work';
 /** Counts changes of what {@link Memo} keeps: configurations, retry marks, lanes that are forgotten. */
@@ -30,6 +32,10 @@ export class Counters {
 
   lastSequence(): number {
     return this.#read(SEQUENCE);
+  }
+
+  nextIncarnation(): number {
+    return this.#increment(INCARNATION);
   }
 
   nextLane(): number {

@@ -2,12 +2,14 @@
  * Targets as they are now, with the secret in clear for the one connection that needs it. A secret is
  * opened once per change, since every delivery asks.
  */
+import type { SecretBoxes } from '../model/configuration.ts';
 import type { TargetAccess } from '../model/ports.ts';
 import type { LaneRef } from '../model/row.ts';
 import type { Keyring } from '../sealing/keyring.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
 import { retryMarkOf } from './lane-reports.ts';
 import { Memo } from './memo.ts';
+import { createSecretBoxes } from './secret-boxes.ts';
 import type { Tables } from './tables.ts';
 
 const ABSENT = { kind: 'absent' } as const;
@@ -15,7 +17,7 @@ const ABSENT = { kind: 'absent' } as const;
 export class TargetAccesses {
   readonly #tables: Pick<Tables, 'counters' | 'laneReports'>;
   readonly #configurations: ConfigurationCache;
-  readonly #keyring: Keyring;
+  readonly #boxes: SecretBoxes;
   /** By bucket id and target id. */
   readonly #known: Memo<string, TargetAccess>;
 
@@ -26,7 +28,7 @@ export class TargetAccesses {
   ) {
     this.#tables = tables;
     this.#configurations = configurations;
-    this.#keyring = keyring;
+    this.#boxes = createSecretBoxes(keyring);
     this.#known = new Memo(tables.counters);
   }
 
@@ -41,16 +43,14 @@ export class TargetAccesses {
     const found = targets.find(({ id }) => id === targetId);
     if (found === undefined) return undefined;
     const { secret, ...target } = found;
-    try {
-      return {
-        kind: 'usable',
-        target,
-        secretAccessKey: this.#keyring.open(secret, [bucket.id, targetId]),
-        rules: rules.filter((rule) => rule.enabled && rule.targetId === targetId),
-        retryMark: retryMarkOf(this.#tables, lane),
-      };
-    } catch {
-      return { kind: 'sealed', target };
-    }
+    const secretAccessKey = this.#boxes.open(bucket.id, found);
+    if (secretAccessKey === null) return { kind: 'sealed', target };
+    return {
+      kind: 'usable',
+      target,
+      secretAccessKey,
+      rules: rules.filter((rule) => rule.enabled && rule.targetId === targetId),
+      retryMark: retryMarkOf(this.#tables, lane),
+    };
   }
 }

@@ -4,10 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { ADMIN, OWNER, type KoaHostOptions } from '../support/koa-host.ts';
-import { MASK, targetBody, uuid } from '../support/replication-bodies.ts';
+import { ADMIN, OTHER, OWNER, type KoaHostOptions } from '../support/koa-host.ts';
+import { MASK, targetBody, targetsPath, uuid } from '../support/replication-bodies.ts';
 import { startReplicationHost, type ReplicationHost } from '../support/replication-host.ts';
 import { readStoredRecord } from '../support/stored-records.ts';
+import { until } from '../support/until.ts';
 
 const names: Readonly<Record<string, readonly string[]>> = {
   'public.example.com': ['8.8.8.8', '2606:4700::1111'],
@@ -160,6 +161,41 @@ describe('names without an answer', () => {
     assert.equal(answer.status, 200, answer.text);
     assert(tookMs > 1500 && tookMs < 8000, `took ${tookMs} ms`);
     assert.equal((await save(host, 'http://10.0.0.1')).status, 403, 'addresses need no resolver');
+  });
+});
+
+describe('shares of the resolver', () => {
+  it('saves of one account whose names hang do not make another’s save skip its judgement', async (t) => {
+    let hanging = 0;
+    const lookup = (name: string): Promise<readonly string[]> => {
+      if (!name.startsWith('hangs-')) return Promise.resolve(names[name] ?? []);
+      hanging += 1;
+      return new Promise(() => undefined);
+    };
+    const host = await startHost(t, { system: { lookup } });
+    host.addBucket('others', 'other');
+    const slow = Array.from({ length: 7 }, (_, n) =>
+      host.putTargets([targetBody({ endpoint: `https://hangs-${n}.example.com` })]),
+    );
+    await until(() => hanging > 0, 'the first lookup');
+    const judged = await host.request('PUT', targetsPath('others'), {
+      token: OTHER,
+      body: { targets: [targetBody({ endpoint: 'https://private.example.com' })] },
+    });
+    assert.deepEqual([judged.status, judged.json.code], [403, 'EndpointNotAllowed']);
+    assert.equal(hanging, 1, 'of one account one lookup at a time');
+    for (const answer of await Promise.all(slow)) {
+      assert.equal(answer.headers.get('x-replication-warning'), 'unjudged=targets.0.endpoint');
+    }
+  });
+});
+
+describe('what a refusal says', () => {
+  it('names the option that helps, and no administrator, who could not save it either', async (t) => {
+    const host = await startHost(t);
+    const { reason } = (await save(host, 'http://10.0.0.1')).json;
+    assert.match(reason, /egress\.allow/);
+    assert.doesNotMatch(reason, /administrator/);
   });
 });
 

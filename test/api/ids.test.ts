@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { openKeyring } from '../../src/store/open-keyring.ts';
+import { boxContext } from '../../src/store/secret-boxes.ts';
 import {
   NEW_ID,
   ruleBody,
@@ -49,10 +50,12 @@ describe('ids', () => {
     const keyring = openKeyring({}, host.dataDirectory, {});
     const photos = await readStoredRecord(host.dataDirectory, 'photos');
     const music = await readStoredRecord(host.dataDirectory, 'music');
-    const sealed = [photos.targets[0]!.secret, music.targets[0]!.secret] as const;
-    assert.equal(keyring.open(sealed[0], [photos.bucketId, uuid(1)]), secrets[0]);
-    assert.equal(keyring.open(sealed[1], [music.bucketId, uuid(1)]), secrets[1]);
-    assert.throws(() => keyring.open(sealed[0], [music.bucketId, uuid(1)]), { code: 'CannotOpen' });
+    const sealed = [photos.targets[0]!, music.targets[0]!] as const;
+    const open = (n: 0 | 1, { bucketId }: typeof photos): string =>
+      keyring.open(sealed[n].secret, boxContext(bucketId, sealed[n]));
+    assert.equal(open(0, photos), secrets[0]);
+    assert.equal(open(1, music), secrets[1]);
+    assert.throws(() => open(0, music), { code: 'CannotOpen' });
     await host.putTargets([]);
     const rules = await host.request('GET', rulesPath('music'));
     assert.equal(rules.json.rules[0].enabled, true);

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { openKeyring } from '../../src/store/open-keyring.ts';
+import { boxContext } from '../../src/store/secret-boxes.ts';
 import {
   MASK,
   NEW_ID,
@@ -42,7 +43,7 @@ async function openStoredSecret(host: ReplicationHost, index = 0): Promise<strin
   const target = record.targets[index];
   assert(target !== undefined);
   const keyring = openKeyring({}, host.dataDirectory, {});
-  return keyring.open(target.secret, [record.bucketId, target.id]);
+  return keyring.open(target.secret, boxContext(record.bucketId, target));
 }
 
 describe('the mask keeps the stored secret', () => {

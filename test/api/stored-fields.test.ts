@@ -51,7 +51,7 @@ describe('stored fields', () => {
     assert.deepEqual([...full.meta.entries()].sort(), [
       ['changes', 2],
       ['format', STORE_FORMAT],
-      ['revision', 2],
+      ['incarnation', 4],
     ]);
     await host.putTargets([]);
     const empty = await readStoredRecords(host.dataDirectory);

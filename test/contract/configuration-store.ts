@@ -5,7 +5,9 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { BucketRef } from '../../src/host.ts';
+import { formatETag } from '../../src/model/etag.ts';
 import type { ConfigurationStore } from '../../src/model/ports.ts';
+import type { TargetDraft } from '../../src/model/target.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import { uuid } from '../support/replication-bodies.ts';
 
@@ -15,6 +17,8 @@ export type OpenEmptyStore = (t: TestContext) => Promise<ConfigurationStore>;
 const PHOTOS: BucketRef = { id: 'bucket-1', name: 'photos' };
 const RECREATED: BucketRef = { id: 'bucket-2', name: 'photos' };
 const MUSIC: BucketRef = { id: 'bucket-3', name: 'music' };
+
+const countOf = (revision: string): number => Number.parseInt(revision, 10);
 
 export function describeConfigurationStore(name: string, open: OpenEmptyStore): void {
   describe(`configuration store: ${name}`, () => {
@@ -30,13 +34,13 @@ export function describeConfigurationStore(name: string, open: OpenEmptyStore): 
 function replacements(open: OpenEmptyStore): void {
   it('a bucket without a record has the empty configuration of revision 0', async (t) => {
     const store = await open(t);
-    assert.deepEqual(await store.read(PHOTOS), { revision: 0, targets: [], rules: [] });
+    assert.deepEqual(await store.read(PHOTOS), { revision: '0', targets: [], rules: [] });
   });
 
   it('shows what was replaced, in its order, without secrets, and what was before', async (t) => {
     const store = await open(t);
     const first = await store.replaceTargets(PHOTOS, [targetDraft(2), targetDraft(1)], ANY);
-    assert.deepEqual(first.before, { revision: 0, targets: [], rules: [] });
+    assert.deepEqual(first.before, { revision: '0', targets: [], rules: [] });
     assert.deepEqual(
       first.after.targets.map((target) => target.id),
       [uuid(2), uuid(1)],
@@ -135,38 +139,96 @@ function replacements(open: OpenEmptyStore): void {
 }
 
 function revisions(open: OpenEmptyStore): void {
-  it('revisions grow over all buckets and cover targets and rules', async (t) => {
+  it('revisions count the changes of their own bucket, over targets and rules', async (t) => {
     const store = await open(t);
     const seen = [
       await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY),
       await store.replaceTargets(MUSIC, [targetDraft(1)], ANY),
       await store.replaceRules(PHOTOS, [ruleDraft(4)], ANY),
-      await store.replaceRules(PHOTOS, [ruleDraft(4)], ANY),
+      await store.replaceRules(PHOTOS, [ruleDraft(5)], ANY),
       await store.replaceTargets(PHOTOS, [], ANY),
+      await store.replaceTargets(MUSIC, [], ANY),
     ].map(({ after }) => after.revision);
-    assert.deepEqual(seen, [1, 2, 3, 4, 5]);
+    assert.deepEqual(seen.map(countOf), [1, 1, 2, 3, 4, 2]);
+    for (const revision of seen) assert.match(revision, /^\d+-[0-9a-f]{8}$/);
+    assert.equal(new Set(seen).size, seen.length);
   });
 
-  it('a revision is never used again after its bucket was removed', async (t) => {
+  it('a bucket that is removed and made again counts anew and repeats no revision', async (t) => {
     const store = await open(t);
-    await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
+    const first = await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     await store.removeBucket(PHOTOS);
     const { after } = await store.replaceTargets(RECREATED, [targetDraft(1)], ANY);
-    assert.equal(after.revision, 2);
+    assert.equal(countOf(after.revision), 1);
+    assert.notEqual(after.revision, first.after.revision);
+    const stale = { kind: 'oneOf', tags: [formatETag(first.after.revision)] } as const;
+    await assert.rejects(store.replaceTargets(RECREATED, [], stale), {
+      code: 'PreconditionFailed',
+    });
+  });
+
+  it('a save that changes nothing changes no revision', async (t) => {
+    const store = await open(t);
+    const nothing = await store.replaceTargets(PHOTOS, [], ANY);
+    assert.deepEqual(nothing.after, { revision: '0', targets: [], rules: [] });
+    assert.deepEqual((await store.replaceRules(PHOTOS, [], ANY)).after, nothing.after);
+    const drafts = [targetDraft(1), targetDraft(2, { exemptKinds: ['loopback', 'private'] })];
+    const saved = await store.replaceTargets(PHOTOS, drafts, ANY);
+    assert.deepEqual(saved.newSecrets, [uuid(1), uuid(2)]);
+    const { after } = await store.replaceRules(PHOTOS, [ruleDraft(4), ruleDraft(5)], ANY);
+    const masked = drafts.map((draft) => ({ ...draft, newSecret: null }));
+    for (const same of [drafts, masked, [drafts[0]!, masked[1]!]]) {
+      const change = await store.replaceTargets(PHOTOS, same, ANY);
+      assert.deepEqual(change, { before: after, after, newSecrets: [] });
+    }
+    const rules = await store.replaceRules(PHOTOS, [ruleDraft(4), ruleDraft(5)], ANY);
+    assert.deepEqual(rules, { before: after, after });
+    assert.deepEqual(await store.read(PHOTOS), after);
+  });
+
+  it('every value counts: another order, secret, exempt kind, or field is a change', async (t) => {
+    const store = await open(t);
+    const [one, two] = [targetDraft(1), targetDraft(2)];
+    let { revision } = (await store.replaceTargets(PHOTOS, [one, two], ANY)).after;
+    const expectChange = async (
+      drafts: readonly TargetDraft[],
+      newSecrets: readonly string[],
+    ): Promise<void> => {
+      const change = await store.replaceTargets(PHOTOS, drafts, ANY);
+      assert.notEqual(change.after.revision, revision);
+      assert.deepEqual(change.newSecrets, newSecrets);
+      revision = change.after.revision;
+    };
+    await expectChange([two, one], []);
+    await expectChange([two, { ...one, newSecret: 'another' }], [uuid(1)]);
+    const kept = { ...one, newSecret: null };
+    for (const fields of [
+      { exemptKinds: ['private'] },
+      { exemptKinds: [] },
+      { endpoint: `${one.endpoint}/a` },
+      { endpoint: `${one.endpoint}:443/a` },
+      { targetBucket: 'other' },
+      { region: 'eu-1' },
+      { enabled: false },
+    ]) {
+      await expectChange([two, { ...kept, ...fields }], []);
+    }
+    await expectChange([two], []);
   });
 
   it('a precondition holds for one of its tags, and "0" for a bucket without a record', async (t) => {
     const store = await open(t);
     const oneOf = (...tags: string[]) => ({ kind: 'oneOf', tags }) as const;
-    await store.replaceTargets(PHOTOS, [targetDraft(1)], oneOf('"0"'));
+    const first = await store.replaceTargets(PHOTOS, [targetDraft(1)], oneOf('"0"'));
+    const tag = formatETag(first.after.revision);
     const failed = { code: 'PreconditionFailed' };
-    for (const tags of [['"0"'], ['W/"1"'], ['"2"', '"11"'], ['1']]) {
+    for (const tags of [['"0"'], [`W/${tag}`], ['"1"', '"2"'], [first.after.revision]]) {
       await assert.rejects(store.replaceTargets(PHOTOS, [], oneOf(...tags)), failed);
       await assert.rejects(store.replaceRules(PHOTOS, [], oneOf(...tags)), failed);
     }
-    assert.equal((await store.read(PHOTOS)).revision, 1);
-    await store.replaceRules(PHOTOS, [ruleDraft(4)], oneOf('"9"', '"1"'));
-    await store.replaceTargets(PHOTOS, [], oneOf('"2"'));
+    assert.deepEqual(await store.read(PHOTOS), first.after);
+    const second = await store.replaceRules(PHOTOS, [ruleDraft(4)], oneOf('"9"', tag));
+    await store.replaceTargets(PHOTOS, [], oneOf(formatETag(second.after.revision)));
   });
 
   it('of several changes with one and the same precondition, one happens', async (t) => {
@@ -186,11 +248,14 @@ function revisions(open: OpenEmptyStore): void {
     const changes = await Promise.all(
       Array.from({ length: 20 }, (_, n) =>
         n % 2 === 0
-          ? store.replaceTargets(PHOTOS, n % 4 === 0 ? [] : [targetDraft(1)], ANY)
+          ? store.replaceTargets(PHOTOS, n % 4 === 0 ? [] : [targetDraft(n % 15)], ANY)
           : store.replaceRules(PHOTOS, [], ANY),
       ),
     );
-    const inOrder = changes.toSorted((a, b) => a.after.revision - b.after.revision);
+    const inOrder = changes
+      .filter(({ before, after }) => before.revision !== after.revision)
+      .toSorted((a, b) => countOf(a.after.revision) - countOf(b.after.revision));
+    assert(inOrder.length > 5, 'they get into each other’s way');
     for (const [index, change] of inOrder.slice(1).entries()) {
       assert.deepEqual(change.before, inOrder[index]?.after);
     }
@@ -203,16 +268,16 @@ function identities(open: OpenEmptyStore): void {
     const store = await open(t);
     await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     await store.replaceRules(PHOTOS, [ruleDraft(4)], ANY);
-    assert.deepEqual(await store.read(RECREATED), { revision: 0, targets: [], rules: [] });
+    assert.deepEqual(await store.read(RECREATED), { revision: '0', targets: [], rules: [] });
     const masked = [targetDraft(1, { newSecret: null })];
     await assert.rejects(store.replaceTargets(RECREATED, masked, ANY), { code: 'InvalidRequest' });
     await assert.rejects(store.replaceRules(RECREATED, [ruleDraft(4)], ANY), {
       code: 'InvalidRequest',
     });
     const { before, after } = await store.replaceTargets(RECREATED, [targetDraft(2)], ANY);
-    assert.deepEqual([before.revision, before.targets, after.rules], [0, [], []]);
+    assert.deepEqual([before.revision, before.targets, after.rules], ['0', [], []]);
     assert.deepEqual(await store.listBuckets(null), [RECREATED]);
-    assert.deepEqual(await store.read(PHOTOS), { revision: 0, targets: [], rules: [] });
+    assert.deepEqual(await store.read(PHOTOS), { revision: '0', targets: [], rules: [] });
   });
 
   it('removes the record of that id alone, and removing nothing is no error', async (t) => {
@@ -222,7 +287,7 @@ function identities(open: OpenEmptyStore): void {
     await store.removeBucket(PHOTOS);
     assert.deepEqual(await store.read(RECREATED), after);
     await store.removeBucket(RECREATED);
-    assert.deepEqual(await store.read(RECREATED), { revision: 0, targets: [], rules: [] });
+    assert.deepEqual(await store.read(RECREATED), { revision: '0', targets: [], rules: [] });
     assert.deepEqual(await store.listBuckets(null), []);
   });
 }
@@ -263,7 +328,7 @@ function listing(open: OpenEmptyStore): void {
     await Promise.all(
       names
         .toReversed()
-        .map((name) => store.replaceTargets({ id: `id of ${name}`, name }, [], ANY)),
+        .map((name) => store.replaceTargets({ id: `id of ${name}`, name }, [targetDraft(1)], ANY)),
     );
     const first = await store.listBuckets(null);
     const second = await store.listBuckets(first.at(-1)!.name);
@@ -290,7 +355,7 @@ function closing(open: OpenEmptyStore): void {
     await assert.rejects(store.replaceTargets(PHOTOS, [], ANY), closedError);
     await closed;
     assert.equal(finished, true);
-    assert.equal((await running).after.revision, 1);
+    assert.equal((await running).after.revision.split('-')[0], '1');
     await assert.rejects(store.read(PHOTOS), closedError);
     await assert.rejects(store.replaceRules(PHOTOS, [], ANY), closedError);
     await assert.rejects(store.removeBucket(PHOTOS), closedError);

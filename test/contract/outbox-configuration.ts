@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { AnnouncedWrite, BucketRef } from '../../src/host.ts';
+import { targetDraft } from '../support/drafts.ts';
 import type { OpenOutbox } from '../support/outbox-fixture.ts';
 import {
   BUCKET,
@@ -127,7 +128,7 @@ export function rulesAndTargets(open: OpenOutbox): void {
   it('a bucket that was created again inherits nothing', async (t) => {
     const d = await OutboxDriver.open(t, open);
     const [row] = await d.put('a', 1);
-    await d.configurations.replaceTargets(RECREATED, [], { kind: 'any' });
+    await d.configurations.replaceTargets(RECREATED, [targetDraft(9)], { kind: 'any' });
     assert.equal(await d.claim(), undefined);
     const lane = { bucket: RECREATED, targetId: TARGET };
     assert.deepEqual(await d.outbox.claim(d.epoch, lane, due(9, d.now)), []);

@@ -57,8 +57,12 @@ export function lanes(open: OpenOutbox): void {
     await save(false, [{ n: 1, region: 'elsewhere', newSecret: null }]);
     await save(false, [{ n: 1, region: 'elsewhere', newSecret: null, enabled: false }]);
     await save(true, [{ n: 1, region: 'elsewhere', newSecret: null }]);
-    await save(true, [{ n: 1, region: 'elsewhere', newSecret: 'the same or another' }]);
-    await save(true, [{ n: 1, region: 'elsewhere', newSecret: 'the same or another' }]);
+    await save(true, [{ n: 1, region: 'elsewhere', newSecret: 'another' }]);
+    await save(false, [{ n: 1, region: 'elsewhere', newSecret: 'another' }]);
+    const exempt = { region: 'elsewhere', newSecret: null, exemptKinds: ['private'] };
+    await save(true, [{ n: 1, ...exempt }]);
+    await save(false, [{ n: 1, ...exempt }]);
+    await save(true, [{ n: 1, ...exempt, exemptKinds: [] }]);
     await save(false, [{ n: 1, region: 'elsewhere', newSecret: null }, { n: 2 }]);
     await d.rules([{ n: RULE, prefix: 'x' }]);
     assert.equal(await markOf(d), mark, 'rules are no matter of the target');

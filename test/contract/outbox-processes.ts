@@ -317,7 +317,7 @@ export function upkeep(open: OpenOutbox): void {
       row = await d.outbox.retryRow(BUCKET, claim!.row.sequence, d.now);
     });
     assert(row !== null);
-    await expectTold('configuration', () => d.targets([{ n: 1 }]));
+    await expectTold('configuration', () => d.targets([{ n: 1, region: 'elsewhere' }]));
     stop();
     const before = told;
     await d.put('a', 2);

@@ -75,7 +75,7 @@ describe('own addresses', () => {
     const policy = createAddressPolicy({ allow: [], deny: [], ownAddresses: () => own });
     assert.equal(policy.classify('198.41.0.4'), 'public');
     own = ['198.41.0.4'];
-    assert.equal(policy.classify('198.41.0.4'), 'ownInterface');
+    assert.equal(policy.classify('198.41.0.4'), 'own');
     own = [];
     assert.equal(policy.classify('198.41.0.4'), 'public');
   });
@@ -93,18 +93,130 @@ describe('own addresses', () => {
        ::1                    loopback
        10.0.0.5               private
        fe80::1                linkLocal
-       198.41.0.4             ownInterface
-       ::ffff:198.41.0.4      ownInterface
-       ::ffff:c629:4          ownInterface
-       64:ff9b::c629:4        ownInterface
-       198.41.0.5             ownInterface
-       2a01:4f8::1            ownInterface
-       2a01:4f8:0:0:0:0:0:1   ownInterface
-       2a01:4f8::2            ownInterface
-       192.0.2.7              ownInterface
+       198.41.0.4             own
+       ::ffff:198.41.0.4      own
+       ::ffff:c629:4          own
+       64:ff9b::c629:4        own
+       198.41.0.5             own
+       2a01:4f8::1            own
+       2a01:4f8:0:0:0:0:0:1   own
+       2a01:4f8::2            own
+       192.0.2.7              own
        2a01:4f8::3            public
        198.41.0.6             public
        45.1.1.1               public`,
+    );
+  });
+});
+
+describe('links of this machine', () => {
+  it('count as its own, and no further than their prefix', () => {
+    assertKinds(
+      policyOf({
+        own: [
+          ...['198.41.0.4/24', '45.1.1.1/31', '10.0.0.5/8', '46.4.9.9/32', '127.0.0.1/8'],
+          ...['2a01:4f8:1:2::7/64', '2a01:4f9::1/128', 'fe80::1%eth0/64', 'fe80::2/64'],
+          ...['2606:4700::7%eth0/48', '::ffff:62.2.2.2/120'],
+        ],
+      }),
+      `198.41.0.0             own
+       198.41.0.5             own
+       198.41.0.255           own
+       ::ffff:198.41.0.77     own
+       64:ff9b::198.41.0.77   own
+       198.40.255.255         public
+       198.41.1.0             public
+       45.1.1.0               own
+       45.1.1.2               public
+       46.4.9.9               own
+       46.4.9.8               public
+       10.200.0.1             private
+       127.0.0.2              loopback
+       2a01:4f8:1:2::         own
+       2a01:4f8:1:2:ffff::1   own
+       2a01:4f8:1:3::         public
+       2a01:4f9::1            own
+       2a01:4f9::2            public
+       2606:4700:0:9::1       own
+       62.2.2.2               own
+       62.2.2.3               public
+       fe80::77               linkLocal`,
+    );
+  });
+
+  it('are overlooked where the prefix is absurd, of a tunnel, or no number', () => {
+    assertKinds(
+      policyOf({
+        own: ['198.41.0.4/0', '198.41.1.4/7', '2a01:4f8::1/31', '45.1.1.1/33', '46.1.1.1/x'],
+      }),
+      `198.41.0.4             own
+       198.41.1.4             own
+       198.41.0.5             public
+       199.0.0.1              public
+       2a01:4f8::1            own
+       2a01:4f8::2            public
+       45.1.1.1               own
+       45.1.1.2               public
+       46.1.1.1               own
+       46.1.1.2               public
+       8.8.8.8                public`,
+    );
+    assertKinds(
+      policyOf({ own: ['9.1.1.1/8', '2a01:4f8::1/32'] }),
+      `9.255.255.255          own
+       2a01:4f8:ffff::1       own`,
+    );
+  });
+
+  it('do not make documentation blocks their own; the address itself is', () => {
+    assertKinds(
+      policyOf({ own: ['192.0.2.2/24', '2001:db8::2/64'] }),
+      `192.0.2.2              own
+       192.0.2.3              public
+       2001:db8::2            own
+       2001:db8::3            public`,
+    );
+  });
+
+  it('may be opened by the operator', () => {
+    assertKinds(
+      policyOf({ own: ['198.41.0.4/24'], allow: ['198.41.0.64/26'] }),
+      `198.41.0.65            public
+       198.41.0.5             own`,
+    );
+  });
+});
+
+describe('deny', () => {
+  const forms = `203.0.113.7
+    ::ffff:203.0.113.7                         ::ffff:cb00:7107
+    ::203.0.113.7                              ::cb00:7107
+    ::ffff:0:203.0.113.7                       64:ff9b::203.0.113.7
+    64:ff9b::cb00:7107                         64:ff9b:1::203.0.113.7
+    64:ff9b:1:ffff:ffff:ffff:cb00:7107         64:ff9b:1:cb00:71:700::
+    64:ff9b:1:2cb:0:7107::                     64:ff9b:1:2:cb:71:700:0
+    2002:cb00:7107::                           2002:cb00:7107:1:2:3:4:5
+    2001:0:cb00:7107::                         2001:0:4136:e378:8000:63bf:34ff:8ef8
+    fe80::5efe:203.0.113.7                     fe80::200:5efe:203.0.113.7
+    2606:4700:1:2:0:5efe:cb00:7107             2606:4700:1:2:200:5efe:cb00:7107`;
+  const outside = `203.0.112.255 203.0.114.0 ::ffff:203.0.114.0 ::cb00:7207 64:ff9b::cb00:7207
+    64:ff9b:1::cb00:7207 2002:cb00:7207::1 2001:0:4136:e378:8000:63bf:34ff:8df8
+    2606:4700:1:2:0:5eff:cb00:7107 2606:4700:1:2:300:5efe:cb00:7107 2606:4700::cb00:7107
+    2001:1:cb00:7107::`;
+  const policy = policyOf({ allow: ['0.0.0.0/0', '::/0'], deny: ['203.0.113.0/24'] });
+
+  for (const form of new Set(forms.split(/\s+/))) {
+    it(`sees 203.0.113.7 in ${form}`, () => assert.equal(policy.classify(form), 'denied'));
+  }
+  for (const form of outside.split(/\s+/)) {
+    it(`sees nothing denied in ${form}`, () => assert.equal(policy.classify(form), 'public'));
+  }
+
+  it('does not read `::` and `::1` as IPv4', () => {
+    const closed = policyOf({ allow: ['::/0'], deny: ['0.0.0.0/8'] });
+    assert.deepEqual(
+      ['::', '::1', '::2'].map((text) => closed.classify(text)),
+      ['public', 'public', 'denied'],
     );
   });
 });

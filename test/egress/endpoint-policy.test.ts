@@ -23,7 +23,7 @@ function fixture(
   const judge = (text: string) => {
     const endpoint = parseEndpoint(text);
     assert.ok(endpoint !== null, text);
-    return policy.judge(endpoint);
+    return policy.judge(endpoint, 'owner');
   };
   return { asked, judge };
 }

@@ -27,7 +27,7 @@ async function judge(text: string): Promise<Expected> {
   const judging = new EndpointPolicy({
     addresses: createAddressPolicy({ ...policy, ownAddresses: () => policy.ownAddresses }),
     resolver: new BoundedResolver({ lookup, clock, concurrency: 1, timeoutMs: TIMEOUT_MS }),
-  }).judge(endpoint);
+  }).judge(endpoint, 'owner');
   await setImmediate();
   clock.advance(TIMEOUT_MS);
   const judged = await judging;

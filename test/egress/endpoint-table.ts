@@ -141,7 +141,7 @@ export const hostile: readonly Row[] = [
   ),
   ...rows(
     'own interfaces',
-    'ownInterface',
+    'own',
     `http://198.41.0.4 http://0xc6290004 http://[::ffff:198.41.0.4] http://[64:ff9b::198.41.0.4]
      http://[2a01:4f8::1] http://[2A01:04F8:0:0:0:0:0:1] http://own.example`,
   ),

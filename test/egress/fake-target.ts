@@ -17,6 +17,7 @@ import {
 import { createAddressPolicy } from '../../src/egress/address.ts';
 import {
   BoundedResolver,
+  type Resolution,
   createResolverClock,
   type Lookup,
   type ResolverClock,
@@ -150,12 +151,14 @@ export function openClient(t: TestContext, settings: ClientSettings): TargetClie
       deny: settings.deny ?? [],
       ownAddresses: () => [],
     }),
-    resolver: new BoundedResolver({
-      lookup: settings.lookup ?? (() => Promise.reject(new Error('No DNS in tests.'))),
-      clock: createResolverClock(),
-      concurrency: 2,
-      cacheMs: 0,
-    }),
+    resolver: ofOneOwner(
+      new BoundedResolver({
+        lookup: settings.lookup ?? (() => Promise.reject(new Error('No DNS in tests.'))),
+        clock: createResolverClock(),
+        concurrency: 2,
+        cacheMs: 0,
+      }),
+    ),
     clock: {
       nowMs: () => clock.nowMs(),
       after: (delayMs, callback) => clock.after(delayMs, callback),
@@ -184,4 +187,8 @@ export function failureOf(result: RequestResult<unknown>): RequestFailure {
 
 export function errorXml(code: string, inner = ''): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>Their words.</Message>${inner}<RequestId>REQ1</RequestId></Error>`;
+}
+
+function ofOneOwner(resolver: BoundedResolver): { resolve(name: string): Promise<Resolution> } {
+  return { resolve: (name) => resolver.resolve(name, 'owner') };
 }

@@ -33,11 +33,12 @@ function fixture(options: Partial<BoundedResolverOptions> = {}) {
       }),
     clock,
     concurrency: 1,
+    lateMax: 0,
     ...options,
   });
   return {
     clock,
-    resolver,
+    resolver: { resolve: (name: string, owner = 'owner') => resolver.resolve(name, owner) },
     started,
     openMax: () => openMax,
     startedNames: () => started.map(({ hostname }) => hostname),
@@ -132,15 +133,74 @@ describe('BoundedResolver', () => {
     assert.deepEqual(startedNames(), ['a', 'b', 'c', 'a']);
   });
 
-  it('answers unresolved at once while too many names wait', async () => {
-    const { clock, resolver } = fixture({ namesMax: 2 });
+  it('answers at once while too many names wait', async () => {
+    const { clock, resolver } = fixture({ waitingMax: 2 });
     const waiting = ['a', 'b', 'c'].map((name) => resolver.resolve(name));
-    assert.equal(await resolver.resolve('d'), 'unresolved');
+    assert.equal(await resolver.resolve('d'), 'unanswered');
     assert.equal(clock.timersSet, 3);
     const shared = resolver.resolve('c');
     assert.equal(clock.timersSet, 4);
     clock.advance(2_000);
-    assert.deepEqual(await Promise.all([...waiting, shared]), Array(4).fill('unresolved'));
+    assert.deepEqual(await Promise.all([...waiting, shared]), Array(4).fill('unanswered'));
+  });
+});
+
+describe('BoundedResolver with several owners', () => {
+  it('lets owners take turns, however many names one of them asks for', async () => {
+    const { resolver, started, startedNames } = fixture();
+    const many = Array.from({ length: 50 }, (_, n) => resolver.resolve(`many-${n}`, 'a'));
+    const one = resolver.resolve('one', 'b');
+    const two = resolver.resolve('two', 'c');
+    for (let n = 0; n < 4; n++) {
+      started[n]!.answer(['192.0.2.1']);
+      await setImmediate();
+    }
+    assert.deepEqual(await Promise.all([one, two]), Array(2).fill({ addresses: ['192.0.2.1'] }));
+    assert.deepEqual(startedNames().slice(0, 4).toSorted(), ['many-0', 'many-1', 'one', 'two']);
+    assert.equal(many.length, 50);
+  });
+
+  it('keeps taking turns while several owners have many', async () => {
+    const { resolver, started, startedNames } = fixture();
+    for (let n = 0; n < 4; n++) void resolver.resolve(`a${n}`, 'a');
+    for (let n = 0; n < 3; n++) void resolver.resolve(`b${n}`, 'b');
+    for (let n = 0; n < 6; n++) {
+      started[n]!.answer(['192.0.2.1']);
+      await setImmediate();
+    }
+    assert.deepEqual(startedNames(), ['a0', 'a1', 'b0', 'a2', 'b1', 'a3', 'b2']);
+  });
+
+  it('looks a name up once for all owners, on the turn of the first', async () => {
+    const { resolver, started, startedNames } = fixture();
+    void resolver.resolve('first', 'a');
+    for (let n = 0; n < 5; n++) void resolver.resolve(`more-${n}`, 'a');
+    const shared = [resolver.resolve('shared', 'a'), resolver.resolve('shared', 'b')];
+    started[0]!.answer(['192.0.2.1']);
+    await setImmediate();
+    started[1]!.answer(['192.0.2.1']);
+    await setImmediate();
+    const index = startedNames().indexOf('shared');
+    assert(index >= 1 && index <= 2, startedNames().join());
+    started[index]!.answer(['192.0.2.7']);
+    assert.deepEqual(await Promise.all(shared), Array(2).fill({ addresses: ['192.0.2.7'] }));
+    assert.equal(startedNames().filter((name) => name === 'shared').length, 1);
+  });
+
+  it('gives each owner a share of the places to wait, and one with fewer a place of the most', async () => {
+    const { clock, resolver, startedNames } = fixture({ waitingMax: 6, ownerWaitingMax: 4 });
+    void resolver.resolve('running', 'z');
+    const a = Array.from({ length: 6 }, (_, n) => resolver.resolve(`a-${n}`, 'a'));
+    assert.deepEqual(await Promise.all(a.slice(4)), ['unanswered', 'unanswered']);
+    void resolver.resolve('b-0', 'b');
+    void resolver.resolve('b-1', 'b');
+    const c = resolver.resolve('c-0', 'c');
+    assert.equal(await a[3], 'unanswered', 'the newest of the longest queue gave way');
+    assert.equal(await resolver.resolve('b-2', 'b'), 'unanswered', 'b has nearly as many as a');
+    clock.advance(2_000);
+    assert.equal(await c, 'unanswered');
+    assert.equal(clock.timersSet, 0);
+    assert.deepEqual(startedNames(), ['running']);
   });
 });
 
@@ -162,10 +222,10 @@ describe('BoundedResolver with lookups that do not settle', () => {
     await stuck;
     clock.advance(1_499);
     await setImmediate();
-    assert.deepEqual(settled, ['stuck "unresolved"']);
+    assert.deepEqual(settled, ['stuck "unanswered"']);
     clock.advance(1);
     await queued;
-    assert.deepEqual(settled, ['stuck "unresolved"', 'queued "unresolved"']);
+    assert.deepEqual(settled, ['stuck "unanswered"', 'queued "unanswered"']);
     assert.deepEqual(startedNames(), ['stuck']);
     assert.equal(clock.timersSet, 0);
   });
@@ -176,7 +236,7 @@ describe('BoundedResolver with lookups that do not settle', () => {
     for (let round = 0; round < 20; round++) {
       const resolution = resolver.resolve(`name-${round}`);
       clock.advance(2_000);
-      assert.equal(await resolution, 'unresolved');
+      assert.equal(await resolution, 'unanswered');
     }
     assert.equal(openMax(), 1);
     assert.equal(clock.timersSet, 0);
@@ -187,7 +247,7 @@ describe('BoundedResolver with lookups that do not settle', () => {
     const slow = resolver.resolve('slow');
     const abandoned = resolver.resolve('abandoned');
     clock.advance(2_000);
-    assert.deepEqual(await Promise.all([slow, abandoned]), ['unresolved', 'unresolved']);
+    assert.deepEqual(await Promise.all([slow, abandoned]), ['unanswered', 'unanswered']);
     const next = resolver.resolve('next');
     started[0]!.answer(['10.0.0.1']);
     await setImmediate();
@@ -201,7 +261,7 @@ describe('BoundedResolver with lookups that do not settle', () => {
     const { clock, resolver, started } = fixture();
     const first = resolver.resolve('slow');
     clock.advance(2_000);
-    assert.equal(await first, 'unresolved');
+    assert.equal(await first, 'unanswered');
     const second = resolver.resolve('slow');
     clock.advance(1_000);
     started[0]!.answer(['10.0.0.1']);
@@ -209,58 +269,46 @@ describe('BoundedResolver with lookups that do not settle', () => {
     assert.equal(started.length, 1);
   });
 
-  it('lets earlier answers stand in for names that other names hold up, not longer than an hour', async () => {
-    const { clock, resolver, started, startedNames } = fixture({ earlierMs: 3_600_000 });
-    const first = resolver.resolve('healthy');
-    started[0]!.answer(['192.0.2.1']);
-    await first;
-    clock.advance(10_000);
-    void resolver.resolve('stuck');
-    const held = resolver.resolve('healthy');
-    clock.advance(249);
-    assert.equal(clock.timersSet, 2);
+  it('bears with a few late lookups, so that one that hangs does not hold up the others', async () => {
+    const { clock, openMax, resolver, started, startedNames } = fixture({ lateMax: 2 });
+    const ask = (name: string, owner: string) => resolver.resolve(name, owner);
+    void ask('stuck-1', 'a');
+    const waiting = ask('healthy-1', 'b');
+    clock.advance(499);
+    assert.deepEqual(startedNames(), ['stuck-1']);
     clock.advance(1);
-    assert.deepEqual(await held, { addresses: ['192.0.2.1'] });
-    assert.deepEqual(startedNames(), ['healthy', 'stuck']);
-    clock.advance(3_600_000 - 10_250);
-    const forgotten = resolver.resolve('healthy');
-    clock.advance(2_000);
-    assert.equal(await forgotten, 'unresolved');
-  });
-
-  it('takes the new answer where it comes in time, and remembers one that comes late', async () => {
-    const { clock, resolver, started } = fixture({ earlierMs: 3_600_000 });
-    const first = resolver.resolve('a');
-    started[0]!.answer(['192.0.2.1']);
-    await first;
+    assert.deepEqual(startedNames(), ['stuck-1', 'healthy-1']);
+    started[1]!.answer(['192.0.2.1']);
+    assert.deepEqual(await waiting, { addresses: ['192.0.2.1'] });
+    for (const [name, owner] of [
+      ['stuck-2', 'b'],
+      ['stuck-3', 'c'],
+      ['waits', 'd'],
+    ] as const) {
+      void ask(name, owner);
+      clock.advance(500);
+    }
     clock.advance(10_000);
-    const inTime = resolver.resolve('a');
-    clock.advance(200);
-    started[1]!.answer(['192.0.2.2']);
-    assert.deepEqual(await inTime, { addresses: ['192.0.2.2'] });
-    clock.advance(10_000);
-    const late = resolver.resolve('a');
-    clock.advance(250);
-    assert.deepEqual(await late, { addresses: ['192.0.2.2'] });
-    started[2]!.answer(['192.0.2.3']);
+    assert.equal(openMax(), 3, 'two late ones and one more, however long they hang');
+    assert.deepEqual(startedNames(), ['stuck-1', 'healthy-1', 'stuck-2', 'stuck-3']);
+    const last = ask('last', 'e');
+    started[0]!.fail();
     await setImmediate();
-    assert.deepEqual(await resolver.resolve('a'), { addresses: ['192.0.2.3'] });
-    assert.equal(clock.timersSet, 0);
+    clock.advance(500);
+    assert.equal(startedNames().at(-1), 'last', 'the place of a late one is free once it settles');
+    started.at(-1)!.answer(['192.0.2.2']);
+    assert.deepEqual(await last, { addresses: ['192.0.2.2'] });
   });
 
-  it('lets no earlier answer stand in for a name that no longer resolves', async () => {
-    const { clock, resolver, started } = fixture({ earlierMs: 3_600_000 });
-    const first = resolver.resolve('a');
-    started[0]!.answer(['192.0.2.1']);
-    await first;
-    clock.advance(10_000);
-    const gone = resolver.resolve('a');
-    started[1]!.fail();
-    assert.equal(await gone, 'unresolved');
-    clock.advance(10_000);
-    const again = resolver.resolve('a');
-    clock.advance(2_000);
-    assert.equal(await again, 'unresolved');
+  it('lets no owner have more than its share, late ones included', async () => {
+    const limits = { concurrency: 2, lateMax: 3, ownerMax: 2 };
+    const { clock, resolver, startedNames } = fixture(limits);
+    for (let n = 0; n < 20; n++) void resolver.resolve(`hangs-${n}`, 'a');
+    clock.advance(1_000);
+    assert.deepEqual(startedNames(), ['hangs-0', 'hangs-1']);
+    void resolver.resolve('other-1', 'b');
+    void resolver.resolve('other-2', 'c');
+    assert.deepEqual(startedNames().slice(2), ['other-1', 'other-2'], 'others begin at once');
   });
 
   it('settles every call and never runs too many, in any order of events', async () => {
@@ -272,7 +320,7 @@ describe('BoundedResolver with lookups that do not settle', () => {
     const scenario = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.array(event, { maxLength: 40 }));
     await fc.assert(
       fc.asyncProperty(scenario, async ([concurrency, events]) => {
-        const limits = { concurrency, namesMax: 3, earlierMs: 15_000 };
+        const limits = { concurrency, namesMax: 3, waitingMax: 3 };
         const { clock, openMax, resolver, started } = fixture(limits);
         const calls: Promise<unknown>[] = [];
         for (const step of events) {
@@ -302,7 +350,7 @@ describe('the real clock and lookup', () => {
       clock: createResolverClock(),
       concurrency: 1,
     });
-    assert.deepEqual(await resolver.resolve('127.0.0.1'), { addresses: ['127.0.0.1'] });
+    assert.deepEqual(await resolver.resolve('127.0.0.1', 'owner'), { addresses: ['127.0.0.1'] });
   });
 
   it('times out by itself', async () => {
@@ -313,7 +361,7 @@ describe('the real clock and lookup', () => {
       concurrency: 1,
       timeoutMs: 5,
     });
-    assert.equal(await resolver.resolve('never.example'), 'unresolved');
+    assert.equal(await resolver.resolve('never.example', 'owner'), 'unanswered');
     clearInterval(keepAlive);
   });
 
@@ -324,7 +372,7 @@ describe('the real clock and lookup', () => {
       const lookup = () => new Promise(() => undefined);
       const clock = createResolverClock();
       const options = { lookup, clock, concurrency: 1, timeoutMs: 3_600_000 };
-      void new BoundedResolver(options).resolve('never.example');`;
+      void new BoundedResolver(options).resolve('never.example', 'owner');`;
     const { status } = spawnSync(
       process.execPath,
       ['--import', 'tsx', '--input-type=module', '--eval', script],

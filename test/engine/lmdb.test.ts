@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { createEngineClock } from '../../src/engine/clock.ts';
 import { Engine } from '../../src/engine/engine.ts';
+import type { RequestFailure } from '../../src/model/delivery.ts';
 import { Keyring } from '../../src/sealing/keyring.ts';
 import { CommitFeed } from '../../src/store/commit-feed.ts';
 import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
@@ -16,6 +17,15 @@ import { uuid } from '../support/replication-bodies.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 import { DENIED, FakeTarget } from './fake-target.ts';
+
+/** Opens the breaker at once, for an hour. */
+const BUSY: RequestFailure = {
+  stage: 'answer',
+  status: 503,
+  code: 'SlowDown',
+  retryAfterMs: 3_600_000,
+  ambiguous: false,
+};
 
 async function setUp(t: TestContext) {
   const key = randomBytes(32);
@@ -106,12 +116,12 @@ describe('engine on LMDB', () => {
     const reset = { stage: 'connect', code: 'ECONNREFUSED', ambiguous: false } as const;
     target.fail = () => reset;
     const first = start();
-    await change(first, host, 'key', 'put');
-    await until(async () => (await outbox.laneReport(lane)).breaker === 'open', 'a failure');
+    for (const key of ['a', 'b', 'c']) await change(first, host, key, 'put');
+    await until(async () => (await outbox.laneReport(lane)).breaker === 'open', 'failures');
     await first.close();
     target.fail = () => null;
     start();
-    await until(() => target.objects.size === 1, 'the delivery');
+    await until(() => target.objects.size === 3, 'the deliveries');
     await until(async () => (await outbox.lanes()).length === 0, 'an empty queue');
   });
 
@@ -139,9 +149,9 @@ describe('engine on LMDB: another process of the server', () => {
     const ask = await peer();
     target.fail = () => DENIED;
     const engine = start();
-    await change(engine, host, 'key', 'put');
+    for (const key of ['a', 'b', 'c', 'd', 'e']) await change(engine, host, key, 'put');
     const isOpen = async (): Promise<boolean> => (await outbox.laneReport(lane)).breaker === 'open';
-    await until(isOpen, 'the failure');
+    await until(isOpen, 'five refusals');
     await engine.close();
     const [condition] = (await ask('queueStatus', bucket)).lanes;
     assert.deepEqual([condition?.isSealed, condition?.report.breaker], [false, 'open']);
@@ -157,35 +167,45 @@ describe('engine on LMDB: another process of the server', () => {
     const { outbox, bucket, lane, host, target, start, saveRule, peer } = await setUp(t);
     await saveRule();
     const ask = await peer();
-    target.fail = () => ({ ...DENIED, retryAfterMs: 3_600_000 });
+    target.fail = () => BUSY;
     await change(start(), host, 'key', 'put');
     const breakerOf = async (): Promise<string> => (await outbox.laneReport(lane)).breaker;
     const [task] = await until(async () => {
       const rows = await outbox.pageRows(bucket, {}, null, 1);
       return (await breakerOf()) === 'open' && (rows[0]?.attempts ?? 0) > 0 ? rows : null;
     }, 'a breaker that opens for an hour');
-    await ask('retryRow', bucket, task!.sequence, Date.now());
+    const askedAt = Date.now();
+    await ask('retryRow', bucket, task!.sequence, askedAt);
     await until(() => target.log.length === 2, 'the first retry');
-    await until(async () => (await breakerOf()) === 'open', 'another failure');
+    await until(async () => {
+      const row = await outbox.findRow(bucket, task!.sequence);
+      return row?.attempts === 1 && (await breakerOf()) === 'open';
+    }, 'another failure');
     target.fail = () => null;
+    await until(() => Date.now() >= askedAt + 1_000, 'the time until requests count again');
     assert.equal(await ask('retryRows', bucket, { state: 'failed' }, Date.now()), 0);
     await ask('retryRows', bucket, { state: 'pending' }, Date.now());
     await until(() => target.objects.size === 1, 'the delivery');
   });
 
-  it('has the breaker closed where there is nothing to retry', async (t) => {
+  it('has the next row sent at once where there is nothing to retry', async (t) => {
     const { outbox, configurations, bucket, lane, host, target, start, saveRule, peer } =
       await setUp(t);
     await saveRule();
     const ask = await peer();
-    target.fail = () => ({ ...DENIED, retryAfterMs: 3_600_000 });
+    target.fail = () => BUSY;
     const engine = start();
     await change(engine, host, 'key', 'put');
     const isOpen = async (): Promise<boolean> => (await outbox.laneReport(lane)).breaker === 'open';
     await until(isOpen, 'the failure');
     await configurations.replaceRules(bucket, [], ANY);
     await ask('retryRows', bucket, { state: 'failed' }, Date.now());
-    await until(() => engine.counters().openBreakers === 0, 'a closed breaker');
     assert.equal(target.log.length, 1);
+    assert.equal(engine.counters().openBreakers, 1, 'only a success closes it');
+    target.fail = () => null;
+    await saveRule();
+    await change(engine, host, 'another key', 'put');
+    await until(() => target.objects.has('another key'), 'the delivery');
+    await until(() => engine.counters().openBreakers === 0, 'a closed breaker');
   });
 });

@@ -265,7 +265,10 @@ function connect({ target, secretAccessKey }: UsableTarget): TargetClient {
   return createTargetClient({
     connection: { ...target, endpoint: parseEndpoint(target.endpoint)!, secretAccessKey },
     addresses: createAddressPolicy({ allow: ['127.0.0.0/8'], deny: [], ownAddresses: () => [] }),
-    resolver: new BoundedResolver({ lookup, clock, concurrency: 1 }),
+    resolver: {
+      resolve: (name) =>
+        new BoundedResolver({ lookup, clock, concurrency: 1 }).resolve(name, 'owner'),
+    },
     clock: { ...clock, wallClockMs: Date.now },
     connections: 4,
   });

@@ -7,17 +7,26 @@ import {
   withRules,
   withTargets,
   withoutSecrets,
+  type SecretBoxes,
 } from '../../src/model/configuration.ts';
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
 import { ruleDraft, targetDraft } from '../support/drafts.ts';
 import { uuid } from '../support/replication-bodies.ts';
 
-const seal = (targetId: string, secret: string): { keyId: string; box: Uint8Array } => ({
-  keyId: 'key',
-  box: new TextEncoder().encode(`${targetId} ${secret}`),
-});
+let seals = 0;
+/** Boxes that tell what is in them, each another one. */
+const boxes: SecretBoxes = {
+  seal: (bucketId, { id }, secret) => ({
+    keyId: 'key',
+    box: new TextEncoder().encode(`${bucketId} ${id} ${secret} ${(seals += 1)}`),
+  }),
+  open: (bucketId, { id, secret }) => {
+    const [boundTo, target, text] = new TextDecoder().decode(secret.box).split(' ');
+    return boundTo === bucketId && target === id ? (text ?? null) : null;
+  },
+};
 
-const empty: StoredConfiguration = { bucketId: 'bucket-1', revision: 0, targets: [], rules: [] };
+const empty: StoredConfiguration = { bucketId: 'bucket-1', revision: '0', targets: [], rules: [] };
 
 type Step =
   | { readonly kind: 'targets'; readonly ids: readonly number[] }
@@ -31,16 +40,19 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     .map((rules) => ({ kind: 'rules' as const, rules })),
 );
 
-function apply(current: StoredConfiguration, next: Step): StoredConfiguration {
-  const revision = current.revision + 1;
+function apply(
+  current: StoredConfiguration,
+  next: Step,
+  newIncarnation: () => number,
+): StoredConfiguration {
   if (next.kind === 'targets') {
     const drafts = next.ids.map((id) => targetDraft(id));
-    return withTargets(current, drafts, revision, seal);
+    return withTargets(current, drafts, boxes).configuration;
   }
   const drafts = next.rules.map(([id, target, enabled]) =>
     ruleDraft(id, { targetId: uuid(target), enabled }),
   );
-  return withRules(current, drafts, revision);
+  return withRules(current, drafts, newIncarnation);
 }
 
 describe('configuration', () => {
@@ -48,12 +60,13 @@ describe('configuration', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
         let current = empty;
+        let incarnations = 0;
         const owners = new Map<number, string>();
         for (const next of steps) {
           const before = structuredClone(current);
           let after = current;
           try {
-            after = apply(deepFreeze(current), next);
+            after = apply(deepFreeze(current), next, () => (incarnations += 1));
           } catch (error) {
             assert.equal((error as { code?: string }).code, 'InvalidRequest');
           }
@@ -72,8 +85,8 @@ describe('configuration', () => {
   });
 
   it('without secrets nothing of them is left', () => {
-    const saved = withTargets(empty, [targetDraft(1)], 1, seal);
-    const shown = withoutSecrets(saved);
+    const saved = withTargets(empty, [targetDraft(1)], boxes);
+    const shown = withoutSecrets(saved.configuration);
     assert.deepEqual(Object.keys(shown).sort(), ['revision', 'rules', 'targets']);
     assert.equal('secret' in shown.targets[0]!, false);
   });
@@ -81,7 +94,7 @@ describe('configuration', () => {
   it('every mask that keeps nothing is named', () => {
     const drafts = [1, 2, 3].map((n) => targetDraft(n, n === 2 ? {} : { newSecret: null }));
     assert.throws(
-      () => withTargets(empty, drafts, 1, seal),
+      () => withTargets(empty, drafts, boxes),
       (error: unknown) => {
         const { details } = error as { details: { path: string }[] };
         assert.deepEqual(

@@ -1,28 +1,33 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { allows, formatETag, parseIfMatch } from '../../src/model/etag.ts';
+import { allows, formatETag, nextRevision, parseIfMatch } from '../../src/model/etag.ts';
 
 describe('If-Match (RFC 9110 section 13.1.1)', () => {
+  const TAG = '17-00c0ffee';
   const atRevision17: readonly (readonly [string | undefined, boolean])[] = [
     [undefined, true],
     ['*', true],
     [' * ', true],
-    ['"17"', true],
-    ['"16", "17"', true],
-    ['"16","17"', true],
-    ['"16"\t,\t"17" ', true],
-    [',"17",,', true],
-    ['"a,b", "17"', true],
+    [`"${TAG}"`, true],
+    [`"16-00c0ffee", "${TAG}"`, true],
+    [`"16","${TAG}"`, true],
+    [`"16"\t,\t"${TAG}" `, true],
+    [`,"${TAG}",,`, true],
+    [`"a,b", "${TAG}"`, true],
     ['""', false],
-    ['"16"', false],
-    ['"017"', false],
-    ['W/"17"', false],
-    ['"17x"', false],
+    ['"0"', false],
+    ['"17"', false],
+    ['"17-00c0ffef"', false],
+    ['"16-00c0ffee"', false],
+    ['"017-00c0ffee"', false],
+    ['"17-00C0FFEE"', false],
+    [`W/"${TAG}"`, false],
+    [`"${TAG}x"`, false],
     ['"\u00ff"', false],
   ];
   for (const [header, expected] of atRevision17) {
-    it(`${header ?? 'absent'} ${expected ? 'allows' : 'refuses'} revision 17`, () => {
-      assert.equal(allows(parseIfMatch(header), 17), expected);
+    it(`${header ?? 'absent'} ${expected ? 'allows' : 'refuses'} revision 17-00c0ffee`, () => {
+      assert.equal(allows(parseIfMatch(header), TAG), expected);
     });
   }
 
@@ -52,6 +57,11 @@ describe('If-Match (RFC 9110 section 13.1.1)', () => {
   });
 
   it('the tag of a revision is strong', () => {
-    assert.equal(formatETag(17), '"17"');
+    assert.equal(formatETag('17-00c0ffee'), '"17-00c0ffee"');
+  });
+
+  it('revisions count the bucket’s own changes', () => {
+    assert.equal(nextRevision('0', '00c0ffee'), '1-00c0ffee');
+    assert.equal(nextRevision('9-12345678', '87654321'), '10-87654321');
   });
 });

@@ -94,7 +94,7 @@ describe('a change that fails', () => {
     assert.deepEqual(after.configurations.get('photos'), before.configurations.get('photos'));
     assert.equal(after.configurations.get('music')?.targets[0]?.id, targetDraft(2).id);
     assert.deepEqual([...after.hints], []);
-    assert.equal(after.meta.get('revision'), 3, 'the failed change used no revision');
+    assert.equal(after.meta.get('incarnation'), undefined, 'the failed change numbered no rule');
   });
 
   it('is a 500 without its cause, and the next change works', async (t) => {

@@ -6,7 +6,11 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { open } from 'lmdb';
 import { Keyring, parseKeys } from '../../src/sealing/keyring.ts';
-import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
+import { boxContext } from '../../src/store/secret-boxes.ts';
+import type {
+  StoredConfiguration,
+  StoredTarget,
+} from '../../src/model/generated/stored-configuration.ts';
 import {
   MASK,
   ruleBody,
@@ -15,6 +19,7 @@ import {
   uniqueSecret,
   uuid,
 } from '../support/replication-bodies.ts';
+import { OWNER } from '../support/koa-host.ts';
 import { startReplicationHost, type ReplicationHost } from '../support/replication-host.ts';
 import { readStoredRecord } from '../support/stored-records.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -58,7 +63,9 @@ async function storeSealedUnder(t: TestContext, keys: string): Promise<Fixture> 
 async function openSecrets(fixture: Fixture, keys: string): Promise<string[]> {
   const keyring = new Keyring(parseKeys(keys));
   const record = await readStoredRecord(fixture.dataDirectory, 'photos');
-  return record.targets.map(({ id, secret }) => keyring.open(secret, [record.bucketId, id]));
+  return record.targets.map((target) =>
+    keyring.open(target.secret, boxContext(record.bucketId, target)),
+  );
 }
 
 const keyIdOf = (keys: string): string => new Keyring(parseKeys(keys)).newestKeyId;
@@ -70,13 +77,16 @@ describe('sealed secrets', () => {
     assert.deepEqual(await openSecrets(fixture, key), fixture.secrets);
     const { bucketId, targets } = await readStoredRecord(fixture.dataDirectory, 'photos');
     const keyring = new Keyring(parseKeys(key));
-    const { secret } = targets[0]!;
+    const target = targets[0]!;
+    const { secret } = target;
     for (const context of [
-      [bucketId, uuid(2)],
-      ['bucket-2', uuid(1)],
-      [uuid(1), bucketId],
+      boxContext(bucketId, { ...target, id: uuid(2) }),
+      boxContext('bucket-2', target),
+      boxContext(uuid(1), { ...target, id: bucketId }),
+      boxContext(bucketId, target).slice(0, -1),
+      [...boxContext(bucketId, target), ''],
+      [bucketId, uuid(1)],
       [],
-      [bucketId],
     ]) {
       assert.throws(() => keyring.open(secret, context), { code: 'CannotOpen' });
     }
@@ -186,6 +196,101 @@ describe('sealed secrets', () => {
     const { targets } = await readStoredRecord(fixture.dataDirectory, 'photos');
     assert.equal(targets[1]?.secret.keyId, keyIdOf(oldKey));
     for (const secret of fixture.secrets) assert.equal(host.logText().includes(secret), false);
+  });
+
+  const tampered: Readonly<Record<string, (target: StoredTarget) => void>> = {
+    'another endpoint': (target) => (target.endpoint = 'https://203.0.113.66'),
+    'another port': (target) => (target.endpoint = 'https://192.0.2.10:444'),
+    'another scheme': (target) => (target.endpoint = 'http://192.0.2.10'),
+    'an endpoint that does not parse': (target) => (target.endpoint = 'x'),
+    'another access key': (target) => (target.accessKeyId = 'AKIAOTHER'),
+    'an exempt kind more': (target) => (target.exemptKinds = ['loopback']),
+  };
+  for (const [what, tamper] of Object.entries(tampered)) {
+    it(`a record with ${what} is sealed, and said at start, until it is saved with its secret`, async (t) => {
+      const key = newKey();
+      const fixture = await storeSealedUnder(t, key);
+      await editRecord(fixture.dataDirectory, (record) => tamper(record.targets[0]!));
+      const { targets } = await readStoredRecord(fixture.dataDirectory, 'photos');
+      const changed = targets[0]!;
+      const keyring = new Keyring(parseKeys(key));
+      const { bucketId } = await readStoredRecord(fixture.dataDirectory, 'photos');
+      assert.throws(() => keyring.open(changed.secret, boxContext(bucketId, changed)), {
+        code: 'CannotOpen',
+      });
+      const host = await fixture.start(key);
+      await until(() => host.logs.length > 0, 'the log line');
+      const { level, message, targetId } = host.logs[0]!;
+      assert.deepEqual([level, targetId], ['error', changed.id]);
+      assert.match(message, /save the target with its secret/);
+      const status = await host.request('GET', '/api/v1/buckets/photos/replication/status');
+      const shown = (JSON.parse(status.text) as { targets: Record<string, unknown>[] }).targets[0]!;
+      assert.equal(shown['state'], 'paused');
+      assert.match(String(shown['lastError']), /does not open.*save the target with its secret/);
+      const mended = targetBody({ id: uuid(1), secretAccessKey: fixture.secrets[0]! });
+      assert.equal((await host.putTargets([mended])).status, 200);
+      assert.deepEqual(await openSecrets(fixture, key), [fixture.secrets[0]]);
+    });
+  }
+
+  it('what does not decide where a secret goes may change beside it', async (t) => {
+    const key = newKey();
+    const fixture = await storeSealedUnder(t, key);
+    await editRecord(fixture.dataDirectory, ({ targets: [target] }) =>
+      Object.assign(target!, { region: 'x', targetBucket: 'y', enabled: false }),
+    );
+    assert.deepEqual(await openSecrets(fixture, key), fixture.secrets);
+  });
+
+  it('the mask keeps a secret whose exempt kinds change with who saves', async (t) => {
+    const key = newKey();
+    let addresses = ['10.0.0.5'];
+    const host = await startReplicationHost(t, {
+      pluginOptions: { sealing: { environmentVariable: 'KEYS' } },
+      system: { environment: { KEYS: key }, lookup: async () => addresses },
+    });
+    const keyring = new Keyring(parseKeys(key));
+    const secretAccessKey = uniqueSecret();
+    const body = targetBody({ id: uuid(1), endpoint: 'https://a.example.com', secretAccessKey });
+    const setAdmin = (isAdmin: boolean): void =>
+      void host.principals.set(`Bearer ${OWNER}`, { userId: 'owner', isAdmin });
+    const stored = async (): Promise<[string[], string]> => {
+      const { bucketId, targets } = await readStoredRecord(host.dataDirectory, 'photos');
+      const context = boxContext(bucketId, targets[0]!);
+      return [targets[0]!.exemptKinds, keyring.open(targets[0]!.secret, context)];
+    };
+    setAdmin(true);
+    await host.putTargets([body]);
+    assert.deepEqual(await stored(), [['private'], secretAccessKey]);
+    setAdmin(false);
+    addresses = ['8.8.8.8'];
+    // The resolver remembers its answer for ten seconds.
+    const masked = { ...body, secretAccessKey: MASK };
+    await until(
+      async () => (await host.putTargets([masked])).status === 200,
+      'the new answer',
+      30_000,
+    );
+    assert.deepEqual(await stored(), [[], secretAccessKey]);
+    const audit = host.audits().at(-1) as { changed: { secret: string }[] };
+    assert.equal(audit.changed[0]?.secret, 'kept');
+  });
+
+  it('a mask for a sealed secret that would have to move is refused with what to do', async (t) => {
+    const key = newKey();
+    const fixture = await storeSealedUnder(t, key);
+    await editRecord(fixture.dataDirectory, ({ targets: [target] }) => {
+      target!.exemptKinds = ['loopback'];
+    });
+    const host = await fixture.start(key);
+    const { targets } = (await host.getTargets()).json;
+    const answer = await host.putTargets(targets);
+    assert.deepEqual([answer.status, answer.json.code], [400, 'InvalidRequest']);
+    assert.equal(answer.json.details[0].path, '/targets/0/secretAccessKey');
+    assert.match(
+      answer.json.details[0].message,
+      /must be real: the stored secret cannot be opened/,
+    );
   });
 
   it('a key file of the options is read, and no other is made', async (t) => {

@@ -7,6 +7,7 @@
  *
  * Flushes happen by themselves in a later event turn unless `holdFlushes()` was called.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { BucketRef } from '../../src/host.ts';
 import {
   EMPTY_CONFIGURATION,
@@ -17,22 +18,40 @@ import {
   type Configuration,
 } from '../../src/model/configuration.ts';
 import { replicationError } from '../../src/model/errors.ts';
-import { allows, type Precondition } from '../../src/model/etag.ts';
-import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
-import type { ConfigurationChange, ConfigurationStore } from '../../src/model/ports.ts';
+import { allows, nextRevision, type Precondition } from '../../src/model/etag.ts';
+import type {
+  StoredConfiguration,
+  StoredTarget,
+} from '../../src/model/generated/stored-configuration.ts';
+import type {
+  ConfigurationChange,
+  ConfigurationStore,
+  TargetsChange,
+} from '../../src/model/ports.ts';
 import type { RuleDraft } from '../../src/model/rule.ts';
 import type { TargetDraft } from '../../src/model/target.ts';
+import { boxContext } from '../../src/store/secret-boxes.ts';
 
 const LIST_MAX = 256;
 
+/** The secret, or null where the box was made for another place. */
+export function openMemoryBox(bucketId: string, target: StoredTarget): string | null {
+  const text = Buffer.from(target.secret.box).toString();
+  const [context, secret] = JSON.parse(text) as [readonly string[], string];
+  return isDeepStrictEqual(context, boxContext(bucketId, target)) ? secret : null;
+}
+
 interface State {
-  readonly revision: number;
+  /** How many changes there were, and how many rules were numbered. */
+  readonly changes: number;
+  readonly incarnations: number;
   readonly records: ReadonlyMap<string, StoredConfiguration>;
 }
 
 export class MemoryConfigurationStore implements ConfigurationStore {
-  #committed: State = { revision: 0, records: new Map() };
+  #committed: State = { changes: 0, incarnations: 0, records: new Map() };
   #durable: State = this.#committed;
+  #seals = 0;
   #waiting = new Set<() => void>();
   #running = new Set<Promise<void>>();
   #holding = false;
@@ -68,14 +87,23 @@ export class MemoryConfigurationStore implements ConfigurationStore {
     bucket: BucketRef,
     drafts: readonly TargetDraft[],
     precondition: Precondition,
-  ): Promise<ConfigurationChange> {
-    return this.#replace(bucket, precondition, (current, revision) =>
-      withTargets(current, drafts, revision, (targetId, secret) => ({
-        keyId: 'memory',
+  ): Promise<TargetsChange> {
+    let newSecrets: readonly string[] = [];
+    const change = await this.#replace(bucket, precondition, (current) => {
+      const replacement = withTargets(current, drafts, {
         // Another box each time, as seals are.
-        box: Buffer.from(JSON.stringify([bucket.id, targetId, secret, revision])),
-      })),
-    );
+        seal: (bucketId, target, secret) => ({
+          keyId: 'memory',
+          box: Buffer.from(
+            JSON.stringify([boxContext(bucketId, target), secret, (this.#seals += 1)]),
+          ),
+        }),
+        open: openMemoryBox,
+      });
+      newSecrets = replacement.newSecrets;
+      return replacement.configuration;
+    });
+    return { ...change, newSecrets };
   }
 
   async replaceRules(
@@ -83,8 +111,8 @@ export class MemoryConfigurationStore implements ConfigurationStore {
     drafts: readonly RuleDraft[],
     precondition: Precondition,
   ): Promise<ConfigurationChange> {
-    return this.#replace(bucket, precondition, (current, revision) =>
-      withRules(current, drafts, revision),
+    return this.#replace(bucket, precondition, (current, newIncarnation) =>
+      withRules(current, drafts, newIncarnation),
     );
   }
 
@@ -129,7 +157,7 @@ export class MemoryConfigurationStore implements ConfigurationStore {
   async #replace(
     bucket: BucketRef,
     precondition: Precondition,
-    change: (current: StoredConfiguration, revision: number) => StoredConfiguration,
+    change: (current: StoredConfiguration, newIncarnation: () => number) => StoredConfiguration,
   ): Promise<ConfigurationChange> {
     this.#assertOpen();
     const stored = this.#committed.records.get(bucket.name);
@@ -138,10 +166,17 @@ export class MemoryConfigurationStore implements ConfigurationStore {
         ? stored
         : { ...EMPTY_CONFIGURATION, bucketId: bucket.id, targets: [], rules: [] };
     if (!allows(precondition, current.revision)) throw replicationError('PreconditionFailed');
-    const revision = this.#committed.revision + 1;
-    const next = change(current, revision);
+    let { changes, incarnations } = this.#committed;
+    const changed = change(current, () => (incarnations += 1));
+    if (changed === current) {
+      await this.flushed();
+      return { before: withoutSecrets(current), after: withoutSecrets(current) };
+    }
+    changes += 1;
+    const nonce = changes.toString(16).padStart(8, '0');
+    const next = { ...changed, revision: nextRevision(current.revision, nonce) };
     const records = new Map(this.#committed.records).set(bucket.name, next);
-    this.#committed = { revision, records };
+    this.#committed = { changes, incarnations, records };
     this.changed(bucket.name, stored, next);
     await this.flushed();
     return { before: withoutSecrets(current), after: withoutSecrets(next) };

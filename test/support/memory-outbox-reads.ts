@@ -17,7 +17,7 @@ import type {
   TargetAccess,
 } from '../../src/model/ports.ts';
 import { operationOf, type LaneRef, type Operation, type Row } from '../../src/model/row.ts';
-import { MemoryConfigurationStore } from './memory-configuration-store.ts';
+import { MemoryConfigurationStore, openMemoryBox } from './memory-configuration-store.ts';
 import { isSameLane, type MemoryRow } from './memory-queue.ts';
 import type { MemoryRows } from './memory-rows.ts';
 import { stateOf, statusOf, totalsOf } from './memory-view.ts';
@@ -48,10 +48,8 @@ export abstract class MemoryOutboxReads extends MemoryConfigurationStore {
     const stored = configuration?.targets.find(({ id }) => id === lane.targetId);
     if (configuration === undefined || stored === undefined) return { kind: 'absent' };
     const { secret, ...target } = stored;
-    const [bucketId, targetId, secretAccessKey] = JSON.parse(
-      Buffer.from(secret.box).toString(),
-    ) as [string, string, string];
-    if (bucketId !== lane.bucket.id || targetId !== target.id) return { kind: 'sealed', target };
+    const secretAccessKey = openMemoryBox(lane.bucket.id, stored);
+    if (secretAccessKey === null) return { kind: 'sealed', target };
     const rules = configuration.rules.filter(
       ({ enabled, targetId }) => enabled && targetId === target.id,
     );

@@ -59,7 +59,10 @@ export const openLmdbOutbox: OpenOutbox<LmdbFixture> = async (t, options = {}) =
   const world = newWorld();
   const now = (): number => world.now;
   const feed = new CommitFeed(tables, 5);
-  const configurations = new LmdbConfigurationStore(tables, keyring, { feed, now });
+  // As the store in memory makes them, so that the two can be compared.
+  let changes = 0;
+  const newNonce = (): string => (changes += 1).toString(16).padStart(8, '0');
+  const configurations = new LmdbConfigurationStore(tables, keyring, { feed, now, newNonce });
   const dead = new Set<string>();
   const opened = new Map<string, LmdbOutbox>();
   const open = (name: string): LmdbOutbox => {

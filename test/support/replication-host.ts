@@ -55,6 +55,11 @@ export interface ReplicationHost extends KoaHost {
   audits(): readonly Record<string, unknown>[];
 }
 
+/** The entity tag of an answer; the empty text where it has none. */
+export function etagOf({ headers }: Answer): string {
+  return headers.get('etag') ?? '';
+}
+
 /**
  * @param t the test's context, or anything with `after`
  * @param options `dataDirectory` and `buckets` of another host to continue where it stopped

@@ -15,7 +15,7 @@ export interface SnapshotReport {
   readonly withDisabledRules: number;
   readonly withoutRules: number;
   /** Revisions of snapshots that no moment of the store can have had. */
-  readonly violations: readonly { readonly revision: number; readonly what: string }[];
+  readonly violations: readonly { readonly revision: string; readonly what: string }[];
 }
 
 const [, , dataDirectory = '', bucketName = '', wantedSnapshots = '', wantedRevisions = ''] =
@@ -28,8 +28,8 @@ function violation({ targets, rules, mayReplicate }: ConfigurationSnapshot): str
 }
 
 const reader = await openReader(dataDirectory);
-const revisions = new Set<number>();
-const violations: { revision: number; what: string }[] = [];
+const revisions = new Set<string>();
+const violations: { revision: string; what: string }[] = [];
 const counts = { withEnabledRules: 0, withDisabledRules: 0, withoutRules: 0 };
 const [snapshotsMin, revisionsMin] = [Number(wantedSnapshots), Number(wantedRevisions)];
 let snapshots = 0;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { open } from 'lmdb';
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
 import { Keyring, parseKeys } from '../../src/sealing/keyring.ts';
+import { boxContext } from '../../src/store/secret-boxes.ts';
 import { readOrCreateSecret } from '../../src/sealing/secret-file.ts';
 import {
   ACTORS,
@@ -85,11 +86,9 @@ export class CheckedBuckets {
     await (killed ?? this.#lives.kill());
     await this.#lives.start();
     this.#reconnect();
-    // All of them before any is read: what the burst changed elsewhere is no floor for a tag here.
-    const states = this.names.map((name) => this.#state(name));
     for (const [bucket, name] of this.names.entries()) {
       const own = exchanges.filter((_, index) => clients[index]!.bucket === bucket);
-      await this.#explain(name, states[bucket] ?? null, own);
+      await this.#explain(name, this.#state(name), own);
     }
   }
 
@@ -104,8 +103,8 @@ export class CheckedBuckets {
       // The record of a bucket that is gone may be there until it is swept.
       if (state === null || state.targets.length === 0) continue;
       assert(record !== undefined, `the record of ${name}`);
-      const opened = record.targets.map(({ id, secret }) =>
-        keyring.open(secret, [record.bucketId, id]),
+      const opened = record.targets.map((target) =>
+        keyring.open(target.secret, boxContext(record.bucketId, target)),
       );
       assert.deepEqual(
         opened,
@@ -193,12 +192,8 @@ export class CheckedBuckets {
     this.#connection = this.#lives.connect();
   }
 
-  /** With the newest tag of all names as its floor: the counter is that of the whole store. */
   #state(name: string): ModelState {
-    const state = this.#states.get(name) ?? null;
-    if (state === null) return null;
-    const tags = [...this.#states.values()].map((other) => other?.tag ?? 0);
-    return { ...state, tagFloor: Math.max(...tags) };
+    return this.#states.get(name) ?? null;
   }
 
   #name(bucket: number): string {

@@ -5,6 +5,7 @@
  * The server chooses ids and entity tags. The model leaves them open (`null`) and binds them when an
  * answer shows them: {@link expect} says what must be answered, {@link observe} compares and binds.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { ClientAnswer } from '../support/keep-alive-client.ts';
 import { MASK } from '../support/replication-bodies.ts';
 import { findFlaw } from './body-rules.ts';
@@ -39,10 +40,10 @@ export interface ModelRule {
 export interface ModelBucket {
   readonly owner: Actor;
   readonly versioning: 'Disabled' | 'Enabled' | 'Suspended';
-  /** The number in the entity tag; null: changed, the new one not seen yet. */
-  readonly tag: number | null;
-  /** A new tag is greater than this. */
-  readonly tagFloor: number;
+  /** What is between the quotes of the entity tag; null: changed, the new one not seen yet. */
+  readonly tag: string | null;
+  /** How many changes there were. */
+  readonly changes: number;
   readonly targets: readonly ModelTarget[];
   readonly rules: readonly ModelRule[];
 }
@@ -112,7 +113,7 @@ function expectCreation(
     return { status: 409, code, next: state };
   }
   const versioning = request.versioned ? 'Enabled' : 'Disabled';
-  const nothing = { tag: 0, tagFloor: 0, targets: [], rules: [] };
+  const nothing = { tag: '0', changes: 0, targets: [], rules: [] };
   return { status: 201, next: { owner: request.actor, versioning, ...nothing } };
 }
 
@@ -132,12 +133,23 @@ function expectPut(state: ModelBucket, request: PutRequest): Expected {
   if (!match) return refuse(412, 'PreconditionFailed');
   const changed = kind === 'putTargets' ? replaceTargets(state, list) : replaceRules(state, list);
   if (changed === null) return refuse(400, 'InvalidRequest');
-  const tagFloor = Math.max(state.tagFloor, state.tag ?? 0);
-  const next = { ...changed, tag: null, tagFloor };
+  const next = isSame(state, changed)
+    ? state
+    : { ...changed, tag: null, changes: state.changes + 1 };
   return { status: 200, shows: kind === 'putTargets' ? 'targets' : 'rules', next };
 }
 
-function matches(header: string, tag: number | null): boolean | typeof MALFORMED {
+/** Whether a save changed nothing. An id that the server is to assign is a change. */
+function isSame(before: ModelBucket, after: ModelBucket): boolean {
+  const isAssigned = [...after.targets, ...after.rules].every(({ id }) => id !== null);
+  return (
+    isAssigned &&
+    isDeepStrictEqual(before.targets, after.targets) &&
+    isDeepStrictEqual(before.rules, after.rules)
+  );
+}
+
+function matches(header: string, tag: string | null): boolean | typeof MALFORMED {
   if (header.trim() === '*') return true;
   const members = header.split(',').map((member) => member.trim());
   if (!members.every((member) => /^(W\/)?"[^"]*"$/.test(member))) return MALFORMED;
@@ -225,9 +237,10 @@ function observeList(
   shows: 'targets' | 'rules',
   answer: ClientAnswer,
 ): { state: ModelState } | string {
-  const tag = Number(/^"(0|[1-9]\d*)"$/.exec(answer.etag ?? '')?.[1] ?? NaN);
-  if (state.tag === null ? !(tag > state.tagFloor) : tag !== state.tag) {
-    return `expected ETag ${state.tag ?? `over ${state.tagFloor}`}, got ${answer.etag}`;
+  const tag = /^"(.*)"$/.exec(answer.etag ?? '')?.[1] ?? '';
+  const isNew = new RegExp(`^${state.changes}-[0-9a-f]{8}$`).test(tag);
+  if (state.tag === null ? !isNew : tag !== state.tag) {
+    return `expected ETag ${state.tag ?? `of change ${state.changes}`}, got ${answer.etag}`;
   }
   const shown = (JSON.parse(answer.text) as Record<string, { id: string }[]>)[shows] ?? [];
   const bound = { ...state, tag, [shows]: bindIds(state[shows], shown) };

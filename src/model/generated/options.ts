@@ -13,7 +13,7 @@ export interface PluginOptions {
      */
     allow?: string[];
     /**
-     * Address ranges (CIDR) that are never reached, by nobody's targets; wins over allow.
+     * Address ranges (CIDR) that are never reached, by nobody's targets; wins over allow. IPv4 ranges hold in every IPv6 form that carries an IPv4 address.
      */
     deny?: string[];
   };

@@ -9,9 +9,9 @@ export interface StoredConfiguration {
    */
   bucketId: string;
   /**
-   * The environment-wide count of changes when this record was written; the ETag.
+   * How often this bucket's configuration was changed, and eight random hex digits of the last change; in quotes it is the ETag. It says nothing of other buckets, and a bucket that is made again never repeats one.
    */
-  revision: number;
+  revision: string;
   /**
    * In the order in which the owner listed them.
    *
@@ -60,7 +60,7 @@ export interface StoredTarget {
   exemptKinds: string[];
 }
 /**
- * The secret access key, sealed with AES-256-GCM; bucket id and target id are the additional data.
+ * The secret access key, sealed with AES-256-GCM; the additional data is where it is kept and where it may go: bucket id, target id, the endpoint's origin, the access key id and the exempt kinds.
  */
 export interface SealedSecret {
   /**
