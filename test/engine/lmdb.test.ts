@@ -36,7 +36,7 @@ async function setUp(t: TestContext) {
       outbox,
       configurations,
       clock: createEngineClock(),
-      random: Math.random,
+      random: () => 0.5,
       diskState: () => 'ok',
       connectTarget: () => target,
     });

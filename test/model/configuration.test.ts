@@ -11,6 +11,7 @@ import {
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
 import { ruleDraft, targetDraft } from '../support/drafts.ts';
 import { uuid } from '../support/replication-bodies.ts';
+import { assertProperty } from '../support/seed.ts';
 
 const seal = (targetId: string, secret: string): { keyId: string; box: Uint8Array } => ({
   keyId: 'key',
@@ -45,7 +46,7 @@ function apply(current: StoredConfiguration, next: Step): StoredConfiguration {
 
 describe('configuration', () => {
   it('after any changes every enabled rule has its target, and incarnations are never shared', () => {
-    fc.assert(
+    assertProperty(
       fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
         let current = empty;
         const owners = new Map<number, string>();
