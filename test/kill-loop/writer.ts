@@ -12,6 +12,7 @@ const PART_BYTES = 5 * MIB;
 const SIZES = [0, 1, 1_000, 70_000, MIB, 8 * MIB + 1] as const;
 const WEIGHTS = { put: 60, large: 2, parts: 2, delete: 18, tag: 18 };
 const PAUSE_MS_MAX = 60;
+const REFUSED_PAUSE_MS = 100;
 
 export interface WriterOptions {
   /** Of the present process: it may be dead already. */
@@ -80,8 +81,10 @@ export class Writer {
     try {
       await sent;
     } catch (error) {
-      const { name } = error as Error;
-      if (name === 'NoSuchKey') ledger.learn(key, false);
+      const { name, code } = error as NodeJS.ErrnoException;
+      // No process was there to change anything.
+      if (code === 'ECONNREFUSED') await sleep(REFUSED_PAUSE_MS);
+      else if (name === 'NoSuchKey') ledger.learn(key, false);
       else ledger.doubt(key, change);
       return;
     }
