@@ -105,6 +105,21 @@ export default tseslint.config(
     },
   },
   {
+    // What is random in a test comes from one place (test/support/seed.ts).
+    files: ['test/**/*.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        {
+          object: 'fc',
+          property: 'assert',
+          message: 'Use assertProperty of test/support/seed.ts.',
+        },
+        { object: 'Math', property: 'random', message: 'Use the seed of test/support/seed.ts.' },
+      ],
+    },
+  },
+  {
     // The suites look into the JSON answers of servers freely.
     files: ['test/suites/**/*.ts'],
     rules: {

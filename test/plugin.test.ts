@@ -124,7 +124,7 @@ describe('closing', () => {
 
   it('leaves no timer and no handle that would keep the process alive', async (t) => {
     const dataDirectory = mkdtempSync(join(temporaryDirectory(t), 'data-'));
-    const ended = await runProgram('activate-and-close.ts', [dataDirectory], { timeoutMs: 30_000 });
+    const ended = await runProgram('activate-and-close.ts', [dataDirectory]);
     assert.deepEqual(ended, { code: 0, signal: null, stdout: 'closed\n', stderr: ended.stderr });
   });
 });

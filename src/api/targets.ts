@@ -1,5 +1,6 @@
 /** `GET` and `PUT /targets`: the bucket's whole list of targets. */
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import type { Context } from 'koa';
 import type { EndpointVerdict } from '../egress/endpoint-policy.ts';
 import type { Principal } from '../host.ts';
@@ -10,6 +11,7 @@ import { invalidRequest, type Configuration } from '../model/configuration.ts';
 import { parseEndpoint, type Endpoint } from '../model/endpoint.ts';
 import { replicationError } from '../model/errors.ts';
 import { parseIfMatch } from '../model/etag.ts';
+import type { TargetsChange } from '../model/ports.ts';
 import type { PutTargets } from '../model/generated/put-targets.ts';
 import { findRepeatedIds } from '../model/ids.ts';
 import { answerTarget, draftTargets, findMasksOfNewTargets } from '../model/target.ts';
@@ -44,6 +46,8 @@ const targetsText = rememberAnswers(({ targets }) => ({ targets: targets.map(ans
 export function createTargetHandlers({
   host,
   store,
+  outbox,
+  clock,
   judgeEndpoint,
   newId,
 }: AdminApiDependencies): Resource {
@@ -67,12 +71,23 @@ export function createTargetHandlers({
       const change = await host.withBucketLock(bucket.name, (found) =>
         store.replaceTargets(assertSame(found, bucket), drafts, precondition),
       );
+      const renewed = renewedTargets(change);
+      if (renewed.length > 0) await outbox.retryRefused(bucket, renewed, clock.nowMs());
       auditTargets(host.logger, { requestId: requestId(ctx), principal, bucket }, change);
       const exempt = exemptEntries(change.after.targets);
       setWarnings(ctx, ignored, [...disabledEntries(change), ...exempt, ...unjudged]);
       sendTargets(ctx, change.after);
     },
   };
+}
+
+/** Targets that stay and are reached or signed for in another way: what they refused may be taken now. */
+function renewedTargets({ before, after, newSecrets }: TargetsChange): string[] {
+  return after.targets.flatMap((target) => {
+    const old = before.targets.find(({ id }) => id === target.id);
+    const isRenewed = newSecrets.includes(target.id) || !isDeepStrictEqual(old, target);
+    return old !== undefined && isRenewed ? [target.id] : [];
+  });
 }
 
 /** @throws ApiError InvalidRequest */

@@ -149,17 +149,15 @@ describe('names without an answer', () => {
     assert.deepEqual(await storedExemptions(host), []);
   });
 
-  it('a resolver that never answers holds a save up for about 2 s', async (t) => {
+  it('a resolver that never answers does not hold a save up for ever', async (t) => {
+    // For how long it does is the business of test/egress/resolver.test.ts.
     const lookup = (): Promise<never> => new Promise(() => undefined);
     const host = await startHost(t, { system: { lookup } });
-    const started = performance.now();
     const four = Array.from({ length: 4 }, (_, n) =>
       targetBody({ endpoint: `https://silent-${n}.example.com` }),
     );
     const answer = await host.putTargets(four);
-    const tookMs = performance.now() - started;
     assert.equal(answer.status, 200, answer.text);
-    assert(tookMs > 1500 && tookMs < 8000, `took ${tookMs} ms`);
     assert.equal((await save(host, 'http://10.0.0.1')).status, 403, 'addresses need no resolver');
   });
 });

@@ -21,12 +21,12 @@ describe('oversized lists', () => {
       .map((line) => JSON.parse(line) as OversizedAnswer);
     assert.equal(answers.length, 8);
     assert(answers[0]!.items > 349_000);
-    for (const { body, status, text, tookMs } of answers) {
+    for (const { body, status, text, cpuMs } of answers) {
       assert.equal(status, 400, body);
       assert(text.length < ANSWER_CHARACTERS_MAX, `${body}: ${text.length} characters`);
       const { details } = JSON.parse(text) as { details: { message: string }[] };
       assert.match(details[0]?.message ?? '', /^must be an array of at most 4 /, body);
-      assert(tookMs < 30_000, `${body} took ${tookMs} ms`);
+      assert(cpuMs < 30_000, `${body} took ${cpuMs} ms of processor time`);
     }
   });
 });

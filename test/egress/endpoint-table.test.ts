@@ -9,6 +9,7 @@ import { BoundedResolver } from '../../src/egress/resolver.ts';
 import { parseEndpoint } from '../../src/model/endpoint.ts';
 import { hostile, innocent, names, policy, type Expected, type Row } from './endpoint-table.ts';
 import { ManualClock } from './manual-clock.ts';
+import { assertProperty } from '../support/seed.ts';
 
 const TIMEOUT_MS = 2_000;
 
@@ -124,7 +125,7 @@ const spelledIpv4 = fc
 
 describe('spellings of IPv4 addresses', () => {
   it('judges any short, decimal, octal or hexadecimal form like the dotted one', async () => {
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(spelledIpv4, async ({ value, spelling }) => {
         assert.equal(await judge(`http://${spelling}`), await judge(`http://${dotted(value)}`));
       }),
@@ -134,7 +135,7 @@ describe('spellings of IPv4 addresses', () => {
 
   it('judges any mapped or NAT64 form like the dotted one', async () => {
     const prefix = fc.constantFrom('::ffff:', '0:0:0:0:0:FFFF:', '::0:ffff:', '64:ff9b::');
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(ipv4Number, prefix, fc.boolean(), async (value, start, asHex) => {
         const hex = `${(value >>> 16).toString(16)}:${(value & 0xffff).toString(16)}`;
         const spelling = `http://[${start}${asHex ? hex : dotted(value)}]`;

@@ -11,6 +11,7 @@ import {
   type BoundedResolverOptions,
 } from '../../src/egress/resolver.ts';
 import { ManualClock } from './manual-clock.ts';
+import { assertProperty } from '../support/seed.ts';
 
 interface OpenLookup {
   readonly hostname: string;
@@ -318,7 +319,7 @@ describe('BoundedResolver with lookups that do not settle', () => {
       fc.record({ advanceMs: fc.constantFrom(1, 500, 1_999, 2_000, 10_000) }),
     );
     const scenario = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.array(event, { maxLength: 40 }));
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(scenario, async ([concurrency, events]) => {
         const limits = { concurrency, namesMax: 3, waitingMax: 3 };
         const { clock, openMax, resolver, started } = fixture(limits);

@@ -46,7 +46,7 @@ async function setUp(t: TestContext) {
       outbox,
       configurations,
       clock: createEngineClock({ nowMs: Date.now }),
-      random: Math.random,
+      random: () => 0.5,
       diskState: () => 'ok',
       connectTarget: () => target,
     });

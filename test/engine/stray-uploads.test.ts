@@ -217,7 +217,7 @@ describe('stray uploads at a real server', () => {
         outbox,
         configurations,
         clock: createEngineClock({ nowMs: Date.now }),
-        random: Math.random,
+        random: () => 0.5,
         diskState: () => 'ok',
         connectTarget: (access) => {
           const client = connect(access);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { backoffMs, ROW_WAIT_MAX_MS } from '../../src/model/backoff.ts';
+import { assertProperty } from '../support/seed.ts';
 
 describe('backoff', () => {
   const nominal: readonly (readonly [failures: number, waitMs: number])[] = [
@@ -21,7 +22,7 @@ describe('backoff', () => {
 
   it('stays within a fifth of that, and within its limit', () => {
     const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
-    fc.assert(
+    assertProperty(
       fc.property(fc.integer({ min: 1, max: 100 }), random, (failures, drawn) => {
         const plain = backoffMs(failures, 0.5);
         const wait = backoffMs(failures, drawn);

@@ -8,6 +8,7 @@ import {
   type BreakerEvent,
   type FailureKind,
 } from '../../src/model/breaker.ts';
+import { assertProperty } from '../support/seed.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -149,7 +150,7 @@ describe('breaker', () => {
         objectFails('b', 'x', true),
       ),
     );
-    fc.assert(
+    assertProperty(
       fc.property(fc.array(event), (events) => {
         const breaker = after(events);
         assert.ok(breaker.state !== 'open' || breaker.until <= HOUR_MS);

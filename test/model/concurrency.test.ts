@@ -8,6 +8,7 @@ import {
   newConcurrency,
   type Concurrency,
 } from '../../src/model/concurrency.ts';
+import { assertProperty } from '../support/seed.ts';
 
 function afterSuccesses(state: Concurrency, count: number): Concurrency {
   return Array.from({ length: count }).reduce<Concurrency>((next) => afterSuccess(next), state);
@@ -40,7 +41,7 @@ describe('concurrency', () => {
 
   it('never leaves 1 to its limit, whatever happens', () => {
     const step = fc.oneof(fc.constant('success' as const), fc.constant('slow' as const));
-    fc.assert(
+    assertProperty(
       fc.property(fc.array(step), fc.integer({ min: 1, max: 16 }), (steps, max) => {
         let state = newConcurrency(max);
         for (const each of steps) {

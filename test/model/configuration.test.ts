@@ -12,6 +12,7 @@ import {
 import type { StoredConfiguration } from '../../src/model/generated/stored-configuration.ts';
 import { ruleDraft, targetDraft } from '../support/drafts.ts';
 import { uuid } from '../support/replication-bodies.ts';
+import { assertProperty } from '../support/seed.ts';
 
 let seals = 0;
 /** Boxes that tell what is in them, each another one. */
@@ -57,7 +58,7 @@ function apply(
 
 describe('configuration', () => {
   it('after any changes every enabled rule has its target, and incarnations are never shared', () => {
-    fc.assert(
+    assertProperty(
       fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
         let current = empty;
         let incarnations = 0;

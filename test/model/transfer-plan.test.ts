@@ -13,6 +13,7 @@ import {
   type ComparedObject,
   type TransferPlan,
 } from '../../src/model/transfer-plan.ts';
+import { assertProperty } from '../support/seed.ts';
 
 const MIB = 1024 * 1024;
 
@@ -40,7 +41,7 @@ describe('a transfer plan', () => {
   }
 
   it('covers every byte once, in parts that S3 accepts', () => {
-    fc.assert(
+    assertProperty(
       fc.property(fc.integer({ min: 8 * MIB + 1, max: OBJECT_BYTES_MAX }), (size) => {
         const plan = planTransfer(size);
         assert.ok(plan.kind === 'multipart');

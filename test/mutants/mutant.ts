@@ -29,7 +29,7 @@ export const suites = {
   contract: { file: 'test/contract/outbox.test.ts' },
   lockstep: {
     file: 'test/store/outbox-lockstep.test.ts',
-    env: { LOCKSTEP_RUNS: '150', LOCKSTEP_SEED: '1', LOCKSTEP_SHRINK: 'no' },
+    env: { LOCKSTEP_RUNS: '150', LOCKSTEP_SHRINK: 'no' },
   },
   store: { file: 'test/store/outbox.test.ts' },
 } as const satisfies Readonly<Record<string, Suite>>;

@@ -1,18 +1,18 @@
 /**
  * Thousands of seeded schedules, dealt out to two test files, which run side by side. A failing seed
- * is printed; run it alone with SIMULATION_SEED=<seed>, run more with SIMULATION_RUNS=<n> (and
- * SIMULATION_SEED as the first of them).
+ * is printed; run it alone with ALARIK_TEST_SEED=<seed>, run more with SIMULATION_RUNS=<n> (and
+ * ALARIK_TEST_SEED as the first of them).
  */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { isSeedChosen, seed as firstSeed } from '../support/seed.ts';
 import { runSchedule, type ScheduleResult } from './schedule.ts';
 
 const RUNS = 2_000;
 const SHARES = 2;
 
-const { SIMULATION_SEED: seedText, SIMULATION_RUNS: runsText } = process.env;
-const firstSeed = seedText === undefined ? 1 : Number(seedText);
-const runs = runsText === undefined ? (seedText === undefined ? RUNS : 1) : Number(runsText);
+const { SIMULATION_RUNS: runsText } = process.env;
+const runs = runsText === undefined ? (isSeedChosen ? 1 : RUNS) : Number(runsText);
 
 /** Registers the test of every second schedule, from the first (0) or the second (1) on. */
 export function itKeepsInvariants(share: 0 | 1): void {
@@ -36,7 +36,7 @@ export function itKeepsInvariants(share: 0 | 1): void {
 
 export async function runChecked(seed: number): Promise<ScheduleResult> {
   const result = await runSchedule(seed);
-  const failed = `seed ${seed} failed: run it with SIMULATION_SEED=${seed}`;
+  const failed = `seed ${seed} failed: run it with ALARIK_TEST_SEED=${seed}`;
   assert.deepEqual(result.violations, [], failed);
   return result;
 }

@@ -1,7 +1,7 @@
 /**
  * The outbox in LMDB against the one in memory, operation by operation, on random sequences: equal
- * answers, and tables that agree with each other at the end. A failure prints its seed and path;
- * `LOCKSTEP_SEED=… LOCKSTEP_PATH=…` replays it. LOCKSTEP_SHRINK=no stops at the first failure.
+ * answers, and tables that agree with each other at the end. LOCKSTEP_RUNS is the number of sequences;
+ * LOCKSTEP_SHRINK=no stops at the first failure.
  */
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -9,12 +9,12 @@ import { openLmdbOutbox, openMemoryOutbox } from '../support/outbox-fixture.ts';
 import { assertTablesAgree } from '../support/outbox-tables.ts';
 import { operations } from './lockstep-operations.ts';
 import { Lockstep } from './lockstep.ts';
+import { assertProperty } from '../support/seed.ts';
 
 const RUNS = Number(process.env['LOCKSTEP_RUNS'] ?? 150);
 
 describe('the outbox in LMDB and the one in memory', () => {
   it('answer alike to every sequence of operations', async () => {
-    const { LOCKSTEP_SEED: seed, LOCKSTEP_PATH: path } = process.env;
     const property = fc.asyncProperty(operations, async (sequence) => {
       const cleanups: (() => void | Promise<void>)[] = [];
       const context = {
@@ -34,11 +34,9 @@ describe('the outbox in LMDB and the one in memory', () => {
         for (const cleanup of cleanups.reverse()) await cleanup();
       }
     });
-    await fc.assert(property, {
+    await assertProperty(property, {
       numRuns: RUNS,
       endOnFailure: process.env['LOCKSTEP_SHRINK'] === 'no',
-      ...(seed === undefined ? {} : { seed: Number(seed) }),
-      ...(path === undefined ? {} : { path }),
     });
   });
 });

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { LIMIT_MS } from './until.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -17,14 +18,13 @@ export interface ProgramOptions {
   readonly prefix?: readonly string[];
   /** Options of `node` itself. */
   readonly nodeOptions?: readonly string[];
-  readonly timeoutMs?: number;
 }
 
-/** Resolves when the program ends; kills it after `timeoutMs` (signal SIGKILL in the result). */
+/** Resolves when the program ends; kills one that has no end (signal SIGKILL in the result). */
 export async function runProgram(
   name: string,
   args: readonly string[],
-  { prefix = [], nodeOptions = [], timeoutMs = 60_000 }: ProgramOptions = {},
+  { prefix = [], nodeOptions = [] }: ProgramOptions = {},
 ): Promise<FinishedProgram> {
   const program = fileURLToPath(new URL(name, import.meta.url));
   const [command = '', ...rest] = [
@@ -32,7 +32,7 @@ export async function runProgram(
     ...[process.execPath, ...nodeOptions, '--import', 'tsx', program, ...args],
   ];
   const child = spawn(command, rest, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
-  const deadline = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+  const deadline = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
   try {
     return await collect(child);
   } finally {

@@ -1,5 +1,6 @@
-/** Sends one request after the other over one connection, each within a bounded time. */
+/** Sends one request after the other over one connection, each within a bounded time (until.ts). */
 import { Agent, request } from 'node:http';
+import { LIMIT_MS } from './until.ts';
 
 export interface ClientAnswer {
   readonly status: number;
@@ -16,18 +17,16 @@ export interface ClientRequest {
 
 export class KeepAliveClient {
   readonly #url: string;
-  readonly #timeoutMs: number;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
-  constructor(url: string, timeoutMs: number) {
+  constructor(url: string) {
     this.#url = url;
-    this.#timeoutMs = timeoutMs;
   }
 
   /** Rejects where no complete answer came in time. */
   send({ method, path, headers, body }: ClientRequest): Promise<ClientAnswer> {
     return new Promise((resolve, reject) => {
-      const signal = AbortSignal.timeout(this.#timeoutMs);
+      const signal = AbortSignal.timeout(LIMIT_MS);
       const options = { method, headers, agent: this.#agent, signal };
       const sent = request(this.#url + path, options, (answer) => {
         let text = '';

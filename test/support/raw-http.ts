@@ -3,6 +3,7 @@
  * that fetch refuses or repairs, and malformed bodies.
  */
 import { connect, type Socket } from 'node:net';
+import { LIMIT_MS } from './until.ts';
 
 export interface RawAnswer {
   readonly status: number;
@@ -11,13 +12,11 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-const ANSWER_TIMEOUT_MS = 10_000;
-
 /** Sends `request` as it is, and reads until the server closes the connection. */
 export async function sendRaw(url: string, request: string | Uint8Array): Promise<RawAnswer> {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port) });
-  socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.destroy(new Error('no answer in time')));
+  socket.setTimeout(LIMIT_MS, () => socket.destroy(new Error('no answer in time')));
   socket.write(request);
   return parseAnswer(await readAll(socket));
 }

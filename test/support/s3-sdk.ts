@@ -11,9 +11,9 @@ import {
   type CompletedPart,
 } from '@aws-sdk/client-s3';
 import type { AwsAccount } from './aws-cli.ts';
+import { LIMIT_MS } from './until.ts';
 
 const CONNECTIONS_MAX = 16;
-const REQUEST_TIMEOUT_MS = 60_000;
 
 export interface ReadObject {
   readonly body: Buffer;
@@ -44,7 +44,7 @@ export function connectS3(
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: LIMIT_MS,
       httpAgent: { maxSockets: connectionsMax },
     },
   });

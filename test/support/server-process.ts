@@ -10,9 +10,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { LIMIT_MS } from './until.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const START_TIMEOUT_MS = 30_000;
 
 export const PROBE_PLUGIN = fileURLToPath(new URL('./plugins/probe/plugin.json', import.meta.url));
 export const ADMIN = { username: 'alarik', password: 'correct horse battery staple' } as const;
@@ -88,7 +88,7 @@ export async function runCommand(
 ): Promise<FinishedProcess> {
   const child = spawnCommand(args, environment);
   const output = collectOutput(child);
-  const deadline = setTimeout(() => child.kill('SIGKILL'), START_TIMEOUT_MS);
+  const deadline = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
   const status = await exitOf(child);
   clearTimeout(deadline);
   return { ...status, ...output };
@@ -156,7 +156,7 @@ async function addressOf(
   });
   let deadline: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    deadline = setTimeout(() => reject(new Error('The server did not start.')), START_TIMEOUT_MS);
+    deadline = setTimeout(() => reject(new Error('The server did not start.')), LIMIT_MS);
   });
   const ended = exited.then(({ code, signal }): never => {
     throw new Error(`The server ended (${code ?? signal}) at start:\n${output.stderr}`);

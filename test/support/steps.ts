@@ -42,7 +42,10 @@ export interface Step {
 export const STEPS_VARIABLE = 'TEST_STEPS';
 /** `PUT` with steps as JSON: stops at these too. */
 export const STEPS_PATH = '/api/v1/test-steps';
-/** `POST` with `{"leapMs": …}`: it is so much later from now on, by every clock of the process. */
+/**
+ * `POST` with `{"leapMs": …}`: it is so much later from now on, by every clock of the process. `PUT`:
+ * from now on no time passes by its monotonic clock, so that nobody gives up waiting.
+ */
 export const TIME_PATH = '/api/v1/test-time';
 
 /** The line on stderr that tells that a step was reached. */

@@ -14,8 +14,6 @@ import { connectS3 } from './s3-sdk.ts';
 import { describeStep, STEPS_PATH, STEPS_VARIABLE, TIME_PATH, type Step } from './steps.ts';
 import { until } from './until.ts';
 
-const REACH_TIMEOUT_MS = 60_000;
-const DRAIN_TIMEOUT_MS = 60_000;
 /** Longer than a late request is waited for (LINGER_MS of model/delivery.ts). */
 const LEAP_MS = 61_000;
 /** A look that a kill interrupted, or that comes soon after a start, is followed by another one. */
@@ -63,19 +61,24 @@ export class StoppableSite {
     await this.#tell('PUT', STEPS_PATH, steps);
   }
 
+  /** Until the end of the process no time passes for those who wait, however slow the machine is. */
+  async stopTime(): Promise<void> {
+    await this.#tell('PUT', TIME_PATH, {});
+  }
+
   isAt(step: Step): boolean {
     return this.site.process.stderr().includes(describeStep(step));
   }
 
   async reached(step: Step): Promise<void> {
-    await until(() => this.isAt(step), describeStep(step), REACH_TIMEOUT_MS);
+    await until(() => this.isAt(step), describeStep(step));
   }
 
   /** Waits for the steps, and returns those that the process did not come to in a long time. */
   async missed(steps: readonly Step[]): Promise<readonly Step[]> {
     const missing = (): readonly Step[] => steps.filter((step) => !this.isAt(step));
     try {
-      await until(() => missing().length === 0, 'all steps', REACH_TIMEOUT_MS);
+      await until(() => missing().length === 0, 'all steps');
     } catch {
       // Which they are says more than how many were waited for.
     }
@@ -162,7 +165,7 @@ export class StoppableSite {
       return due.length === 0;
     };
     try {
-      await until(isSettled, `the deliveries of ${bucket}`, DRAIN_TIMEOUT_MS);
+      await until(isSettled, `the deliveries of ${bucket}`);
     } catch (error) {
       const some = JSON.stringify(due.slice(0, 2));
       throw new Error(`${due.length} tasks of ${bucket} are still due: ${some}.`, { cause: error });

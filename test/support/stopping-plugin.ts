@@ -44,6 +44,8 @@ const intents = new Map<number, string>();
 /** The outbox's call that a transaction belongs to. */
 const calls = new AsyncLocalStorage<RunningCall>();
 let leapMs = 0;
+/** Where the monotonic clock stands still. */
+let stillMs: number | null = null;
 
 stopAt(JSON.parse(process.env[STEPS_VARIABLE] ?? '[]') as readonly Step[]);
 moveClocks();
@@ -189,20 +191,23 @@ async function announce(
   };
 }
 
-/** All clocks leap together, as after a while in which nothing happened. */
+/** All clocks leap together, as after a while in which nothing happened; only one can stand still. */
 function moveClocks(): void {
   const wallClock = Date.now.bind(Date);
   const monotonic = performance.now.bind(performance);
   const sinceBoot = process.hrtime.bigint.bind(process.hrtime);
   Date.now = () => wallClock() + leapMs;
   process.hrtime.bigint = () => sinceBoot() + BigInt(Math.round(leapMs)) * 1_000_000n;
-  performance.now = () => monotonic() + leapMs;
+  performance.now = () => (stillMs ?? monotonic()) + leapMs;
 }
 
 function createMiddleware(replication: Middleware): Middleware {
   return async (ctx, next) => {
     if (ctx.path === STEPS_PATH) {
       stopAt((await readJson(ctx)) as readonly Step[]);
+      ctx.status = 204;
+    } else if (ctx.path === TIME_PATH && ctx.method === 'PUT') {
+      stillMs ??= performance.now() - leapMs;
       ctx.status = 204;
     } else if (ctx.path === TIME_PATH) {
       leapMs += ((await readJson(ctx)) as { readonly leapMs: number }).leapMs;

@@ -3,11 +3,11 @@
  * model: they agree after every step, and after the process is killed in the middle of a burst of
  * concurrent requests and started again.
  *
- * `CONFIGURATION_SEED=<integer>` and `CONFIGURATION_PATH=<path>` repeat a run (a failure prints
- * both); `CONFIGURATION_RUNS` sets the number of runs. What a kill cuts off is up to the machine.
+ * `CONFIGURATION_RUNS` sets the number of runs. What a kill cuts off is up to the machine. A failure
+ * prints its seed and path (test/support/seed.ts); only with them is a smaller counterexample looked
+ * for, each of whose steps starts a server.
  */
 import assert from 'node:assert/strict';
-import { randomInt } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { targetBody } from '../support/replication-bodies.ts';
@@ -16,16 +16,11 @@ import { CheckedBuckets } from './checked-buckets.ts';
 import { Coverage } from './coverage.ts';
 import { plannedRequest, type PlannedRequest } from './planned-requests.ts';
 import { ServerLives } from './server-lives.ts';
+import { assertProperty, isReplay } from '../support/seed.ts';
 
-const seed = Number(process.env['CONFIGURATION_SEED'] ?? randomInt(2 ** 31));
-const path = process.env['CONFIGURATION_PATH'];
 const RUNS = 10;
 const numRuns = Number(process.env['CONFIGURATION_RUNS'] ?? RUNS);
-/** Bounds the search for a smaller counterexample, each of whose steps starts a server. */
-const TIME_LIMIT_MS = 180_000;
 const BUCKETS = 3;
-/** Twice the bound of one lookup, for a machine that is busy. */
-const SAVE_MS_MAX = 4_000;
 
 const WANTED = [
   ...['putTargets 200', 'putTargets 400 InvalidRequest', 'putTargets 400 InvalidPrecondition'],
@@ -68,7 +63,7 @@ describe('targets and rules on a running server', () => {
     await lives.makeAccounts();
   });
 
-  it('a target whose name does not resolve is saved quickly', async (t) => {
+  it('a target whose name does not resolve is saved', async (t) => {
     const connection = lives.connect();
     t.after(() => connection.close());
     const actor = 'ann';
@@ -76,21 +71,17 @@ describe('targets and rules on a running server', () => {
     const endpoints = ['https://s3.example.com', 'https://remote.example.invalid'];
     for (const endpoint of endpoints) {
       const list = [{ ...targetBody({ endpoint }) }];
-      const startedMs = performance.now();
       const answer = await connection.send('named', {
         kind: 'putTargets',
         actor,
         list,
         ifMatch: null,
       });
-      const ms = Math.round(performance.now() - startedMs);
       assert.equal(answer.status, 200, answer.text);
-      assert.ok(ms < SAVE_MS_MAX, `${endpoint} took ${ms} ms`);
-      t.diagnostic(`${endpoint}: ${ms} ms`);
     }
   });
 
-  it(`agree with the model, CONFIGURATION_SEED=${seed}`, async (t) => {
+  it('agree with the model', async (t) => {
     const property = fc.asyncProperty(
       fc.noBias(run),
       async ({ before: first, burst, after: last }) => {
@@ -109,16 +100,13 @@ describe('targets and rules on a running server', () => {
         }
       },
     );
-    await fc.assert(property, {
+    await assertProperty(property, {
       numRuns,
-      seed,
-      ...(path === undefined ? {} : { path }),
-      interruptAfterTimeLimit: TIME_LIMIT_MS,
-      markInterruptAsFailure: true,
+      endOnFailure: !isReplay,
     });
     for (const line of coverage.lines()) t.diagnostic(line);
     t.diagnostic(`${lives.started} processes`);
-    if (path === undefined && numRuns >= RUNS) coverage.assertSeen(WANTED);
+    if (!isReplay && numRuns >= RUNS) coverage.assertSeen(WANTED);
     const { code, log } = await lives.stop();
     assert.equal(code, 0);
     assert.doesNotMatch(log, /"level":[56]0/, 'the last process logged no error');

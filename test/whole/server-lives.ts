@@ -9,8 +9,6 @@ import { rulesPath, targetsPath } from '../support/replication-bodies.ts';
 import { ADMIN, logIn, startServer, type ServerProcess } from '../support/server-process.ts';
 import { ACTORS, ADMINISTRATOR, type Actor, type ModelRequest } from './configuration-model.ts';
 
-const ANSWER_TIMEOUT_MS = 30_000;
-
 /** A connection of its own, so that its requests are answered one after the other. */
 export interface Connection {
   /** Rejects where there is no complete answer. */
@@ -55,7 +53,7 @@ export class ServerLives {
   }
 
   connect(): Connection {
-    const client = new KeepAliveClient(this.#running.url, ANSWER_TIMEOUT_MS);
+    const client = new KeepAliveClient(this.#running.url);
     return {
       send: (bucketName, request) => client.send(this.#describe(bucketName, request)),
       close: () => client.close(),

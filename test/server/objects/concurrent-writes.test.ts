@@ -3,7 +3,6 @@
  * must read like one write after the other.
  */
 import { strict as assert } from 'node:assert';
-import { randomInt } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
@@ -19,8 +18,8 @@ import {
   storedFiles,
   withStore,
 } from './object-fixture.ts';
+import { assertProperty } from '../../support/seed.ts';
 
-const seed = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31));
 const NOT_REPLICA = { replica: false };
 
 const write = fc.record({
@@ -30,7 +29,7 @@ const write = fc.record({
 });
 
 describe('concurrent writes', () => {
-  it(`are announced and committed in one order per key, FUZZ_SEED=${seed}`, () =>
+  it('are announced and committed in one order per key', () =>
     withStore({}, async ({ store, buckets }) => {
       let turns: readonly number[] = [];
       let log: { announced: AnnouncedWrite; committed?: CommittedWrite }[] = [];
@@ -83,7 +82,7 @@ describe('concurrent writes', () => {
           }
         },
       );
-      await fc.assert(property, { numRuns: 40, seed });
+      await assertProperty(property, { numRuns: 40 });
     }));
 
   it('to one key leave the body of the one that committed last, and no other', () =>

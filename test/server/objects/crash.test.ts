@@ -3,18 +3,21 @@
  */
 import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { BucketRecord } from '../../../src/server/buckets.ts';
 import type { ObjectStore } from '../../../src/server/objects/object-store.ts';
 import { contentOf } from './crash-content.ts';
+import { Random } from '../../simulation/random.ts';
+import { seed } from '../../support/seed.ts';
 import { openStore, read, storedFiles, withDirectory } from './object-fixture.ts';
 
 const PROGRAM = fileURLToPath(new URL('put-many.ts', import.meta.url));
 const CONCURRENCY = 200;
 const CRASHES = 4;
+const LINES_MAX = 2_500;
+const random = new Random(seed);
 
 type State = 'putting' | 'put' | 'deleting' | 'deleted';
 
@@ -68,7 +71,7 @@ async function partsOf(store: ObjectStore, bucket: BucketRecord): Promise<number
 
 describe('a process killed amid 200 concurrent writes', () => {
   for (let run = 1; run <= CRASHES; run += 1) {
-    const lines = randomInt(CONCURRENCY, 2500);
+    const lines = random.between(CONCURRENCY, LINES_MAX);
     it(`leaves objects whole or absent and no stray file (after ${lines} lines)`, () =>
       withDirectory(async (directory) => {
         const before = await openStore(directory);

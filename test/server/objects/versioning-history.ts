@@ -116,12 +116,7 @@ export class History {
     }
     const { head, sourceVersionId } = await copy;
     assert.equal(sourceVersionId, found.versionId);
-    const self = from.key === key && this.model.current(key)?.content === found.content;
-    const events = this.#modelInsert(key, head.versionId, found.content, found.tags);
-    // A null version that is replaced by its own copy looks the same to the model.
-    if (!self || events.length > 0) return events;
-    const { versionId } = head;
-    return [{ key, operation: 'put', before: versionId, versionId }];
+    return this.#modelInsert(key, head.versionId, found.content, found.tags);
   }
 
   async #tag(entry: Entry, tags: Tags): Promise<ModelEvent[]> {
@@ -134,9 +129,7 @@ export class History {
       return [];
     }
     await put;
-    const isCurrent = this.model.of(key)[0] === found;
-    const work = () => this.model.replace(key, found.versionId, tags);
-    return this.model.eventsOf([key], work, new Set(isCurrent ? [key] : []));
+    return this.model.eventsOf([key], () => this.model.replace(key, found.versionId, tags));
   }
 
   #modelInsert(key: string, versionId: string, content: string, tags: Tags) {

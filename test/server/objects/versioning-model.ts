@@ -69,23 +69,21 @@ export class VersioningModel {
     this.#versions.set(key, versions);
   }
 
-  /** What replication hears of a change of these keys. `touched`: current versions changed in place. */
-  eventsOf(
-    keys: readonly string[],
-    work: () => void,
-    touched: ReadonlySet<string> = new Set(),
-  ): ModelEvent[] {
+  /**
+   * What replication hears of a change of these keys. A version is what it is by being made: one that
+   * replaces another under the same id is an event, whatever it holds, since it is newer.
+   */
+  eventsOf(keys: readonly string[], work: () => void): ModelEvent[] {
     const distinct = [...new Set(keys)];
-    const before = new Map(distinct.map((key) => [key, this.current(key)?.versionId ?? null]));
-    const contents = new Map(distinct.map((key) => [key, this.current(key)?.content]));
+    const before = new Map(distinct.map((key) => [key, this.current(key)]));
     work();
     return distinct.flatMap((key): ModelEvent[] => {
       const was = before.get(key) ?? null;
       const now = this.current(key);
-      const same = was === (now?.versionId ?? null) && contents.get(key) === now?.content;
-      if (same && !touched.has(key)) return [];
+      if (was === now) return [];
       const operation = now === null ? 'delete' : 'put';
-      return [{ key, operation, before: was, versionId: this.of(key)[0]?.versionId ?? null }];
+      const versionId = this.of(key)[0]?.versionId ?? null;
+      return [{ key, operation, before: was?.versionId ?? null, versionId }];
     });
   }
 

@@ -1,19 +1,22 @@
 /**
  * Random histories of a bucket, on the object store and on a model of S3 side by side: after each
  * step both hold the same versions, and replication was told exactly what became current.
- *
- * `FUZZ_SEED=<integer>` repeats a run; every run prints its seed.
  */
 import { strict as assert } from 'node:assert';
-import { randomInt } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { CommittedWrite } from '../../../src/host.ts';
 import { bodyOf, recorder, withStore } from './object-fixture.ts';
 import { History, KEYS, type Entry, type Listing, type Step } from './versioning-history.ts';
+import { assertProperty } from '../../support/seed.ts';
 
-const seed = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31));
 const RUNS = 25;
+/** Histories that once failed, by seed and number, with what they were about. */
+const REGRESSIONS: readonly (readonly [seed: number, path: string, about: string])[] = [
+  [2020837592, '6', 'a null version replaced by a copy of another key with the same content'],
+  [260207221, '20', 'the same, by way of a third key'],
+  [358669550, '12', 'the same, after a copy onto itself'],
+];
 
 /** Mostly the first few, so that keys get long histories. */
 const key = fc.oneof(
@@ -54,32 +57,24 @@ const listing: fc.Arbitrary<Listing> = fc.record({
 });
 
 describe('a bucket, whatever is done to it', () => {
-  it(`is what S3's rules make of it, FUZZ_SEED=${seed}`, () =>
+  it("is what S3's rules make of it", () => checkHistories({ numRuns: RUNS }));
+
+  for (const [seed, path, about] of REGRESSIONS) {
+    it(`seed ${seed}: ${about}`, () => checkHistories({ numRuns: 1, seed, path }));
+  }
+
+  it('has a new object after a copy of the same content from another key', () =>
     withStore({}, async (fixture) => {
       const { calls, announce } = recorder();
       fixture.store.replicateThrough({ announce });
-      let serial = 0;
-      const property = fc.asyncProperty(
-        fc.boolean(),
-        fc.array(step, { minLength: 5, maxLength: 60, size: 'max' }),
-        fc.array(listing, { minLength: 8, maxLength: 8 }),
-        async (versioningEnabled, steps, listings) => {
-          serial += 1;
-          const bucket = await fixture.buckets.create({
-            name: `bucket-${serial}`,
-            ownerId: 'somebody',
-            versioningEnabled,
-          });
-          const history = new History(fixture, bucket, calls);
-          for (const next of steps) {
-            await history.run(next);
-            await history.checkVersions();
-          }
-          await history.checkContents();
-          for (const options of listings) await history.checkListing(options);
-        },
-      );
-      await fc.assert(property, { numRuns: RUNS, seed });
+      const history = new History(fixture, fixture.bucket, calls);
+      await history.run({ do: 'put', key: 'a', tags: {} });
+      const copy = { do: 'copy', source: { key: 'a', version: undefined }, key: 'b' } as const;
+      for (const told of [1, 2, 3]) {
+        await history.run(copy);
+        assert.equal(calls.length, 1, `copy ${told} was told`);
+        await history.checkVersions();
+      }
     }));
 
   it('does not know a version by an id that only points to the same place', () =>
@@ -126,3 +121,33 @@ describe('a bucket, whatever is done to it', () => {
       ]);
     }));
 });
+
+async function checkHistories(parameters: { numRuns: number; seed?: number; path?: string }) {
+  await withStore({}, async (fixture) => {
+    const { calls, announce } = recorder();
+    fixture.store.replicateThrough({ announce });
+    let serial = 0;
+    const property = fc.asyncProperty(
+      fc.boolean(),
+      fc.array(step, { minLength: 5, maxLength: 60, size: 'max' }),
+      fc.array(listing, { minLength: 8, maxLength: 8 }),
+      async (versioningEnabled, steps, listings) => {
+        serial += 1;
+        const name = `bucket-${serial}`;
+        const bucket = await fixture.buckets.create({
+          name,
+          ownerId: 'somebody',
+          versioningEnabled,
+        });
+        const history = new History(fixture, bucket, calls);
+        for (const next of steps) {
+          await history.run(next);
+          await history.checkVersions();
+        }
+        await history.checkContents();
+        for (const options of listings) await history.checkListing(options);
+      },
+    );
+    await assertProperty(property, parameters);
+  });
+}

@@ -18,7 +18,8 @@ import {
 } from './s3-server.ts';
 import { signedHead, type RawRequest } from './signed-request.ts';
 
-const BODY_IDLE_MS = 300;
+/** For bodies that come, a pause that no busy machine makes. */
+const BODY_IDLE_MS = 2_000;
 const CLOSE = { connection: 'close' };
 
 let server: S3Server;
