@@ -17,6 +17,7 @@ import {
   type Lookup,
 } from './egress/resolver.ts';
 import { createTargetClient } from './egress/target-client.ts';
+import { createDiskWatch, diskSpaceOf, type DiskSpace } from './disk/disk-space.ts';
 import { sweepRemovedBuckets } from './engine/bucket-sweep.ts';
 import { createEngineClock } from './engine/clock.ts';
 import { Engine, type EngineOptions } from './engine/engine.ts';
@@ -24,11 +25,12 @@ import { createMetrics } from './engine/metrics.ts';
 import type { Host, Plugin } from './host.ts';
 import { ApiError } from './json-api/errors.ts';
 import { createValidator, readSchema } from './json-api/validator.ts';
+import { StorageError } from './lmdb/storage-error.ts';
+import { logStorageFailure } from './lmdb/storage-log.ts';
 import { parseEndpoint } from './model/endpoint.ts';
 import type { PluginOptions } from './model/generated/options.ts';
 import { CommitFeed } from './store/commit-feed.ts';
 import { LmdbConfigurationStore } from './store/configuration-store.ts';
-import { createDiskWatch, freeBytesOf } from './store/disk-space.ts';
 import { openKeyring } from './store/open-keyring.ts';
 import { LmdbOutbox } from './store/outbox.ts';
 import { openTables, storeDirectory } from './store/tables.ts';
@@ -71,16 +73,18 @@ export async function activate(
   const lookup = system.lookup ?? createSystemLookup();
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
   const keyring = openKeyring(sealing, host.dataDirectory, system.environment ?? process.env);
-  const tables = await openTables(host.dataDirectory);
+  const tables = await openTables(host.dataDirectory, {
+    onFailure: (failure, cause) => logStorageFailure(host.logger, 'replication', failure, cause),
+  });
   const feed = new CommitFeed(tables, FEED_INTERVAL_MS);
-  const diskFree = (): number => freeBytesOf(storeDirectory(host.dataDirectory));
-  const diskState = createDiskWatch(diskFree, () => performance.now());
+  const look = (): DiskSpace => diskSpaceOf(storeDirectory(host.dataDirectory));
+  const disk = createDiskWatch(look, () => performance.now());
   const store = new LmdbConfigurationStore(tables, keyring, { feed });
   const outbox = new LmdbOutbox({
     tables,
     keyring,
     feed,
-    isDiskLow: () => diskState() === 'critical',
+    isDiskLow: () => disk().state === 'critical',
   });
   const engine = new Engine({
     host,
@@ -89,7 +93,7 @@ export async function activate(
     connectTarget: createTargetConnector(addresses, lookup),
     clock: createEngineClock(),
     random: Math.random,
-    diskState,
+    diskState: () => disk().state,
   });
   const endpointPolicy = new EndpointPolicy({
     addresses,
@@ -114,15 +118,15 @@ export async function activate(
       } catch {
         return { healthy: false, reason: 'The replication store cannot be read.' };
       }
-      return diskState() === 'ok'
-        ? { healthy: true }
-        : { healthy: false, reason: 'The disk of the replication store is nearly full.' };
+      const { failure } = tables.commits;
+      const reason = failure === null ? disk().reason : new StorageError(failure).message;
+      return reason === null ? { healthy: true } : { healthy: false, reason };
     },
     metrics: createMetrics({
       counters: () => engine.counters(),
       totals: () => outbox.queueTotals(),
       storeSize: () => statSync(join(storeDirectory(host.dataDirectory), 'data.mdb')).size,
-      diskFree,
+      diskFree: () => look().freeBytes,
       now: Date.now,
     }),
     close() {

@@ -56,9 +56,10 @@ export async function serve(args: readonly string[]): Promise<void> {
     clock,
     monotonicMs: () => performance.now(),
     attach: attachToServer,
-    openObjects: (database, buckets) =>
+    openObjects: (database, buckets, disk) =>
       ObjectStore.open({
-        root: database.root,
+        environment: database,
+        disk,
         buckets: buckets.records,
         dataDirectory: configuration.dataDirectory,
         clock,

@@ -342,7 +342,7 @@ export class LmdbOutbox implements Outbox {
   }
 
   #writeDurably<T>(work: () => T): Promise<T> {
-    return this.#transactions.writeTogether(work, { durably: true });
+    return this.#transactions.writeTogether(work);
   }
 
   #fenced<T>(epoch: number, work: () => T): Promise<T> {

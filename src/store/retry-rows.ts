@@ -45,7 +45,7 @@ export async function retryRows(
   }
   const askTargets = (): void =>
     parts.retries.tryTargetsAnew(bucket, parts.view.targets(bucket, filter));
-  await transactions.writeTogether(askTargets, { durably: true });
+  await transactions.writeTogether(askTargets);
   return retried;
 }
 

@@ -17,15 +17,14 @@ const CLAIMED = 1;
 
 /** Does nothing to entries that are of format 2 already. */
 export async function upgradeChains({
-  root,
+  commits,
   chains,
-}: Pick<Tables, 'root' | 'chains'>): Promise<void> {
+}: Pick<Tables, 'commits' | 'chains'>): Promise<void> {
   let after: Buffer | null = null;
   do {
     const start: Buffer | null = after;
-    after = await root.childTransaction<Buffer | null>(() => upgradeBatch(chains, start));
+    after = await commits.run<Buffer | null>(() => upgradeBatch(chains, start));
   } while (after !== null);
-  await root.flushed;
 }
 
 interface Seen {

@@ -52,7 +52,7 @@ describe('an environment of format 1', () => {
       assert(await d.settle(claim, complete(claim.row.order)));
     }
     assertTablesAgree(tables);
-    await upgraded.root.close();
+    await upgraded.close();
   });
 
   it('may have more chains than one batch takes', async (t) => {
@@ -65,6 +65,6 @@ describe('an environment of format 1', () => {
     await downgrade(tables);
     const upgraded = await openTables(dataDirectory);
     assertTablesAgree(upgraded);
-    await upgraded.root.close();
+    await upgraded.close();
   });
 });
