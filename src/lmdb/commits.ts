@@ -22,7 +22,7 @@
 import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
-import { failureOf, isPanic, StorageError, type StorageFailure } from './storage-error.ts';
+import { failureOf, StorageError, type StorageFailure } from './storage-error.ts';
 
 /** Room must be used within 2 s of its return. */
 const PROBE_INTERVAL_MS = 500;
@@ -30,6 +30,8 @@ const PROBE_INTERVAL_MS = 500;
 const PROBE_BYTES = 64 * 1024;
 const PROBE_FILE = 'probe.tmp';
 const PROBE_KEY = 'probe';
+/** Is there in every environment: a lookup of what is not there tells nothing of a broken one. */
+export const FORMAT_KEY = 'format';
 
 /** Told of each change: null where commits work again. */
 export type FailureListener = (failure: StorageFailure | null, cause: unknown) => void;
@@ -102,7 +104,8 @@ export class Commits {
         },
         (error: unknown) => {
           this.#waiting.delete(reject);
-          if (!isCommitError(error)) return reject(error as Error);
+          if (!isCommitError(error))
+            return reject(error instanceof Error ? error : new Error(String(error)));
           void this.#failedWith(error).then(reject);
         },
       );
@@ -119,10 +122,11 @@ export class Commits {
   #isBroken(): boolean {
     try {
       this.#root.resetReadTxn();
-      this.#meta.get(PROBE_KEY);
+      this.#meta.get(FORMAT_KEY);
       return false;
-    } catch (error) {
-      return isPanic(error);
+    } catch {
+      // MDB_PANIC comes under several numbers, depending on which transaction lmdb renews.
+      return true;
     }
   }
 

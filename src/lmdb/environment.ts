@@ -8,10 +8,9 @@
 import { accessSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type Database, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
-import { Commits, type FailureListener } from './commits.ts';
+import { Commits, FORMAT_KEY, type FailureListener } from './commits.ts';
 
 const META = 'meta';
-const FORMAT = 'format';
 const READER_CHECK_INTERVAL_MS = 60_000;
 
 /** Thrown when the environment was written by a newer version; nothing was changed. */
@@ -38,7 +37,7 @@ export interface Environment {
   /** The format of what is there: of a new environment, the one that was asked for. */
   readonly format: number;
   /** Call once, when nothing is asked for any more. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /**
@@ -89,7 +88,7 @@ async function checkFormat(
   options: EnvironmentOptions,
 ): Promise<number> {
   const { meta } = environment;
-  const stamp = meta.get(FORMAT);
+  const stamp = meta.get(FORMAT_KEY);
   if (stamp !== undefined && stamp > options.format) {
     throw new UnsupportedFormatError(
       `The database has format ${stamp}; this version reads formats up to ${options.format}. ` +
@@ -106,5 +105,5 @@ export async function stampFormat(
   { meta, commits }: Pick<Environment, 'meta' | 'commits'>,
   format: number,
 ): Promise<void> {
-  await commits.run(() => meta.putSync(FORMAT, format));
+  await commits.run(() => meta.putSync(FORMAT_KEY, format));
 }

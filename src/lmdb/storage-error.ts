@@ -44,10 +44,6 @@ export function failureOf(cause: unknown): StorageFailure {
   return code === 'ENOSPC' || code === 'EDQUOT' ? 'full' : 'failing';
 }
 
-export function isPanic(error: unknown): boolean {
-  return codeOf(error) === MDB_PANIC;
-}
-
 function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
 }

@@ -56,6 +56,7 @@ export async function serve(args: readonly string[]): Promise<void> {
     clock,
     monotonicMs: () => performance.now(),
     attach: attachToServer,
+    onDatabaseBroken: endAtOnce,
     openObjects: (database, buckets, disk) =>
       ObjectStore.open({
         environment: database,
@@ -91,6 +92,18 @@ async function stop(server: { stop(): Promise<void> }, logger: Logger): Promise<
   logger.info({}, 'shutting down');
   await server.stop();
   logger.info({}, 'stopped');
+}
+
+/**
+ * LMDB refuses the environment to this process, and closing would wait for ever. What was answered
+ * with success is on disk: whoever supervises the process starts it again.
+ */
+function endAtOnce(): void {
+  process.stderr.write(
+    'alarik-replication serve: The disk failed while the database wrote its header. ' +
+      'Nothing that was acknowledged is lost; start the server again, and look at the disk.\n',
+  );
+  process.exit(1);
 }
 
 /** The first signal resolves; a second one ends the process at once, whatever still runs. */

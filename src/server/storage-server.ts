@@ -63,6 +63,8 @@ export interface StorageServerDependencies<Objects extends ServerObjects> {
   readonly clock: () => number;
   /** Milliseconds of a clock that never goes back. */
   readonly monotonicMs: () => number;
+  /** The database cannot be used any more by this process, not even to be closed. */
+  readonly onDatabaseBroken: () => void;
   /** Called before the socket is bound, for what has to happen below Koa. */
   readonly attach: (server: Server) => void;
   readonly openObjects: (
@@ -126,7 +128,10 @@ async function openParts<Objects extends ServerObjects>(
   const { dataDirectory } = configuration;
   prepareDirectory(dataDirectory);
   const database = await openServerDatabase(dataDirectory, {
-    onFailure: (failure, cause) => logStorageFailure(logger, 'server', failure, cause),
+    onFailure(failure, cause) {
+      logStorageFailure(logger, 'server', failure, cause);
+      if (failure === 'broken') dependencies.onDatabaseBroken();
+    },
   });
   closers.push(() => database.close());
   await takeDirectory(database);

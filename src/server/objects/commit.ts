@@ -78,7 +78,7 @@ export class Committer {
    *   whatever `apply` throws
    */
   async run<Result>(commit: Commit<Result>): Promise<Result> {
-    const { tables, files } = this.#options;
+    const { files } = this.#options;
     let announcement: Announcement | null = null;
     const locked = this.#locked(commit.bucket, commit.keys, async () => {
       announcement = await this.#announce(commit);
