@@ -72,13 +72,20 @@ export async function activate(
   const { egress, sealing } = validOptions(options ?? {});
   const lookup = system.lookup ?? createSystemLookup();
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
-  const keyring = openKeyring(sealing, host.dataDirectory, system.environment ?? process.env);
+  const keyring = openKeyring(
+    sealing,
+    host.dataDirectory,
+    system.environment ?? process.env,
+    (message) => host.logger.warn({}, message),
+  );
   const tables = await openTables(host.dataDirectory, {
     onFailure: (failure, cause) => logStorageFailure(host.logger, 'replication', failure, cause),
   });
   const feed = new CommitFeed(tables, FEED_INTERVAL_MS);
   const look = (): DiskSpace => diskSpaceOf(storeDirectory(host.dataDirectory));
   const disk = createDiskWatch(look, () => performance.now());
+  const { reason: noRoom } = disk();
+  if (noRoom !== null) host.logger.warn({ reason: noRoom }, 'the disk has no room for replication');
   const store = new LmdbConfigurationStore(tables, keyring, { feed });
   const outbox = new LmdbOutbox({
     tables,

@@ -8,6 +8,7 @@
 import { accessSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type Database, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
+import { assertUndamaged, isOpenSomewhere, noteClosed, noteOpened } from './stored-state.ts';
 import { Commits, FORMAT_KEY, type FailureListener } from './commits.ts';
 
 const META = 'meta';
@@ -41,13 +42,15 @@ export interface Environment {
 }
 
 /**
- * @throws UnsupportedFormatError when the stamp is newer than `options.format`; an error of code
+ * @throws UnsupportedFormatError when the stamp is newer than `options.format`; DamagedStoreError
+ *   where the file is missing, cut off or damaged; an error of code
  *   ENOENT where there is nothing to read
  */
 export async function openEnvironment(options: EnvironmentOptions): Promise<Environment> {
   // A reader that lmdb lets make the directory would leave an empty one behind, with mode 0755.
   if (options.readOnly === true) accessSync(join(options.directory, 'data.mdb'));
   else mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  assertUndamaged(options.directory);
   // `permissionsMode` is missing from lmdb's types.
   const root = open({
     path: options.directory,
@@ -60,11 +63,24 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Envi
     const meta = root.openDB<number, string>({ name: META });
     const commits = new Commits(root, meta, options.directory, options.onFailure);
     const format = await checkFormat({ meta, commits }, options);
-    return { root, meta, commits, format, close: startUpkeep(root, commits) };
+    if (options.readOnly !== true) noteOpened(options.directory);
+    const close = startUpkeep(root, commits);
+    return { root, meta, commits, format, close: () => closeClean(options, commits, close) };
   } catch (error) {
     await root.close();
     throw error;
   }
+}
+
+/** The next start need not look at every page again. */
+async function closeClean(
+  { directory, readOnly }: EnvironmentOptions,
+  commits: Commits,
+  close: () => Promise<void>,
+): Promise<void> {
+  const isWhole = commits.failure === null;
+  await close();
+  if (isWhole && readOnly !== true && !isOpenSomewhere(directory)) noteClosed(directory);
 }
 
 /**

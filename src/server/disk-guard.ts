@@ -27,6 +27,8 @@ export class DiskGuard {
     this.#watch = createDiskWatch(look, monotonicMs);
     this.#logger = logger;
     this.#writeProbe = writeProbe;
+    // A start without room is said at once.
+    this.#report();
   }
 
   /** @throws ObjectError InsufficientStorage, with the reason */

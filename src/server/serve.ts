@@ -103,7 +103,8 @@ function endAtOnce(): void {
     'alarik-replication serve: The disk failed while the database wrote its header. ' +
       'Nothing that was acknowledged is lost; start the server again, and look at the disk.\n',
   );
-  process.exit(1);
+  // A thread of lmdb may wait for a lock for ever, and `process.exit` would wait for that thread.
+  process.kill(process.pid, 'SIGKILL');
 }
 
 /** The first signal resolves; a second one ends the process at once, whatever still runs. */

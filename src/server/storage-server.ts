@@ -137,7 +137,9 @@ async function openParts<Objects extends ServerObjects>(
   await takeDirectory(database);
   const accounts = new Accounts({ database, clock });
   const buckets = new Buckets({ database, clock });
-  const keyring = new Keyring(parseKeys(readOrCreateSecret(join(dataDirectory, 'server.key'))));
+  const keyring = new Keyring(
+    parseKeys(readOrCreateSecret(join(dataDirectory, 'server.key'), warnWith(logger))),
+  );
   const accessKeys = new AccessKeys({ database, keyring, clock });
   const tokens = new Tokens({ secret: tokenSecret(configuration, logger), clock });
   const authenticator = new Authenticator({ accounts, tokens });
@@ -205,9 +207,14 @@ function prepareDirectory(path: string): void {
   mkdirSync(path, { recursive: true, mode: PRIVATE_DIRECTORY });
 }
 
+function warnWith(logger: Logger): (message: string) => void {
+  return (message) => logger.warn({}, message);
+}
+
 function tokenSecret(configuration: ServerConfiguration, logger: Logger): string {
   const { tokenSecret: secret, dataDirectory } = configuration;
-  if (secret === null) return readOrCreateSecret(join(dataDirectory, 'jwt.secret'));
+  if (secret === null)
+    return readOrCreateSecret(join(dataDirectory, 'jwt.secret'), warnWith(logger));
   if (Buffer.byteLength(secret) < TOKEN_SECRET_BYTES_MIN) {
     logger.warn(
       { bytesMin: TOKEN_SECRET_BYTES_MIN },
