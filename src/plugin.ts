@@ -149,6 +149,8 @@ export async function activate(
     },
     announce: (writes) => engine.announce(writes),
     async replicationStatus(ref) {
+      // Nothing can be read until the restart; the objects themselves can.
+      if (tables.commits.failure === 'broken') return 'PENDING';
       const state = await outbox.versionState(ref);
       if (state === null) return 'COMPLETED';
       return state === 'pending' ? 'PENDING' : 'FAILED';

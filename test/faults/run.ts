@@ -46,6 +46,7 @@ async function runSmall(
   options: string,
   fill: (directory: string) => () => void,
 ): Promise<void> {
+  if (!isAsked(name)) return;
   const disk = mountSmallDisk(join(root, 'small'), options);
   if (!isAvailable(disk)) return void console.log(`${name}: not run, ${disk.unavailable}`);
   try {
@@ -71,6 +72,7 @@ async function runRefused(
   folder: string,
   needsRestart: boolean,
 ): Promise<void> {
+  if (!isAsked(name)) return;
   const disk = buildFaultyDisk(root);
   if (!isAvailable(disk)) return void console.log(`${name}: not run, ${disk.unavailable}`);
   const dataDirectory = mkdtempSync(join(root, 'data-'));
@@ -84,7 +86,6 @@ async function runRefused(
 }
 
 async function run(name: string, fault: FaultCase): Promise<void> {
-  if (!filters.every((filter) => name.includes(filter))) return;
   const result = await runFault(fault);
   const { ended, lost, acknowledged, refused, normalAfterMs } = result;
   if (!result.isGood) failed += 1;
@@ -93,6 +94,10 @@ async function run(name: string, fault: FaultCase): Promise<void> {
     `${result.isGood ? 'ok  ' : 'FAIL'} ${name}: ${ended} ended${fault.needsRestart ? ' (it may)' : ''}, ` +
       `${lost} of ${acknowledged} acknowledged lost, ${refused} refused, ${normal}`,
   );
+}
+
+function isAsked(name: string): boolean {
+  return filters.every((filter) => name.includes(filter));
 }
 
 /** Returns what gives the room back. */
