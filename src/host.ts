@@ -185,7 +185,9 @@ export interface Plugin {
   mayChangeVersioning?(bucket: BucketRef, to: VersioningStatus): Promise<boolean>;
   /**
    * Hook. Called once the bodies are on disk and before the versions are committed. Resolves when the
-   * intent is durable; a rejection means that the write must be refused (503).
+   * intent is durable; a rejection means that the write must be refused (503): its code is
+   * `InsufficientStorage` where the disk has no room, for which puts alone are refused. Bodies that are
+   * not announced are the host's duty: it refuses them too below its own limit, or the disk fills up.
    */
   announce?(writes: readonly AnnouncedWrite[]): Promise<Announcement>;
   /**

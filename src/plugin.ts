@@ -18,6 +18,7 @@ import {
 } from './egress/resolver.ts';
 import { TargetAnswers } from './egress/target-answers.ts';
 import { createTargetClient } from './egress/target-client.ts';
+import { createDiskWatch, diskSpaceOf, type DiskSpace } from './disk/disk-space.ts';
 import { sweepRemovedBuckets } from './engine/bucket-sweep.ts';
 import { createEngineClock, type EngineClock } from './engine/clock.ts';
 import { Engine, type EngineOptions } from './engine/engine.ts';
@@ -25,12 +26,13 @@ import { createMetrics } from './engine/metrics.ts';
 import type { Host, Plugin } from './host.ts';
 import { ApiError } from './json-api/errors.ts';
 import { createValidator, readSchema } from './json-api/validator.ts';
+import { StorageError } from './lmdb/storage-error.ts';
+import { logStorageFailure } from './lmdb/storage-log.ts';
 import { parseEndpoint } from './model/endpoint.ts';
 import type { StoreClock } from './model/ports.ts';
 import type { PluginOptions } from './model/generated/options.ts';
 import { CommitFeed } from './store/commit-feed.ts';
 import { LmdbConfigurationStore } from './store/configuration-store.ts';
-import { createDiskWatch, freeBytesOf } from './store/disk-space.ts';
 import { openKeyring } from './store/open-keyring.ts';
 import { machineTime } from './store/boot.ts';
 import { readBootId } from './store/process-identity.ts';
@@ -81,14 +83,23 @@ export async function activate(
   const { egress, sealing } = validOptions(options ?? {});
   const lookup = system.lookup ?? createSystemLookup();
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
-  const keyring = openKeyring(sealing, host.dataDirectory, system.environment ?? process.env);
-  const tables = await openTables(host.dataDirectory);
+  const keyring = openKeyring(
+    sealing,
+    host.dataDirectory,
+    system.environment ?? process.env,
+    (message) => host.logger.warn({}, message),
+  );
+  const tables = await openTables(host.dataDirectory, {
+    onFailure: (failure, cause) => logStorageFailure(host.logger, 'replication', failure, cause),
+  });
   const stored = storeClock(tables, system.clock);
   const clock = system.clock ?? createEngineClock(stored);
   const startedAtMs = clock.monotonicMs();
   const feed = new CommitFeed(tables, FEED_INTERVAL_MS);
-  const diskFree = (): number => freeBytesOf(storeDirectory(host.dataDirectory));
-  const diskState = createDiskWatch(diskFree, () => performance.now());
+  const look = (): DiskSpace => diskSpaceOf(storeDirectory(host.dataDirectory));
+  const disk = createDiskWatch(look, () => performance.now());
+  const { reason: noRoom } = disk();
+  if (noRoom !== null) host.logger.warn({ reason: noRoom }, 'the disk has no room for replication');
   const store = new LmdbConfigurationStore(tables, keyring, { feed, now: stored.nowMs });
   const outbox = new LmdbOutbox({
     tables,
@@ -96,7 +107,7 @@ export async function activate(
     feed,
     now: stored.nowMs,
     uptimeMs: () => clock.monotonicMs() - startedAtMs,
-    isDiskLow: () => diskState() === 'critical',
+    isDiskLow: () => disk().state === 'critical',
   });
   const engine = new Engine({
     host,
@@ -105,7 +116,7 @@ export async function activate(
     connectTarget: createTargetConnector(host, addresses, lookup, clock),
     clock,
     random: Math.random,
-    diskState,
+    diskState: () => disk().state,
   });
   const endpointPolicy = new EndpointPolicy({
     addresses,
@@ -130,15 +141,15 @@ export async function activate(
       } catch {
         return { healthy: false, reason: 'The replication store cannot be read.' };
       }
-      return diskState() === 'ok'
-        ? { healthy: true }
-        : { healthy: false, reason: 'The disk of the replication store is nearly full.' };
+      const { failure } = tables.commits;
+      const reason = failure === null ? disk().reason : new StorageError(failure).message;
+      return reason === null ? { healthy: true } : { healthy: false, reason };
     },
     metrics: createMetrics({
       counters: () => engine.counters(),
       totals: () => outbox.queueTotals(),
       storeSize: () => statSync(join(storeDirectory(host.dataDirectory), 'data.mdb')).size,
-      diskFree,
+      diskFree: () => look().freeBytes,
       now: stored.nowMs,
     }),
     close() {
@@ -154,6 +165,8 @@ export async function activate(
     },
     announce: (writes) => engine.announce(writes),
     async replicationStatus(ref) {
+      // Nothing can be read until the restart; the objects themselves can.
+      if (tables.commits.failure === 'broken') return 'PENDING';
       const state = await outbox.versionState(ref);
       if (state === null) return 'COMPLETED';
       return state === 'pending' ? 'PENDING' : 'FAILED';

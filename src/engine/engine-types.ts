@@ -3,7 +3,7 @@ import type { TargetClient } from '../egress/target-client.ts';
 import type { Host } from '../host.ts';
 import type { ConfigurationStore, Outbox, TargetAccess } from '../model/ports.ts';
 import type { LaneRef } from '../model/row.ts';
-import type { DiskState } from '../store/disk-space.ts';
+import type { DiskState } from '../disk/disk-space.ts';
 import type { EngineClock } from './clock.ts';
 
 export type { DiskState };

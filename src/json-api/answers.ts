@@ -56,7 +56,8 @@ export async function answerWith(
     await work();
   } catch (thrown) {
     const error = thrown instanceof ApiError ? thrown : transportError('InternalError');
-    if (error.status >= 500) {
+    // 503 says what the log has said once: a disk without room, a server that stops.
+    if (error.status === 500) {
       logger.error({ requestId: id, method: ctx.method, err: thrown }, 'request failed');
     }
     ctx.status = error.status;

@@ -8,9 +8,11 @@
 import { accessSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type Database, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
+import { assertUndamaged, isOpenSomewhere, noteClosed, noteOpened } from './stored-state.ts';
+import { Commits, FORMAT_KEY, type FailureListener } from './commits.ts';
 
 const META = 'meta';
-const FORMAT = 'format';
+const READER_CHECK_INTERVAL_MS = 60_000;
 
 /** Thrown when the environment was written by a newer version; nothing was changed. */
 export class UnsupportedFormatError extends Error {
@@ -23,24 +25,32 @@ export interface EnvironmentOptions {
   /** The highest format that this program understands, and the one it stamps a new environment with. */
   readonly format: number;
   readonly readOnly?: boolean;
+  /** Told where the disk refuses commits, and where it takes them again. */
+  readonly onFailure?: FailureListener;
 }
 
 export interface Environment {
+  /** For reading and for opening databases: what changes something goes through `commits`. */
   readonly root: RootDatabase;
+  readonly commits: Commits;
   /** The stamp's database; its owner may keep counters there under other keys. */
   readonly meta: Database<number, string>;
   /** The format of what is there: of a new environment, the one that was asked for. */
   readonly format: number;
+  /** Call once, when nothing is asked for any more. */
+  readonly close: () => Promise<void>;
 }
 
 /**
- * @throws UnsupportedFormatError when the stamp is newer than `options.format`; an error of code
+ * @throws UnsupportedFormatError when the stamp is newer than `options.format`; DamagedStoreError
+ *   where the file is missing, cut off or damaged; an error of code
  *   ENOENT where there is nothing to read
  */
 export async function openEnvironment(options: EnvironmentOptions): Promise<Environment> {
   // A reader that lmdb lets make the directory would leave an empty one behind, with mode 0755.
   if (options.readOnly === true) accessSync(join(options.directory, 'data.mdb'));
   else mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  assertUndamaged(options.directory);
   // `permissionsMode` is missing from lmdb's types.
   const root = open({
     path: options.directory,
@@ -51,20 +61,50 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Envi
   } as RootDatabaseOptionsWithPath);
   try {
     const meta = root.openDB<number, string>({ name: META });
-    const format = await checkFormat(meta, options);
-    root.readerCheck();
-    return { root, meta, format };
+    const commits = new Commits(root, meta, options.directory, options.onFailure);
+    const format = await checkFormat({ meta, commits }, options);
+    if (options.readOnly !== true) noteOpened(options.directory);
+    const close = startUpkeep(root, commits);
+    return { root, meta, commits, format, close: () => closeClean(options, commits, close) };
   } catch (error) {
     await root.close();
     throw error;
   }
 }
 
+/** The next start need not look at every page again. */
+async function closeClean(
+  { directory, readOnly }: EnvironmentOptions,
+  commits: Commits,
+  close: () => Promise<void>,
+): Promise<void> {
+  const isWhole = commits.failure === null;
+  await close();
+  if (isWhole && readOnly !== true && !isOpenSomewhere(directory)) noteClosed(directory);
+}
+
+/**
+ * A reader that died inside a snapshot keeps all pages that were freed since from being used again:
+ * the file grew by 43 KiB with each write. Returns what ends the upkeep and closes the environment.
+ */
+function startUpkeep(root: RootDatabase, commits: Commits): () => Promise<void> {
+  root.readerCheck();
+  const readerCheck = setInterval(() => root.readerCheck(), READER_CHECK_INTERVAL_MS);
+  readerCheck.unref();
+  return async () => {
+    clearInterval(readerCheck);
+    await commits.close();
+    // LMDB holds a lock of a broken environment for ever, and closing waits for it.
+    if (commits.failure !== 'broken') await root.close();
+  };
+}
+
 async function checkFormat(
-  meta: Database<number, string>,
+  environment: Pick<Environment, 'meta' | 'commits'>,
   options: EnvironmentOptions,
 ): Promise<number> {
-  const stamp = meta.get(FORMAT);
+  const { meta } = environment;
+  const stamp = meta.get(FORMAT_KEY);
   if (stamp !== undefined && stamp > options.format) {
     throw new UnsupportedFormatError(
       `The database has format ${stamp}; this version reads formats up to ${options.format}. ` +
@@ -72,12 +112,14 @@ async function checkFormat(
     );
   }
   if (stamp !== undefined || options.readOnly === true) return stamp ?? options.format;
-  await stampFormat(meta, options.format);
+  await stampFormat(environment, options.format);
   return options.format;
 }
 
 /** Durable when it resolves: earlier programs refuse the environment from then on. */
-export async function stampFormat(meta: Database<number, string>, format: number): Promise<void> {
-  await meta.put(FORMAT, format);
-  await meta.flushed;
+export async function stampFormat(
+  { meta, commits }: Pick<Environment, 'meta' | 'commits'>,
+  format: number,
+): Promise<void> {
+  await commits.run(() => meta.putSync(FORMAT_KEY, format));
 }

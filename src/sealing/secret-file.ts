@@ -11,6 +11,7 @@ import {
   linkSync,
   openSync,
   readFileSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
@@ -19,14 +20,37 @@ import { dirname } from 'node:path';
 /**
  * Returns the text of the file, without surrounding white space; where it is missing, writes 32
  * random bytes as base64 into it first, mode 0600, durable on return.
+ *
+ * @throws Error where the world can read the file
  */
-export function readOrCreateSecret(path: string): string {
-  return readSecret(path) ?? createSecret(path);
+export function readOrCreateSecret(path: string, warn?: WarnOfSecret): string {
+  return readSecret(path, warn) ?? createSecret(path);
 }
 
-function readSecret(path: string): string | undefined {
+/** Told of a file that others than its owner can read although they need not. */
+export type WarnOfSecret = (message: string) => void;
+
+const WORLD = 0o007;
+const GROUP = 0o070;
+
+/**
+ * Returns the text of a file that somebody else made, without surrounding white space.
+ *
+ * @throws Error where the world can read it
+ */
+export function readPrivateFile(path: string, warn: WarnOfSecret = () => undefined): string {
+  const { mode } = statSync(path);
+  const mend = `run "chmod 600 ${path}", or set "defaultMode: 0400" on the volume in Kubernetes.`;
+  if ((mode & WORLD) !== 0) {
+    throw new Error(`Everybody on this machine can read the secret in ${path}: ${mend}`);
+  }
+  if ((mode & GROUP) !== 0) warn(`The group of ${path} can read the secret in it: ${mend}`);
+  return readFileSync(path, 'utf8').trim();
+}
+
+function readSecret(path: string, warn?: WarnOfSecret): string | undefined {
   try {
-    return readFileSync(path, 'utf8').trim();
+    return readPrivateFile(path, warn);
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;

@@ -144,8 +144,7 @@ export class Accounts {
 
   /** One transaction that rolls back when `work` throws, on disk when this resolves. */
   async #change(work: () => void): Promise<void> {
-    await this.#database.root.childTransaction(work);
-    await this.#database.root.flushed;
+    await this.#database.commits.run(work);
   }
 }
 

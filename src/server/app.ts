@@ -8,6 +8,7 @@
 import Koa, { type Middleware } from 'koa';
 import type { Logger } from '../host.ts';
 import { answerErrors } from '../json-api/answers.ts';
+import { translateStorageFailures } from './storage-failures.ts';
 import { serverError } from './errors.ts';
 import { logRequests } from './log.ts';
 import { continueRequest } from './s3/expect-continue.ts';
@@ -30,6 +31,7 @@ export function createApp(options: AppOptions): Koa {
   app.on('error', (error: unknown) => logger.info({ err: error }, 'an answer was cut off'));
   app.use(logRequests(logger, options.monotonicMs));
   app.use(answerErrors(logger));
+  app.use(translateStorageFailures);
   app.use(awaitApiBody);
   app.use(options.internalApi);
   app.use(options.plugin);

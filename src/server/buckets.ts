@@ -135,8 +135,6 @@ export class Buckets {
 
   /** One transaction that rolls back when `work` throws, on disk when this resolves. */
   async #change<T>(work: () => T): Promise<T> {
-    const result = await this.#database.root.childTransaction(work);
-    await this.#database.root.flushed;
-    return result;
+    return await this.#database.commits.run(work);
   }
 }

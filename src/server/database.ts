@@ -5,8 +5,8 @@
  * several of them is one transaction. The object store opens further databases on the same `root`.
  */
 import { join } from 'node:path';
-import type { Database, RootDatabase } from 'lmdb';
-import { openEnvironment } from '../lmdb/environment.ts';
+import type { Database } from 'lmdb';
+import { openEnvironment, type Environment, type EnvironmentOptions } from '../lmdb/environment.ts';
 import type { AccessKeyRecord } from './access-keys.ts';
 import type { UserRecord } from './accounts.ts';
 import type { BucketRecord } from './buckets.ts';
@@ -14,9 +14,8 @@ import type { BucketRecord } from './buckets.ts';
 const DIRECTORY = 'server';
 const FORMAT = 1;
 
-export interface ServerDatabase {
-  /** For transactions across databases, and for further databases of the object store. */
-  readonly root: RootDatabase;
+/** `root` also opens the databases of the object store; `commits` covers all of them. */
+export interface ServerDatabase extends Pick<Environment, 'root' | 'commits' | 'close'> {
   /** By user id. */
   readonly users: Database<UserRecord, string>;
   /** User name to user id. */
@@ -32,17 +31,23 @@ export interface ServerDatabase {
 }
 
 /**
- * Opens the environment below `dataDirectory`; whoever opened it closes `root`.
+ * Opens the environment below `dataDirectory`; whoever opened it closes it.
  *
  * @throws UnsupportedFormatError when a newer version wrote it
  */
-export async function openServerDatabase(dataDirectory: string): Promise<ServerDatabase> {
-  const { root } = await openEnvironment({
+export async function openServerDatabase(
+  dataDirectory: string,
+  options: Pick<EnvironmentOptions, 'onFailure'> = {},
+): Promise<ServerDatabase> {
+  const { root, commits, close } = await openEnvironment({
     directory: join(dataDirectory, DIRECTORY),
     format: FORMAT,
+    ...options,
   });
   return {
     root,
+    commits,
+    close,
     users: root.openDB({ name: 'users' }),
     userIdsByName: root.openDB({ name: 'user-ids-by-name' }),
     accessKeys: root.openDB({ name: 'access-keys' }),

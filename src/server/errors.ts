@@ -55,6 +55,14 @@ export const serverErrors = {
     status: 429,
     reason: 'Too many logins at the moment; try again after the seconds in "Retry-After".',
   },
+  InsufficientStorage: {
+    status: 503,
+    reason: 'The disk of the server is full; nothing can be stored until there is room again.',
+  },
+  ServiceUnavailable: {
+    status: 503,
+    reason: 'The disk of the server refuses to write; try again later.',
+  },
   ShuttingDown: {
     status: 503,
     reason: 'The server is shutting down; try again in a moment.',

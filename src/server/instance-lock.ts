@@ -8,7 +8,8 @@
  * after a kill.
  */
 import { readFileSync } from 'node:fs';
-import type { Database, RootDatabase } from 'lmdb';
+import type { Database } from 'lmdb';
+import type { Environment } from '../lmdb/environment.ts';
 
 const HOLDER = 'holder';
 
@@ -29,11 +30,11 @@ export class DirectoryInUseError extends Error {
  * @throws DirectoryInUseError
  */
 export async function takeDirectory(
-  root: RootDatabase,
+  { root, commits }: Pick<Environment, 'root' | 'commits'>,
   own: ProcessIdentity = identityOf(process.pid)!,
 ): Promise<void> {
   const locks: Database<ProcessIdentity, string> = root.openDB({ name: 'instance' });
-  await root.childTransaction(() => {
+  await commits.run(() => {
     const holder = locks.get(HOLDER);
     if (holder !== undefined && holder.pid !== own.pid && isRunning(holder)) {
       throw new DirectoryInUseError(

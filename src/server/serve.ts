@@ -56,9 +56,11 @@ export async function serve(args: readonly string[]): Promise<void> {
     clock,
     monotonicMs: () => performance.now(),
     attach: attachToServer,
-    openObjects: (database, buckets) =>
+    onDatabaseBroken: endAtOnce,
+    openObjects: (database, buckets, disk) =>
       ObjectStore.open({
-        root: database.root,
+        environment: database,
+        disk,
         buckets: buckets.records,
         dataDirectory: configuration.dataDirectory,
         clock,
@@ -90,6 +92,19 @@ async function stop(server: { stop(): Promise<void> }, logger: Logger): Promise<
   logger.info({}, 'shutting down');
   await server.stop();
   logger.info({}, 'stopped');
+}
+
+/**
+ * LMDB refuses the environment to this process, and closing would wait for ever. What was answered
+ * with success is on disk: whoever supervises the process starts it again.
+ */
+function endAtOnce(): void {
+  process.stderr.write(
+    'alarik-replication serve: The disk failed while the database wrote its header. ' +
+      'Nothing that was acknowledged is lost; start the server again, and look at the disk.\n',
+  );
+  // A thread of lmdb may wait for a lock for ever, and `process.exit` would wait for that thread.
+  process.kill(process.pid, 'SIGKILL');
 }
 
 /** The first signal resolves; a second one ends the process at once, whatever still runs. */

@@ -6,10 +6,14 @@
  * so that a password that is shown once is not lost to a failure of a later step.
  */
 import { mkdirSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
 import type { RequestListener, Server } from 'node:http';
 import { join } from 'node:path';
 import type { Middleware } from 'koa';
-import type { Logger, Plugin } from '../host.ts';
+import { diskSpaceOf } from '../disk/disk-space.ts';
+import type { Health, Logger, Plugin } from '../host.ts';
+import { StorageError } from '../lmdb/storage-error.ts';
+import { logStorageFailure } from '../lmdb/storage-log.ts';
 import { Keyring, parseKeys } from '../sealing/keyring.ts';
 import { readOrCreateSecret } from '../sealing/secret-file.ts';
 import { AccessKeys } from './access-keys.ts';
@@ -21,6 +25,7 @@ import { BucketLifecycle, type BucketContents } from './bucket-lifecycle.ts';
 import { Buckets } from './buckets.ts';
 import type { ServerConfiguration } from './configuration.ts';
 import { openServerDatabase, type ServerDatabase } from './database.ts';
+import { DiskGuard } from './disk-guard.ts';
 import { createHost, type HostObjects } from './host.ts';
 import { HttpServer } from './http-server.ts';
 import { takeDirectory } from './instance-lock.ts';
@@ -58,9 +63,15 @@ export interface StorageServerDependencies<Objects extends ServerObjects> {
   readonly clock: () => number;
   /** Milliseconds of a clock that never goes back. */
   readonly monotonicMs: () => number;
+  /** The database cannot be used any more by this process, not even to be closed. */
+  readonly onDatabaseBroken: () => void;
   /** Called before the socket is bound, for what has to happen below Koa. */
   readonly attach: (server: Server) => void;
-  readonly openObjects: (database: ServerDatabase, buckets: Buckets) => Promise<Objects>;
+  readonly openObjects: (
+    database: ServerDatabase,
+    buckets: Buckets,
+    disk: DiskGuard,
+  ) => Promise<Objects>;
   readonly createS3: (parts: ServerParts & { readonly objects: Objects }) => Middleware;
 }
 
@@ -116,23 +127,31 @@ async function openParts<Objects extends ServerObjects>(
   const { logger, clock } = dependencies;
   const { dataDirectory } = configuration;
   prepareDirectory(dataDirectory);
-  const database = await openServerDatabase(dataDirectory);
-  closers.push(() => database.root.close());
-  await takeDirectory(database.root);
+  const database = await openServerDatabase(dataDirectory, {
+    onFailure(failure, cause) {
+      logStorageFailure(logger, 'server', failure, cause);
+      if (failure === 'broken') dependencies.onDatabaseBroken();
+    },
+  });
+  closers.push(() => database.close());
+  await takeDirectory(database);
   const accounts = new Accounts({ database, clock });
   const buckets = new Buckets({ database, clock });
-  const keyring = new Keyring(parseKeys(readOrCreateSecret(join(dataDirectory, 'server.key'))));
+  const keyring = new Keyring(
+    parseKeys(readOrCreateSecret(join(dataDirectory, 'server.key'), warnWith(logger))),
+  );
   const accessKeys = new AccessKeys({ database, keyring, clock });
   const tokens = new Tokens({ secret: tokenSecret(configuration, logger), clock });
   const authenticator = new Authenticator({ accounts, tokens });
-  const objects = await dependencies.openObjects(database, buckets);
+  const disk = createDiskGuard(dataDirectory, dependencies);
+  const objects = await dependencies.openObjects(database, buckets, disk);
   closers.push(() => objects.close());
   const host = createHost({ logger, dataDirectory, authenticator, buckets, objects });
   const plugin = await loadedPlugin.activate(host);
   closers.push(() => plugin.close());
   objects.replicateThrough(plugin);
   const lifecycle = new BucketLifecycle({ buckets, hooks: plugin, objects, logger });
-  const parts = { database, buckets, lifecycle, accounts, accessKeys, plugin, objects };
+  const parts = { database, disk, buckets, lifecycle, accounts, accessKeys, plugin, objects };
   const respond = composeApp(
     configuration,
     dependencies,
@@ -153,13 +172,14 @@ function composeApp<Objects extends ServerObjects>(
   dependencies: StorageServerDependencies<Objects>,
   parts: ServerParts & {
     readonly objects: Objects;
+    readonly disk: DiskGuard;
     readonly tokens: Tokens;
     readonly authenticator: Authenticator;
   },
   http: HttpServer,
 ): RequestListener {
   const { logger, monotonicMs } = dependencies;
-  const { database, plugin } = parts;
+  const { database, disk, plugin } = parts;
   const app = createApp({
     logger,
     monotonicMs,
@@ -169,7 +189,11 @@ function composeApp<Objects extends ServerObjects>(
       allowAccountCreation: configuration.allowAccountCreation,
       isShuttingDown: () => http.isStopping,
       metrics: () => plugin.metrics(),
-      checks: { database: () => readDatabase(database), plugin: () => plugin.health() },
+      checks: {
+        database: () => checkDatabase(database),
+        disk: () => disk.health(),
+        plugin: () => plugin.health(),
+      },
     }),
     plugin: plugin.middleware,
     s3: dependencies.createS3(parts),
@@ -183,9 +207,14 @@ function prepareDirectory(path: string): void {
   mkdirSync(path, { recursive: true, mode: PRIVATE_DIRECTORY });
 }
 
+function warnWith(logger: Logger): (message: string) => void {
+  return (message) => logger.warn({}, message);
+}
+
 function tokenSecret(configuration: ServerConfiguration, logger: Logger): string {
   const { tokenSecret: secret, dataDirectory } = configuration;
-  if (secret === null) return readOrCreateSecret(join(dataDirectory, 'jwt.secret'));
+  if (secret === null)
+    return readOrCreateSecret(join(dataDirectory, 'jwt.secret'), warnWith(logger));
   if (Buffer.byteLength(secret) < TOKEN_SECRET_BYTES_MIN) {
     logger.warn(
       { bytesMin: TOKEN_SECRET_BYTES_MIN },
@@ -196,9 +225,29 @@ function tokenSecret(configuration: ServerConfiguration, logger: Logger): string
 }
 
 /** Looks up a key that need not exist: a real read, which throws when LMDB cannot. */
-function readDatabase(database: ServerDatabase): { healthy: boolean } {
-  database.users.doesExist('');
-  return { healthy: true };
+function checkDatabase({ users, commits }: ServerDatabase): Health {
+  users.doesExist('');
+  if (commits.failure === null) return { healthy: true };
+  return { healthy: false, reason: new StorageError(commits.failure).message };
+}
+
+function createDiskGuard(
+  dataDirectory: string,
+  { logger, monotonicMs }: Pick<StorageServerDependencies<never>, 'logger' | 'monotonicMs'>,
+): DiskGuard {
+  const probe = join(dataDirectory, 'disk-probe');
+  return new DiskGuard({
+    look: () => diskSpaceOf(dataDirectory),
+    monotonicMs,
+    logger,
+    async writeProbe() {
+      try {
+        await writeFile(probe, 'probe', { mode: 0o600 });
+      } finally {
+        await rm(probe, { force: true });
+      }
+    },
+  });
 }
 
 /** Every one is tried; the first failure is thrown at the end. */

@@ -16,13 +16,13 @@ export async function backupStore(dataDirectory: string, destination: string): P
   if (readdirSync(destination).length > 0) {
     throw new Error(`${destination} is not empty; name a new folder for the backup.`);
   }
-  const { root } = await openTables(dataDirectory, { readOnly: true });
+  const { root, close } = await openTables(dataDirectory, { readOnly: true });
   try {
     const copy = join(destination, 'replication');
     mkdirSync(copy, { mode: 0o700 });
     await root.backup(copy, true);
     chmodSync(join(copy, 'data.mdb'), 0o600);
   } finally {
-    await root.close();
+    await close();
   }
 }

@@ -34,11 +34,20 @@ export class CommitFeed {
 
   #look(): void {
     if (this.#listeners.size === 0) return;
-    this.#tables.root.resetReadTxn();
-    const now = this.#read();
+    const now = this.#readNewest();
     if (now === this.#seen) return;
     this.#seen = now;
     this.tell();
+  }
+
+  /** Where the disk failed inside LMDB's header nothing can be read: there is no news then. */
+  #readNewest(): string {
+    try {
+      this.#tables.root.resetReadTxn();
+      return this.#read();
+    } catch {
+      return this.#seen;
+    }
   }
 
   #read(): string {

@@ -35,7 +35,6 @@ import { Transactions } from './transactions.ts';
 const LIST_MAX = 256;
 /** A save can wait so long for others to share its commit. */
 const SAVE_PATIENCE_MS = 2;
-const READER_CHECK_INTERVAL_MS = 60 * 60 * 1000;
 
 export interface ConfigurationStoreOptions {
   /** Told of each change. */
@@ -62,7 +61,6 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   readonly #transactions: Transactions;
   /** Without secrets, by bucket name. */
   readonly #known: Memo<string, Known>;
-  readonly #readerCheck: NodeJS.Timeout;
   #closed: Promise<void> | undefined;
 
   constructor(tables: Tables, keyring: Keyring, options: ConfigurationStoreOptions = {}) {
@@ -75,9 +73,6 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     this.#now = options.now ?? Date.now;
     // A UUID's first eight digits are random, and cost a tenth of bytes that are asked for by themselves.
     this.#newNonce = options.newNonce ?? (() => randomUUID().slice(0, 8));
-    // A reader that died without closing keeps its snapshot's pages from being used again.
-    this.#readerCheck = setInterval(() => tables.root.readerCheck(), READER_CHECK_INTERVAL_MS);
-    this.#readerCheck.unref();
   }
 
   async read(bucket: BucketRef): Promise<Configuration> {
@@ -163,7 +158,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     for (;;) {
       const buckets: readonly BucketRef[] = await this.listBuckets(after);
       const last = buckets.at(-1);
-      if (last === undefined) return this.#transactions.flush();
+      if (last === undefined) return;
       for (const bucket of buckets) await this.#resealBucket(bucket, onUnreadable);
       after = last.name;
       // Requests come first: what a page costs is for nobody to wait for.
@@ -177,9 +172,8 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   }
 
   async #close(): Promise<void> {
-    clearInterval(this.#readerCheck);
     await this.#transactions.close();
-    await this.#tables.root.close();
+    await this.#tables.close();
   }
 
   /** Inside a write transaction. @param change returns what it is given where nothing changes */
@@ -240,7 +234,6 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   /** Rolled back where `work` throws, durable when it resolves. */
   async #write<T>(work: () => T): Promise<T> {
     const result = await this.#transactions.writeTogether(work, {
-      durably: true,
       patienceMs: SAVE_PATIENCE_MS,
     });
     this.#feed?.tell();

@@ -1,8 +1,8 @@
 /** Finds the keys that seal the targets' secrets: in the options' place, or in a file of our own. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Keyring, parseKeys } from '../sealing/keyring.ts';
-import { readOrCreateSecret } from '../sealing/secret-file.ts';
+import { readOrCreateSecret, readPrivateFile, type WarnOfSecret } from '../sealing/secret-file.ts';
 
 export interface SealingOptions {
   readonly environmentVariable?: string;
@@ -11,23 +11,25 @@ export interface SealingOptions {
 
 /**
  * @param environment the process's environment
- * @throws Error that names the variable or file whose keys are missing or malformed, never a key
+ * @param warn is told of a file that its group can read
+ * @throws Error where the world can read the file, and one that names the variable or file whose keys are missing or malformed, never a key
  */
 export function openKeyring(
   options: SealingOptions,
   dataDirectory: string,
   environment: NodeJS.ProcessEnv,
+  warn?: WarnOfSecret,
 ): Keyring {
   if (options.environmentVariable !== undefined) {
     const name = options.environmentVariable;
     return keyringFrom(environment[name] ?? '', `environment variable ${name}`);
   }
   if (options.file !== undefined) {
-    return keyringFrom(readFileSync(options.file, 'utf8'), options.file);
+    return keyringFrom(readPrivateFile(options.file, warn), options.file);
   }
   mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
   const file = join(dataDirectory, 'replication.key');
-  return keyringFrom(readOrCreateSecret(file), file);
+  return keyringFrom(readOrCreateSecret(file, warn), file);
 }
 
 function keyringFrom(text: string, source: string): Keyring {

@@ -274,7 +274,6 @@ export class LmdbOutbox implements Outbox {
   ): Promise<number> {
     const context = { tables: this.#tables, transactions: this.#transactions, parts: this.#parts };
     const retried = await retryRefused(context, bucket, targetIds, now);
-    await this.#tables.root.flushed;
     this.#feed.tell();
     return retried;
   }
@@ -356,7 +355,7 @@ export class LmdbOutbox implements Outbox {
   }
 
   #writeDurably<T>(work: () => T): Promise<T> {
-    return this.#transactions.writeTogether(work, { durably: true });
+    return this.#transactions.writeTogether(work);
   }
 
   #fenced<T>(epoch: number, work: () => T): Promise<T> {

@@ -34,7 +34,9 @@ export interface ConfigurationReader {
  * @throws UnsupportedFormatError where a newer version wrote the store
  */
 export async function openReader(dataDirectory: string): Promise<ConfigurationReader> {
-  const { root, configurations, hints } = await openTables(dataDirectory, { readOnly: true });
+  const { root, configurations, hints, close } = await openTables(dataDirectory, {
+    readOnly: true,
+  });
   return {
     configuration(bucketName) {
       // Both lookups happen in the one read transaction that begins after this.
@@ -52,6 +54,6 @@ export async function openReader(dataDirectory: string): Promise<ConfigurationRe
       const start = after === undefined ? {} : { start: after, exclusiveStart: true };
       return Array.from(configurations.getKeys({ ...start, limit: 256 }));
     },
-    close: () => root.close(),
+    close,
   };
 }

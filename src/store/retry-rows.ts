@@ -58,7 +58,7 @@ export async function retryRows(
   }
   const askTargets = (): void =>
     parts.retries.tryTargetsAnew(bucket, parts.view.targets(bucket, filter), now);
-  await transactions.writeTogether(askTargets, { durably: true });
+  await transactions.writeTogether(askTargets);
   return retried;
 }
 

@@ -27,16 +27,20 @@ export function openStoreClock(
   { root, meta }: Pick<Tables, 'root' | 'meta'>,
   { boot, wallMs, monotonicMs }: MachineTime,
 ): StoreClock {
-  const offset = root.transactionSync(() => {
+  const fresh = Math.round(wallMs() - monotonicMs());
+  const agree = (): number => {
     const agreed = meta.get(BOOT) === boot ? meta.get(OFFSET) : undefined;
-    if (agreed !== undefined) return agreed;
-    const fresh = Math.round(wallMs() - monotonicMs());
-    if (boot !== null) {
-      meta.putSync(BOOT, boot);
-      meta.putSync(OFFSET, fresh);
-    }
+    if (agreed !== undefined || boot === null) return agreed ?? fresh;
+    meta.putSync(BOOT, boot);
+    meta.putSync(OFFSET, fresh);
     return fresh;
-  });
+  };
+  let offset = fresh;
+  try {
+    offset = root.transactionSync(agree);
+  } catch {
+    // A full disk keeps no server from starting: this process goes by the wall clock of its start.
+  }
   const nowMs = (): number => Math.round(offset + monotonicMs());
   return {
     nowMs,

@@ -8,7 +8,7 @@
  */
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
-import { openEnvironment } from '../lmdb/environment.ts';
+import { openEnvironment, type Environment, type EnvironmentOptions } from '../lmdb/environment.ts';
 import type { StoredConfiguration } from '../model/generated/stored-configuration.ts';
 import type { StoredIntent } from '../model/generated/stored-intent.ts';
 import type { StoredLaneReport } from '../model/generated/stored-lane-report.ts';
@@ -44,9 +44,7 @@ export interface StoredLease {
   readonly expires: number;
 }
 
-export interface Tables {
-  readonly root: RootDatabase;
-  readonly meta: Database<number, string>;
+export interface Tables extends Pick<Environment, 'root' | 'meta' | 'commits' | 'close'> {
   /** The numbers in `meta` that transactions count up. */
   readonly counters: Counters;
   readonly configurations: Database<StoredConfiguration, string>;
@@ -105,9 +103,9 @@ export function storeDirectory(dataDirectory: string): string {
 /** @throws UnsupportedFormatError where a newer version wrote the environment; nothing is touched */
 export async function openTables(
   dataDirectory: string,
-  options: { readOnly?: boolean } = {},
+  options: Pick<EnvironmentOptions, 'readOnly' | 'onFailure'> = {},
 ): Promise<Tables> {
-  const { root, meta } = await openEnvironment({
+  const { root, meta, commits, close } = await openEnvironment({
     directory: storeDirectory(dataDirectory),
     format: STORE_FORMAT,
     ...options,
@@ -115,6 +113,8 @@ export async function openTables(
   return {
     root,
     meta,
+    commits,
+    close,
     counters: new Counters(meta),
     configurations: root.openDB<StoredConfiguration, string>({ name: 'configurations' }),
     hints: root.openDB<true, string>({ name: 'hints' }),

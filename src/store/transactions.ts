@@ -1,7 +1,7 @@
 /**
  * The one way in which configurations and queue are written: child transactions, which are rolled back
  * where the work throws (lmdb's plain ones are not), share one commit with all that are asked for
- * meanwhile, and one flush with all that wait for it.
+ * meanwhile, and one flush with all that wait for it (src/lmdb/commits.ts).
  *
  * The small writes of the write path and of deliveries go together into one child transaction, since a
  * commit costs more than the work inside: whatever has been asked for by the moment at which LMDB lets
@@ -16,6 +16,7 @@
  *
  * States: open → closing (new work is refused, running work ends) → closed.
  */
+import { StorageError } from '../lmdb/storage-error.ts';
 import { replicationError } from '../model/errors.ts';
 import type { Tables } from './tables.ts';
 
@@ -36,8 +37,6 @@ const TOGETHER_MAX = 128;
 const IN_FLIGHT_MAX = 2;
 
 export interface Manner {
-  /** Waits for the flush too. */
-  readonly durably?: boolean;
   /** Has so long to wait for company. */
   readonly patienceMs?: number;
 }
@@ -68,11 +67,17 @@ export class Transactions {
     this.#memories = [tables.counters, ...memories];
   }
 
-  /** Committed when it resolves, durable with the next flush. */
+  /**
+   * Durable when it resolves.
+   *
+   * @throws ApiError InsufficientStorage or ServiceUnavailable where the disk refuses
+   */
   async write<T>(work: () => T): Promise<T> {
     this.#begin();
     try {
-      return await this.#tables.root.childTransaction(() => this.#remembering(work));
+      return await this.#tables.commits.run(() => this.#remembering(work));
+    } catch (error) {
+      throw this.#translate(error);
     } finally {
       this.#end();
     }
@@ -99,11 +104,6 @@ export class Transactions {
       });
       this.#consider(manner.patienceMs ?? 0);
     });
-  }
-
-  /** Waits until what is committed now is durable. */
-  async flush(): Promise<void> {
-    await this.#tables.root.flushed;
   }
 
   /** Runs on the newest committed state, also of other processes, in one read transaction. */
@@ -164,41 +164,33 @@ export class Transactions {
 
   /** @param begin fills `together`, as the first thing inside the transaction */
   async #run(together: Waiting[], begin: () => void): Promise<void> {
-    const { root } = this.#tables;
     try {
-      const committed = root.childTransaction(() => {
+      await this.#tables.commits.run(() => {
         begin();
         this.#remembering(() => {
           for (const { run } of together) run();
         });
       });
-      // Of this transaction: asked for later, it might be that of the next one.
-      const flushed = Promise.resolve(root.flushed);
-      // Those who wait for it hear of a failure; there may be none.
-      flushed.catch(() => undefined);
-      await committed;
-      await this.#settle(together, flushed);
+      for (const { done } of together) done();
     } catch (error) {
       // LMDB could not even let it begin.
       if (together.length === 0) begin();
-      if (together.length === 1) return together[0]?.failed(error as Error);
+      const failure = this.#translate(error);
+      if (together.length === 1 || error instanceof StorageError) {
+        for (const { failed } of together) failed(failure);
+        return;
+      }
       // Whose fault it was is found by running each alone; that one's caller gets the error.
       await Promise.all(together.map((waiting) => this.#run([waiting], () => undefined)));
     }
   }
 
-  /** They are committed; those that asked for it wait for the flush. Never rejects. */
-  async #settle(committed: readonly Waiting[], flushed: Promise<boolean>): Promise<void> {
-    for (const { manner, done } of committed) if (manner.durably !== true) done();
-    const durable = committed.filter(({ manner }) => manner.durably === true);
-    if (durable.length === 0) return;
-    try {
-      await flushed;
-    } catch (error) {
-      for (const { failed } of durable) failed(error as Error);
-      return;
-    }
-    for (const { done } of durable) done();
+  /** What a refused commit had in memory may never have been. */
+  #translate(error: unknown): Error {
+    if (!(error instanceof StorageError)) return error as Error;
+    for (const memory of this.#memories) memory.abort();
+    const code = error.failure === 'full' ? 'InsufficientStorage' : 'ServiceUnavailable';
+    return replicationError(code, { reason: error.message, cause: error });
   }
 
   #remembering<T>(work: () => T): T {

@@ -9,24 +9,24 @@ describe('environment', () => {
   it('stamps a new one durably, and keeps the stamp of an older one', async (t) => {
     const directory = join(temporaryDirectory(t), 'environment');
     for (const format of [1, 3]) {
-      const { root, meta } = await openEnvironment({ directory, format });
+      const { meta, close } = await openEnvironment({ directory, format });
       assert.equal(meta.get('format'), 1);
-      await root.close();
+      await close();
     }
   });
 
   it('refuses a newer one, for reading too, and can be opened again by who understands it', async (t) => {
     const directory = temporaryDirectory(t);
-    await (await openEnvironment({ directory, format: 5 })).root.close();
+    await (await openEnvironment({ directory, format: 5 })).close();
     for (const readOnly of [false, true]) {
       await assert.rejects(openEnvironment({ directory, format: 4, readOnly }), {
         code: 'UnsupportedFormat',
         message: /format 5; this version reads formats up to 4/,
       });
     }
-    const { root, meta } = await openEnvironment({ directory, format: 5 });
+    const { meta, close } = await openEnvironment({ directory, format: 5 });
     assert.equal(meta.get('format'), 5);
-    await root.close();
+    await close();
   });
 
   it('a reader makes nothing where there is nothing', async (t) => {
@@ -41,12 +41,12 @@ describe('environment', () => {
     const before = process.umask(0);
     t.after(() => process.umask(before));
     const directory = join(temporaryDirectory(t), 'a', 'b');
-    const { root } = await openEnvironment({ directory, format: 1 });
+    const { close } = await openEnvironment({ directory, format: 1 });
     const mode = (path: string): number => statSync(path).mode & 0o777;
     assert.deepEqual(
       [directory, join(directory, 'data.mdb'), join(directory, 'lock.mdb')].map(mode),
       [0o700, 0o600, 0o600],
     );
-    await root.close();
+    await close();
   });
 });

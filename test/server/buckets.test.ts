@@ -127,14 +127,14 @@ describe('buckets', () => {
   it('resolves no change before it is flushed', async (t) => {
     const database = await temporaryServerDatabase(t);
     let flush: () => void = () => undefined;
-    const root = new Proxy(database.root, {
-      get(target, name) {
-        if (name === 'flushed') return new Promise<void>((resolve) => (flush = resolve));
-        const member: unknown = Reflect.get(target, name, target);
-        return typeof member === 'function' ? (member.bind(target) as unknown) : member;
-      },
-    });
-    const buckets = new Buckets({ database: { ...database, root }, clock });
+    const { commits } = database;
+    const run = commits.run.bind(commits);
+    commits.run = async (work) => {
+      const result = await run(work);
+      await new Promise<void>((resolve) => (flush = resolve));
+      return result;
+    };
+    const buckets = new Buckets({ database, clock });
     const changes: (() => Promise<unknown>)[] = [
       () => buckets.create({ name: 'abc', ownerId: 'u1', versioningEnabled: true }),
       () => buckets.setVersioning('abc', 'Suspended'),
@@ -211,9 +211,9 @@ describe('buckets', () => {
       ownerId: 'u1',
       versioningEnabled: true,
     });
-    await first.root.close();
+    await first.close();
     const second = await openServerDatabase(directory);
-    t.after(() => second.root.close());
+    t.after(() => second.close());
     assert.deepEqual(new Buckets({ database: second, clock }).find('kept'), made);
   });
 });

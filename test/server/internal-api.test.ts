@@ -320,6 +320,7 @@ describe('the internal API', () => {
       status: 'ok',
       checks: [
         { name: 'database', healthy: true },
+        { name: 'disk', healthy: true },
         { name: 'plugin', healthy: true },
       ],
     });

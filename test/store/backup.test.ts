@@ -61,7 +61,7 @@ describe('backup', () => {
 
     const dataDirectory = temporaryDirectory(t);
     cpSync(destination, dataDirectory, { recursive: true });
-    writeFileSync(join(dataDirectory, 'replication.key'), key);
+    writeFileSync(join(dataDirectory, 'replication.key'), key, { mode: 0o600 });
     const restored = await startReplicationHost(t, { dataDirectory, buckets: host.buckets });
     assert.equal((await restored.getTargets()).text, saved.text);
     const masked = await restored.putTargets([

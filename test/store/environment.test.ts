@@ -38,6 +38,7 @@ describe('file modes', () => {
       'file replication/data.mdb': '600',
       'file replication/lock.mdb': '600',
       'file replication.key': '600',
+      'file replication.state': '600',
       'directory backup': '700',
       'directory backup/replication': '700',
       'file backup/replication/data.mdb': '600',

@@ -72,24 +72,26 @@ describe('deleted buckets', () => {
     assert.equal(answer.json.rules[0].enabled, true);
   });
 
-  it('without the notice, the start sweeps the records of all that are gone and no others', async (t) => {
+  it('without the notice, the start sweeps the records of names that others have, and no others', async (t) => {
     const host = await startReplicationHost(t);
     const names = Array.from({ length: 300 }, (_, n) => `bucket-${String(n).padStart(3, '0')}`);
     for (const name of names) host.addBucket(name);
     await Promise.all([...names, 'photos'].map((name) => setUp(host, name)));
     await host.close();
-    for (const name of names.slice(1, 299)) host.buckets.delete(name);
+    for (const name of names.slice(1, 299)) host.addBucket(name, 'other');
+    // After a restore the buckets may come later than the start.
+    host.buckets.delete('bucket-299');
     host.addBucket('photos', 'other');
     const next = await startReplicationHost(t, host);
     await until(async () => {
       const { configurations } = await readStoredRecords(host.dataDirectory);
       // A record is gone before the line about it is written.
-      return configurations.size === 2 && next.logs.length >= 299;
+      return configurations.size === 2 && next.logs.length >= 300;
     }, 'the sweep');
     const { configurations, hints } = await readStoredRecords(host.dataDirectory);
     assert.deepEqual([...configurations.keys()], ['bucket-000', 'bucket-299']);
     assert.deepEqual([...hints.keys()], ['bucket-000', 'bucket-299']);
-    assert.equal(next.logs.length, 299);
+    assert.equal(next.logs.length, 300);
     assert.equal(
       next.logs.every(({ level }) => level === 'info'),
       true,

@@ -297,7 +297,7 @@ describe('sealed secrets', () => {
     const dataDirectory = temporaryDirectory(t);
     const file = join(temporaryDirectory(t), 'keys');
     const key = newKey();
-    writeFileSync(file, `${key}\n`);
+    writeFileSync(file, `${key}\n`, { mode: 0o600 });
     const host = await startReplicationHost(t, {
       dataDirectory,
       pluginOptions: { sealing: { file } },

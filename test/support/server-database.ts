@@ -9,6 +9,6 @@ interface Cleanup {
 /** @param t the test's context, or anything with `after` */
 export async function temporaryServerDatabase(t: Cleanup): Promise<ServerDatabase> {
   const database = await openServerDatabase(temporaryDirectory(t));
-  t.after(() => database.root.close());
+  t.after(() => database.close());
   return database;
 }

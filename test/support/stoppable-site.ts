@@ -152,7 +152,7 @@ export class StoppableSite {
       assertTablesAgree(tables);
       check(tables);
     } finally {
-      await tables.root.close();
+      await tables.close();
     }
   }
 

@@ -14,6 +14,7 @@
  */
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DiskGuard } from '../disk-guard.ts';
 import { BodyDigests, type DigestedBody } from './body-digests.ts';
 import { exists, inBatches, linkOrCopy, syncDirectory } from './durable-files.ts';
 import type { BodyRef, Segment, Tables } from './tables.ts';
@@ -37,12 +38,14 @@ export interface BodyFilesOptions {
   readonly tables: Tables;
   /** Absolute, `<data>/objects`. */
   readonly directory: string;
+  readonly disk: Pick<DiskGuard, 'assertRoom'>;
   readonly randomBytes: (size: number) => Buffer;
 }
 
 export class BodyFiles {
   readonly #tables: Tables;
   readonly #directory: string;
+  readonly #disk: Pick<DiskGuard, 'assertRoom'>;
   readonly #randomBytes: (size: number) => Buffer;
   readonly #pins = new Map<string, Pin>();
   /** Removals that nobody awaits: those of bodies whose last reader is done. */
@@ -52,6 +55,7 @@ export class BodyFiles {
   constructor(options: BodyFilesOptions) {
     this.#tables = options.tables;
     this.#directory = options.directory;
+    this.#disk = options.disk;
     this.#randomBytes = options.randomBytes;
   }
 
@@ -82,10 +86,11 @@ export class BodyFiles {
    * Writes a body to disk, durable and unreferenced: let a record name it, or {@link discard} it.
    * Memory stays at one chunk. Nothing is left behind when it throws.
    *
-   * @throws ObjectError IncompleteBody, BadDigest, XAmzContentSHA256Mismatch, EntityTooLarge; and
-   *   whatever the body throws
+   * @throws ObjectError IncompleteBody, BadDigest, XAmzContentSHA256Mismatch, EntityTooLarge,
+   *   InsufficientStorage; StorageError; and whatever the body and the disk throw
    */
   async receive(input: BodyInput): Promise<ReceivedBody> {
+    this.#disk.assertRoom();
     const id = this.newId();
     const temporary = join(this.#directory, INCOMING, id);
     const digests = new BodyDigests(input);
@@ -113,6 +118,7 @@ export class BodyFiles {
   /** A second body of the same bytes, durable and unreferenced. Pin the source meanwhile. */
   async duplicate(body: BodyRef | null, size: number): Promise<BodyRef | null> {
     if (body === null) return null;
+    this.#disk.assertRoom();
     const copy: BodyRef = { id: this.newId(), segmented: body.segmented };
     const source = this.segmentsOf(body, size);
     const target = source.map(([, bytes]): Segment => {
@@ -166,6 +172,8 @@ export class BodyFiles {
       return;
     }
     try {
+      // A commit that failed at its flush has happened all the same: its record names the body.
+      if (!this.#tables.unreferenced.doesExist(body.id)) return;
       await this.#unlink(body);
     } catch {
       // Its row in `unreferenced` stays, which is what the next start goes by.
@@ -188,19 +196,22 @@ export class BodyFiles {
   /** Not awaited: where it is lost, the next start finds nothing to unlink and forgets again. */
   #forget(id: string, segmented = false): void {
     const { bodies, unreferenced } = this.#tables;
-    void unreferenced.remove(id);
-    if (segmented) void bodies.remove(id);
+    void this.#tables.commits
+      .run(() => {
+        unreferenced.removeSync(id);
+        if (segmented) bodies.removeSync(id);
+      })
+      .catch(() => undefined);
   }
 
   async #intend(refs: readonly BodyRef[], segments?: readonly Segment[]): Promise<void> {
-    const { root, bodies, unreferenced } = this.#tables;
-    await root.transaction(() => {
+    const { commits, bodies, unreferenced } = this.#tables;
+    await commits.run(() => {
       for (const { id, segmented } of refs) {
         void unreferenced.put(id, { segmented });
         if (segments !== undefined) void bodies.put(id, segments);
       }
     });
-    await root.flushed;
   }
 
   async #makeFolders(): Promise<void> {

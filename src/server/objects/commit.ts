@@ -8,13 +8,21 @@
  * the bucket itself are checked in the transaction, where nothing can come in between. Waiting for a
  * synchronous rule happens in `committed`, outside the locks.
  */
-import type { AnnouncedWrite, Announcement, BucketRef, Plugin } from '../../host.ts';
+import type {
+  AnnouncedWrite,
+  Announcement,
+  BucketRef,
+  CommittedWrite,
+  Plugin,
+} from '../../host.ts';
+import { StorageError } from '../../lmdb/storage-error.ts';
 import { KeyedMutex } from '../keyed-mutex.ts';
 import type { BodyFiles } from './body-files.ts';
 import { Change, type ChangeOptions } from './change.ts';
 import { ObjectError } from './object-error.ts';
 import { objectKey, versionKey } from './object-keys.ts';
 import type { BodyRef, Tables } from './tables.ts';
+import { newestVersion } from './version-lookup.ts';
 
 export interface CommitterOptions {
   readonly tables: Tables;
@@ -44,6 +52,14 @@ export interface Commit<Result> {
 
 type Operation = AnnouncedWrite['operation'];
 
+interface Done<Result> {
+  readonly result: Result;
+  readonly events: readonly CommittedWrite[];
+  readonly doomed: readonly BodyRef[];
+  /** Of the flush, where the transaction can be seen but may not outlive a crash of the system. */
+  readonly failure: StorageError | null;
+}
+
 export class Committer {
   readonly #options: CommitterOptions;
   readonly #locks = new KeyedMutex();
@@ -57,9 +73,12 @@ export class Committer {
     this.#replication = replication;
   }
 
-  /** @throws ObjectError NoSuchBucket, ServiceUnavailable; and whatever `apply` throws */
+  /**
+   * @throws ObjectError NoSuchBucket, InsufficientStorage, ServiceUnavailable; StorageError; and
+   *   whatever `apply` throws
+   */
   async run<Result>(commit: Commit<Result>): Promise<Result> {
-    const { tables, files } = this.#options;
+    const { files } = this.#options;
     let announcement: Announcement | null = null;
     const locked = this.#locked(commit.bucket, commit.keys, async () => {
       announcement = await this.#announce(commit);
@@ -67,10 +86,14 @@ export class Committer {
     });
     const done = await locked.catch(async (error: unknown) => {
       await files.discard(commit.unreferenced ?? null);
-      await announcement?.abandoned();
+      // Whoever cannot know whether it happened says nothing: the next start settles it.
+      if (!isUnknown(error)) await announcement?.abandoned();
       throw error;
     });
-    await tables.root.flushed;
+    if (done.failure !== null) {
+      await done.announcement?.committed(done.events);
+      throw done.failure;
+    }
     await Promise.all([
       done.announcement?.committed(done.events),
       ...done.doomed.map((body) => files.discard(body)),
@@ -81,7 +104,7 @@ export class Committer {
   /** A change that no key's current version depends on: no lock, nothing announced. */
   async runQuietly<Result>(bucket: BucketRef, apply: (change: Change) => Result): Promise<Result> {
     const done = await this.#transact({ bucket, replica: false, apply }, null);
-    await this.#options.tables.root.flushed;
+    if (done.failure !== null) throw done.failure;
     await Promise.all(done.doomed.map((body) => this.#options.files.discard(body)));
     return done.result;
   }
@@ -103,6 +126,9 @@ export class Committer {
     try {
       return await this.#replication.announce(writes);
     } catch (error) {
+      if (isFull(error)) {
+        throw new ObjectError('InsufficientStorage', error.message, { cause: error });
+      }
       throw new ObjectError('ServiceUnavailable', undefined, { cause: error });
     }
   }
@@ -121,7 +147,7 @@ export class Committer {
   async #operationsOf(commit: Commit<unknown>): Promise<{ key: string; operation: Operation }[]> {
     if (commit.announces === 'put') return commit.keys.map((key) => ({ key, operation: 'put' }));
     try {
-      await this.#options.tables.root.childTransaction(() => {
+      await this.#options.tables.commits.run(() => {
         const change = new Change(this.#changeOptions(commit, null));
         commit.apply(change);
         throw new Rehearsed(change.finish().events);
@@ -145,12 +171,33 @@ export class Committer {
   async #transact<Result>(
     commit: Pick<Commit<Result>, 'bucket' | 'replica' | 'apply'>,
     announcement: Announcement | null,
-  ) {
-    return await this.#options.tables.root.childTransaction(() => {
-      const change = new Change(this.#changeOptions(commit, announcement));
-      const result = commit.apply(change);
-      return { result, ...change.finish() };
-    });
+  ): Promise<Done<Result>> {
+    const attempts: (Done<Result> & { failure: null })[] = [];
+    try {
+      return await this.#options.tables.commits.run(() => {
+        const change = new Change(this.#changeOptions(commit, announcement));
+        const result = commit.apply(change);
+        const attempt = { result, ...change.finish(), failure: null };
+        attempts.push(attempt);
+        return attempt;
+      });
+    } catch (error) {
+      const [attempt] = attempts;
+      if (attempt === undefined || !this.#hasHappened(commit.bucket, attempt, error)) throw error;
+      return { ...attempt, failure: error as StorageError };
+    }
+  }
+
+  /**
+   * Whether a transaction whose commit failed is there all the same: its flush failed, and everybody
+   * sees it. The locks of its keys are still held.
+   */
+  #hasHappened({ id }: BucketRef, { events }: Done<unknown>, error: unknown): boolean {
+    if (!(error instanceof StorageError) || error.failure === 'broken') return false;
+    const [event] = events;
+    if (event === undefined) return false;
+    const newest = newestVersion(this.#options.tables, objectKey(id, event.key));
+    return event.versionId === null ? newest === null : newest?.record.order === event.order;
   }
 
   #changeOptions(
@@ -163,6 +210,14 @@ export class Committer {
     const replicates = !replica && announcement?.replicates[0] === true;
     return { tables, bucket, replica, replicates, now: clock(), randomBytes };
   }
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof StorageError && error.failure === 'broken';
+}
+
+function isFull(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.code === 'InsufficientStorage';
 }
 
 /** Thrown to roll a rehearsal back; carries what it found out. */

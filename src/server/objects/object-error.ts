@@ -8,6 +8,7 @@ export const objectErrorReasons = {
   BadDigest: 'The body does not match the digest that was sent with it.',
   EntityTooLarge: 'The object is larger than 5 TiB.',
   EntityTooSmall: 'Every part but the last must have at least 5 MiB.',
+  InsufficientStorage: 'The disk of the server is nearly full: only deletions are accepted.',
   IncompleteBody: 'The body has not the number of bytes that was announced.',
   InvalidArgument: 'An argument is malformed.',
   InvalidPart: 'A part was not uploaded, or its ETag or checksum differs.',

@@ -6,7 +6,7 @@
  * is announced to replication around that transaction (commit.ts).
  */
 import { join } from 'node:path';
-import type { Database, RootDatabase } from 'lmdb';
+import type { Database } from 'lmdb';
 import type {
   BucketRef,
   ByteRange,
@@ -16,7 +16,9 @@ import type {
   OpenedObject,
   Plugin,
 } from '../../host.ts';
+import type { Environment } from '../../lmdb/environment.ts';
 import type { BucketRecord } from '../buckets.ts';
+import type { DiskGuard } from '../disk-guard.ts';
 import { BodyFiles } from './body-files.ts';
 import { Committer } from './commit.ts';
 import { Listings } from './listings.ts';
@@ -30,11 +32,13 @@ import { Uploads } from './uploads.ts';
 const FOLDER = 'objects';
 
 export interface ObjectStoreOptions {
-  readonly root: RootDatabase;
+  readonly environment: Pick<Environment, 'root' | 'commits'>;
   /** By bucket name. */
   readonly buckets: Database<BucketRecord, string>;
   /** Absolute; bodies are kept below `<dataDirectory>/objects/`. */
   readonly dataDirectory: string;
+  /** Refuses bodies while there is no room for them. */
+  readonly disk: Pick<DiskGuard, 'assertRoom'>;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
   readonly randomBytes: (size: number) => Buffer;
@@ -58,10 +62,10 @@ export class ObjectStore {
 
   /** Opens the tables and sweeps what a crash left behind. One process at a time. */
   static async open(options: ObjectStoreOptions): Promise<ObjectStore> {
-    const { clock, randomBytes } = options;
-    const tables = openTables(options.root, options.buckets);
+    const { clock, disk, randomBytes } = options;
+    const tables = openTables(options.environment, options.buckets);
     const directory = join(options.dataDirectory, FOLDER);
-    const files = new BodyFiles({ tables, directory, randomBytes });
+    const files = new BodyFiles({ tables, directory, disk, randomBytes });
     const committer = new Committer({ tables, files, clock, randomBytes });
     const reads = new ObjectReads({ tables, files });
     const uploads = new Uploads({ tables, files, reads, committer, clock, randomBytes });
@@ -130,7 +134,7 @@ export class ObjectStore {
   /**
    * @throws ObjectError NoSuchBucket, KeyTooLongError, InvalidArgument (key), BadDigest,
    *   IncompleteBody, XAmzContentSHA256Mismatch, EntityTooLarge, PreconditionFailed,
-   *   NoSuchKey (If-Match), ServiceUnavailable
+   *   NoSuchKey (If-Match), InsufficientStorage, ServiceUnavailable
    */
   async put(bucket: BucketRef, key: string, input: T.PutInput): Promise<T.PutResult> {
     return await this.#parts.writes.put(bucket, key, input);

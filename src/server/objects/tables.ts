@@ -4,8 +4,9 @@
  * Headers' and tags' names come from users, so they are kept as pairs: as property names,
  * `__proto__` would be lost and every new set of names would be a new record structure.
  */
-import type { Database, RootDatabase } from 'lmdb';
+import type { Database } from 'lmdb';
 import type { SystemHeaders } from '../../host.ts';
+import type { Environment } from '../../lmdb/environment.ts';
 import type { BucketRecord } from '../buckets.ts';
 import type { Checksums } from './types.ts';
 
@@ -57,8 +58,7 @@ export interface PartRecord {
   readonly checksums: Checksums;
 }
 
-export interface Tables {
-  readonly root: RootDatabase;
+export interface Tables extends Pick<Environment, 'commits'> {
   /** By bucket name; owned by {@link Buckets}. */
   readonly buckets: Database<BucketRecord, string>;
   /** All versions and delete markers, the newest of a key first. */
@@ -76,10 +76,13 @@ export interface Tables {
   readonly counters: Database<number, string>;
 }
 
-export function openTables(root: RootDatabase, buckets: Database<BucketRecord, string>): Tables {
+export function openTables(
+  { root, commits }: Pick<Environment, 'root' | 'commits'>,
+  buckets: Database<BucketRecord, string>,
+): Tables {
   const keyEncoding = 'binary';
   return {
-    root,
+    commits,
     buckets,
     versions: root.openDB({ name: 'object-versions', keyEncoding }),
     current: root.openDB({ name: 'current-objects', keyEncoding }),

@@ -163,7 +163,7 @@ export class Uploads {
       if (row === undefined) return;
       const key = Buffer.from(row);
       const doomed: BodyRef[] = [];
-      await tables.root.childTransaction(() => {
+      await tables.commits.run(() => {
         const record = tables.uploads.get(key);
         if (record === undefined) return;
         this.#remove({ id: uploadIdOf(key), row: key, record }, (body) => {
@@ -171,7 +171,6 @@ export class Uploads {
           doomed.push(body);
         });
       });
-      await tables.root.flushed;
       await Promise.all(doomed.map((body) => files.discard(body)));
     }
   }

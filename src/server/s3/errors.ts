@@ -31,6 +31,10 @@ export const s3Errors = {
     message: 'The location constraint is not the region of this server.',
   },
   IncompleteBody: { status: 400, message: 'The body does not have the length that was announced.' },
+  InsufficientStorage: {
+    status: 503,
+    message: 'The disk of the server is nearly full: only deletions are accepted.',
+  },
   InternalError: { status: 500, message: 'The server failed to carry out the request.' },
   InvalidAccessKeyId: { status: 403, message: 'The access key id does not exist.' },
   InvalidArgument: { status: 400, message: 'An argument is not valid.' },

@@ -9,6 +9,7 @@ import type { Logger } from '../../host.ts';
 import { ApiError } from '../../json-api/errors.ts';
 import type { AccessKeys } from '../access-keys.ts';
 import { ObjectError } from '../objects/object-error.ts';
+import { storageAnswer } from '../storage-failures.ts';
 import { answerError, setRequestIds } from './answers.ts';
 import { authenticate } from './authentication.ts';
 import { S3Error, s3Errors, type S3ErrorCode } from './errors.ts';
@@ -46,7 +47,7 @@ export function createS3Middleware(dependencies: S3Dependencies): Middleware {
         return;
       }
       const error = toS3Error(thrown);
-      if (error.status >= 500 && error.code !== 'NotImplemented') {
+      if (isUnexpected(error)) {
         logger.error({ requestId, method: ctx.method, err: thrown }, 'S3 request failed');
       }
       clearEntityHeaders(ctx);
@@ -80,7 +81,15 @@ function toS3Error(thrown: unknown): S3Error {
     const { code, message } = thrown;
     if (isS3ErrorCode(code)) return new S3Error(code, { message, cause: thrown });
   }
+  const answer = storageAnswer(thrown);
+  if (answer !== null) return new S3Error(answer.code, { message: answer.message, cause: thrown });
   return new S3Error('InternalError', { cause: thrown });
+}
+
+/** A full or failing disk is logged once, where it is noticed. */
+function isUnexpected({ status, code, cause }: S3Error): boolean {
+  if (status < 500 || code === 'NotImplemented' || code === 'InsufficientStorage') return false;
+  return storageAnswer(cause) === null;
 }
 
 function isS3ErrorCode(code: string): code is S3ErrorCode {

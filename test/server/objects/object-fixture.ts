@@ -32,7 +32,8 @@ export async function openStore(directory: string) {
   const database = await openServerDatabase(directory);
   const buckets = new Buckets({ database, clock: Date.now });
   const store = await ObjectStore.open({
-    root: database.root,
+    environment: database,
+    disk: { assertRoom: () => undefined },
     buckets: buckets.records,
     dataDirectory: directory,
     clock: Date.now,
@@ -40,7 +41,7 @@ export async function openStore(directory: string) {
   });
   const close = async () => {
     await store.close();
-    await database.root.close();
+    await database.close();
   };
   return { database, buckets, store, close };
 }

@@ -63,7 +63,8 @@ export async function startS3Server(options: { bodyIdleMs?: number } = {}): Prom
   const database = await openServerDatabase(directory);
   const buckets = new Buckets({ database, clock });
   const objects = await ObjectStore.open({
-    root: database.root,
+    environment: database,
+    disk: { assertRoom: () => undefined },
     buckets: buckets.records,
     dataDirectory: directory,
     clock,
@@ -120,7 +121,7 @@ export async function startS3Server(options: { bodyIdleMs?: number } = {}): Prom
       server.close();
       server.closeAllConnections();
       await once(server, 'close');
-      await database.root.close();
+      await database.close();
       rmSync(root, { recursive: true, force: true });
     },
   };

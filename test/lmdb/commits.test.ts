@@ -1,0 +1,69 @@
+/**
+ * What becomes of commits that the disk refuses: each process below ends by itself, and an unhandled
+ * rejection would end it with 1.
+ */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { buildFaultyDisk, isAvailable } from '../faults/faulty-disk.ts';
+import { runProgram } from '../support/child-process.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+interface Report {
+  readonly before: string;
+  readonly during: readonly string[];
+  readonly later: string;
+  readonly after: string;
+  readonly changes: readonly (string | null)[];
+  readonly tookMs: number;
+}
+
+const CASES = [
+  ['ENOSPC in pages', 'pwrite,writev,write', 28, 'StorageFull', 'ok', ['full', null]],
+  ['EDQUOT in pages', 'pwrite,writev,write', 122, 'StorageFull', 'ok', ['full', null]],
+  ['EIO in pages', 'pwrite,writev,write', 5, 'StorageFailing', 'ok', ['failing', null]],
+  ['EROFS in pages', 'pwrite,writev,write', 30, 'StorageFailing', 'ok', ['failing', null]],
+  ['ENOSPC in the flush', 'fdatasync', 28, 'StorageFull', 'ok', ['full', null]],
+  ['EIO in the flush', 'fdatasync', 5, 'StorageFailing', 'ok', ['failing', null]],
+  ['EIO in the header', 'header', 5, 'StorageBroken', 'not tried', ['broken']],
+] as const;
+
+async function commitBeside(
+  directory: string,
+  calls: string,
+  errno: number,
+): Promise<Report | string> {
+  const disk = buildFaultyDisk(directory);
+  if (!isAvailable(disk)) return disk.unavailable;
+  const environment = join(directory, 'environment');
+  const { LD_PRELOAD, FAULT_SWITCH } = disk.environment;
+  const ended = await runProgram(
+    'failing-commits.ts',
+    [environment, FAULT_SWITCH, `${calls} ${errno} ${environment}`],
+    { prefix: ['env', `LD_PRELOAD=${LD_PRELOAD}`, `FAULT_SWITCH=${FAULT_SWITCH}`] },
+  );
+  assert.equal(ended.code, 0, ended.stderr);
+  return JSON.parse(ended.stdout) as Report;
+}
+
+describe('commits that the disk refuses', () => {
+  for (const [name, calls, errno, code, after, changes] of CASES) {
+    it(`${name}: ${code}, and the process goes on`, async (t) => {
+      const report = await commitBeside(temporaryDirectory(t), calls, errno);
+      if (typeof report === 'string') return t.skip(report);
+      assert.equal(report.before, 'ok');
+      assert.deepEqual(report.during, [code, code]);
+      assert.equal(report.later, code);
+      assert.equal(report.after, after);
+      assert.deepEqual(report.changes, changes);
+    });
+  }
+
+  it('a commit resolves after its flush, not before', async (t) => {
+    const report = await commitBeside(temporaryDirectory(t), 'fdatasync', 0);
+    if (typeof report === 'string') return t.skip(report);
+    assert.deepEqual(report.during, ['ok', 'ok']);
+    // Each of two batches is held back for half a second: a lower bound, which no slow machine breaks.
+    assert.ok(report.tookMs >= 990, `${report.tookMs} ms`);
+  });
+});
