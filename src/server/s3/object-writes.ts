@@ -17,12 +17,14 @@ import {
   document,
   element,
   field,
-  readDocument,
   requiredText,
   type XmlElement,
 } from './xml.ts';
+import { readDocument } from './xml-reader.ts';
 
 const DELETE_ENTRIES_MAX = 1000;
+/** An object has a key, a version id and up to three conditions, and the root a few elements more. */
+const DELETE_LIMITS = { nodesMax: DELETE_ENTRIES_MAX * 6 + 16 };
 /** 1,000 keys of 1,024 bytes, every other byte escaped. */
 const DELETE_DOCUMENT_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -60,7 +62,7 @@ export const deleteObjects: Operation = async (request, services) => {
   const bucket = ownBucket(request, services);
   refuseUnsupportedHeaders(request.headers);
   const body = await documentBody(request, DELETE_DOCUMENT_BYTES_MAX);
-  const root = readDocument(body, 'Delete');
+  const root = readDocument(body, 'Delete', DELETE_LIMITS);
   const isQuiet = childText(root, 'Quiet')?.trim() === 'true';
   const objects = childrenNamed(root, 'Object');
   if (objects.length === 0 || objects.length > DELETE_ENTRIES_MAX) {

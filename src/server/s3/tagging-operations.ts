@@ -13,7 +13,8 @@ import {
 } from './operation.ts';
 import { readTagging, taggingDocument } from './tags.ts';
 import { versionHeader } from './version-headers.ts';
-import { readDocument } from './xml.ts';
+import {} from './xml.ts';
+import { readDocument } from './xml-reader.ts';
 
 const DOCUMENT_BYTES_MAX = 64 * 1024;
 
