@@ -9,6 +9,11 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { isIPv6, type AddressInfo } from 'node:net';
 
+/**
+ * Request line and headers together. S3 takes 8 KiB; the rest is room for proxies. Tags that need more
+ * are put with `?tagging`, whose document may have 64 KiB.
+ */
+const HEAD_BYTES_MAX = 16 * 1024;
 /** The whole head of a request must arrive within this time. */
 const HEADERS_TIMEOUT_MS = 20_000;
 /**
@@ -32,6 +37,7 @@ export class HttpServer {
   constructor(attach: (server: Server) => void) {
     this.#server = createServer(
       {
+        maxHeaderSize: HEAD_BYTES_MAX,
         headersTimeout: HEADERS_TIMEOUT_MS,
         requestTimeout: REQUEST_TIMEOUT_MS,
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
