@@ -11,6 +11,7 @@ import { readMetadata, readTags, refuseUnsupportedHeaders } from './object-heade
 import { isReplica, ownBucket, type Operation } from './operation.ts';
 import { checkKey } from './request-target.ts';
 import { deletionHeaders, versionHeader } from './version-headers.ts';
+import { versionIdOf } from './version-ids.ts';
 import {
   childrenNamed,
   childText,
@@ -51,7 +52,7 @@ export const deleteObject: Operation = async (request, services) => {
   const bucket = ownBucket(request, services);
   refuseUnsupportedHeaders(headers);
   if ('if-match' in headers) throw new S3Error('NotImplemented');
-  const versionId = target.query.get('versionId');
+  const versionId = versionIdOf(target.query);
   const entry = { key: target.key, ...(versionId !== undefined && { versionId }) };
   const result = await services.objects.delete(bucket, entry, { replica: isReplica(request) });
   ctx.set(deletionHeaders(bucket, result));

@@ -81,7 +81,7 @@ describe('ten tags as long as tags may be', () => {
   });
 
   it('are refused in a header that is too long for it, with an error that clients read', async () => {
-    const fields = longTags('語').map(({ Key, Value }) => [Key!, Value!]);
+    const fields = longTags('語').map(({ Key, Value }): [string, string] => [Key!, Value!]);
     const Tagging = new URLSearchParams(fields).toString();
     assert.ok(Tagging.length > 23 * 1024, 'the header has the length that was reported');
     const call = s3.send(new PutObjectCommand({ ...inBucket, Body: 'x'.repeat(100_000), Tagging }));
@@ -89,7 +89,10 @@ describe('ten tags as long as tags may be', () => {
   });
 
   it('are taken in a header of 12 KiB', async () => {
-    const fields = longTags('é').map(({ Key, Value }) => [Key!.slice(0, 60), Value!.slice(0, 130)]);
+    const fields = longTags('é').map(({ Key, Value }): [string, string] => [
+      Key!.slice(0, 60),
+      Value!.slice(0, 130),
+    ]);
     const Tagging = new URLSearchParams(fields).toString();
     assert.ok(Tagging.length > 11 * 1024 && Tagging.length < 14 * 1024, String(Tagging.length));
     await s3.send(new PutObjectCommand({ ...inBucket, Body: 'x', Tagging }));
