@@ -125,9 +125,9 @@ export async function activate(
       diskFree,
       now: Date.now,
     }),
-    close() {
+    close(limits) {
       closed ??= engine
-        .close()
+        .close(limits?.limitMs)
         .then(() => outbox.close())
         .then(() => store.close());
       return closed;
