@@ -176,8 +176,15 @@ export interface Plugin {
   health(): Promise<Health>;
   /** In the Prometheus text format 0.0.4, without names of buckets, users or endpoints. */
   metrics(): Promise<string>;
-  /** Finishes what runs and closes the store. Idempotent: further calls share the first one's promise. */
-  close(): Promise<void>;
+  /**
+   * Finishes what runs and closes the store. Idempotent: further calls share the first one's promise.
+   *
+   * A host calls it once no request is served any more, and closes what the plugin uses afterwards.
+   *
+   * @param options.limitMs the most that all of it may take, default 8,000; what is in flight has the
+   *   time before the last 4 seconds, then it is ended and given back
+   */
+  close(options?: { readonly limitMs?: number }): Promise<void>;
 
   /** Hook. The bucket is gone for good: forget its targets, credentials and rules. Durable when it resolves. */
   bucketDeleted?(bucket: BucketRef): Promise<void>;

@@ -152,9 +152,9 @@ export async function activate(
       diskFree: () => look().freeBytes,
       now: stored.nowMs,
     }),
-    close() {
+    close(limits) {
       closed ??= engine
-        .close()
+        .close(limits?.limitMs)
         .then(() => outbox.close())
         .then(() => store.close());
       return closed;

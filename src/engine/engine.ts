@@ -19,8 +19,10 @@ import { WritePath } from './write-path.ts';
 
 export type { DiskState, EngineCounters, EngineOptions, UsableTarget } from './engine-types.ts';
 
-/** How long transfers in flight may take to end when the process closes. */
-const CLOSE_LIMIT_MS = 10_000;
+/** How long closing takes at most where nobody says otherwise. */
+const CLOSE_LIMIT_MS = 8_000;
+/** What is left of it for giving claims back and for the end of upkeep, two seconds each. */
+const CLOSE_RESERVE_MS = 4_000;
 
 type State = 'created' | 'started' | 'closing' | 'closed';
 
@@ -33,6 +35,7 @@ export class Engine {
   #term: Term | null = null;
   #unsubscribe: (() => void) | null = null;
   #closed: Promise<void> | null = null;
+  #transfersEndMs = 0;
   #deliveries = 0;
   #deliveredBytes = 0;
   #failures = 0;
@@ -98,9 +101,16 @@ export class Engine {
     };
   }
 
-  /** Waits for transfers in flight (10 s at most), gives claims back, releases waiting writes. Idempotent. */
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
+  /**
+   * Waits for transfers in flight, gives claims back, releases waiting writes. Idempotent.
+   *
+   * @param limitMs the most that all of it takes; transfers have the time before the last 4 s
+   */
+  close(limitMs = CLOSE_LIMIT_MS): Promise<void> {
+    if (this.#closed === null) {
+      this.#transfersEndMs = Math.max(0, limitMs - CLOSE_RESERVE_MS);
+      this.#closed = this.#close();
+    }
     return this.#closed;
   }
 
@@ -141,7 +151,7 @@ export class Engine {
   async #endTerm(isClosing: boolean): Promise<void> {
     const term = this.#term;
     this.#term = null;
-    await term?.stop(isClosing ? CLOSE_LIMIT_MS : 0);
+    await term?.stop(isClosing ? this.#transfersEndMs : 0);
   }
 
   #note(row: Row, outcome: ClaimOutcome, bytes: number): void {

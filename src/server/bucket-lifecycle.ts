@@ -2,6 +2,9 @@
  * Creation, deletion and versioning of buckets as both APIs of the server offer them: under the
  * bucket's lock, with ownership checked where the change happens, and with the plugin told.
  *
+ * Whose the bucket is, is looked at before its lock is taken and again under it: whoever may not change
+ * a bucket must not make those wait who may.
+ *
  * Order on deletion: the commit is durable first, then the plugin hears of it. When the process dies
  * in between, the plugin finds out by the bucket's id, which is never used again.
  */
@@ -47,6 +50,7 @@ export class BucketLifecycle {
   /** @throws ApiError NoSuchBucket, BucketNotEmpty */
   async remove(name: string, userId: string): Promise<void> {
     const { buckets, hooks, objects } = this.#options;
+    this.find(name, userId);
     const removed = await buckets.withLock(name, () =>
       buckets.remove(name, (bucket) => {
         ownedBy(userId, bucket);
@@ -69,6 +73,7 @@ export class BucketLifecycle {
     status: VersioningChange,
   ): Promise<BucketRecord> {
     const { buckets, hooks } = this.#options;
+    this.find(name, userId);
     return await buckets.withLock(name, async (found) => {
       const bucket = ownedBy(userId, found);
       if (bucket.versioning === status) return bucket;

@@ -4,11 +4,25 @@
  * States: `starting` (bound, answers 503) → `serving` → `stopping` → `stopped`. The socket is bound
  * before anything else is opened, so that a port that is taken costs nothing; see serve.ts.
  * Transitions happen in `serve` and `stop` only; further calls of `stop` share the first one's promise.
+ *
+ * A request lasts until its handler is done, which may be later than its connection: what handlers use
+ * can be closed only after {@link HttpServer.handlersEnded}.
  */
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { isIPv6, type AddressInfo } from 'node:net';
 
+/**
+ * Request line and headers together. S3 takes 8 KiB; the rest is room for proxies. Tags that need more
+ * are put with `?tagging`, whose document may have 64 KiB.
+ */
+const HEAD_BYTES_MAX = 16 * 1024;
 /** The whole head of a request must arrive within this time. */
 const HEADERS_TIMEOUT_MS = 20_000;
 /**
@@ -20,18 +34,23 @@ const REQUEST_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 const IDLE_TIMEOUT_MS = 5 * 60 * 1000;
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 
+/** Resolves once the request needs nothing of the server any more; never rejects. */
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
 type State = 'starting' | 'serving' | 'stopping' | 'stopped';
 
 export class HttpServer {
   readonly #server: Server;
   #state: State = 'starting';
   #listener: RequestListener = answerUnavailable;
+  readonly #handling = new Set<Promise<void>>();
   #stopped: Promise<void> | undefined;
 
   /** @param attach gets the server before it listens, for events that no request listener sees */
   constructor(attach: (server: Server) => void) {
     this.#server = createServer(
       {
+        maxHeaderSize: HEAD_BYTES_MAX,
         headersTimeout: HEADERS_TIMEOUT_MS,
         requestTimeout: REQUEST_TIMEOUT_MS,
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
@@ -66,10 +85,27 @@ export class HttpServer {
     return `http://${hostOf(address)}:${actualPort}`;
   }
 
-  serve(listener: RequestListener): void {
+  serve(handler: RequestHandler): void {
     if (this.#state !== 'starting') return;
-    this.#listener = listener;
+    this.#listener = (request, response) => {
+      const handled = handler(request, response).finally(() => this.#handling.delete(handled));
+      this.#handling.add(handled);
+    };
     this.#state = 'serving';
+  }
+
+  /** Ends at once what {@link stop} still waits for. */
+  cutConnections(): void {
+    this.#server.closeAllConnections();
+  }
+
+  /** Waits for handlers whose connections are gone; false where some still run after `limitMs`. */
+  async handlersEnded(limitMs: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitMs)));
+    await Promise.race([Promise.all(this.#handling), late]);
+    clearTimeout(timer);
+    return this.#handling.size === 0;
   }
 
   /** Takes no new connections, lets requests finish for at most `graceMs`, then cuts them off. */

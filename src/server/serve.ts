@@ -6,7 +6,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Logger } from '../host.ts';
 import { announce } from './announcement.ts';
 import { readConfiguration, UsageError } from './configuration.ts';
 import { HOST_API_VERSION } from './host.ts';
@@ -50,7 +49,8 @@ export async function serve(args: readonly string[]): Promise<void> {
     reservedRoutes: INTERNAL_ROUTES,
   });
   const clock = (): number => Date.now();
-  const stopRequested = nextStopSignal();
+  const hurry = new AbortController();
+  const stopRequested = nextStopSignal(() => hurry.abort());
   const server = await startStorageServer(configuration, plugin, {
     logger,
     clock,
@@ -85,12 +85,13 @@ export async function serve(args: readonly string[]): Promise<void> {
     announce({ ...ownPackage(), url: server.url, adminUsername: user.username, generatedPassword }),
   );
   await stopRequested;
-  await stop(server, logger);
-}
-
-async function stop(server: { stop(): Promise<void> }, logger: Logger): Promise<void> {
   logger.info({}, 'shutting down');
-  await server.stop();
+  const stopped = server.stop();
+  // What fails is thrown below; a further call only cuts connections.
+  const cut = (): void => void server.stop().catch(() => undefined);
+  if (hurry.signal.aborted) cut();
+  else hurry.signal.addEventListener('abort', cut);
+  await stopped;
   logger.info({}, 'stopped');
 }
 
@@ -107,14 +108,18 @@ function endAtOnce(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
-/** The first signal resolves; a second one ends the process at once, whatever still runs. */
-function nextStopSignal(): Promise<void> {
+/**
+ * The first signal resolves; the second has what still runs cut off, in order; the third ends the
+ * process at once.
+ */
+function nextStopSignal(onSecond: () => void): Promise<void> {
   return new Promise((resolve) => {
-    let isSecond = false;
+    let signals = 0;
     const onSignal = (): void => {
-      if (isSecond) process.exit(1);
-      isSecond = true;
-      resolve();
+      signals += 1;
+      if (signals === 1) resolve();
+      else if (signals === 2) onSecond();
+      else process.exit(1);
     };
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);

@@ -7,7 +7,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
-import type { RequestListener, Server } from 'node:http';
+import type { Server } from 'node:http';
 import { join } from 'node:path';
 import type { Middleware } from 'koa';
 import { diskSpaceOf } from '../disk/disk-space.ts';
@@ -27,7 +27,7 @@ import type { ServerConfiguration } from './configuration.ts';
 import { openServerDatabase, type ServerDatabase } from './database.ts';
 import { DiskGuard } from './disk-guard.ts';
 import { createHost, type HostObjects } from './host.ts';
-import { HttpServer } from './http-server.ts';
+import { HttpServer, type RequestHandler } from './http-server.ts';
 import { takeDirectory } from './instance-lock.ts';
 import { createInternalApi } from './internal-api/router.ts';
 import { LoginLimits } from './login-limits.ts';
@@ -36,7 +36,15 @@ import { Tokens } from './tokens.ts';
 
 /** HS256 wants a key as long as its hash (RFC 7518 section 3.2). */
 const TOKEN_SECRET_BYTES_MIN = 32;
-const SHUTDOWN_GRACE_MS = 10_000;
+/**
+ * How long an end may take, from the first request to stop to the last environment: below the ten
+ * seconds after which supervisors kill. Requests have the first half, then their handlers a second;
+ * what these leave is the plugin's, but for the last half second.
+ */
+const STOP_LIMIT_MS = 8_000;
+const REQUESTS_LIMIT_MS = STOP_LIMIT_MS / 2;
+const HANDLERS_LIMIT_MS = 1_000;
+const LAST_MS = 500;
 const PRIVATE_DIRECTORY = 0o700;
 
 /** What the server needs of its object store beyond serving S3. */
@@ -79,12 +87,21 @@ export interface StorageServer {
   /** Base URL with the actual port. */
   readonly url: string;
   readonly administrator: Administrator;
-  /** Finishes requests, at most 10 s, then closes plugin and database. Idempotent. */
+  /**
+   * Finishes requests, then closes plugin and database: 8 s for all of it. Idempotent.
+   *
+   * A further call cuts the connections of what still runs.
+   */
   stop(): Promise<void>;
 }
 
-/** Undoes what was opened, the latest first. */
-type Closers = (() => Promise<void>)[];
+/** What a start leaves open. */
+interface OpenParts {
+  /** The directory's environment, once it is open. */
+  database?: ServerDatabase;
+  objects?: ServerObjects;
+  plugin?: Plugin;
+}
 
 /**
  * @throws the error of the step that failed, with everything that was opened closed again
@@ -95,23 +112,19 @@ export async function startStorageServer<Objects extends ServerObjects>(
   dependencies: StorageServerDependencies<Objects>,
 ): Promise<StorageServer> {
   const http = new HttpServer(dependencies.attach);
-  const closers: Closers = [() => http.stop(SHUTDOWN_GRACE_MS)];
+  const open: OpenParts = {};
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    if (stopped !== undefined) http.cutConnections();
+    stopped ??= stopAll(http, open, dependencies);
+    return stopped;
+  };
   try {
     const url = await http.listen(configuration.hostname, configuration.port);
-    const administrator = await openParts(configuration, loadedPlugin, dependencies, http, closers);
-    let stopped: Promise<void> | undefined;
-    return {
-      url,
-      administrator,
-      stop() {
-        // The socket is the first to close: what is behind it is still needed until then.
-        const [stopListening, ...rest] = closers;
-        stopped ??= closeAll([...rest, stopListening!]);
-        return stopped;
-      },
-    };
+    const administrator = await openParts(configuration, loadedPlugin, dependencies, http, open);
+    return { url, administrator, stop };
   } catch (error) {
-    await closeAll(closers);
+    await stop();
     throw error;
   }
 }
@@ -122,7 +135,7 @@ async function openParts<Objects extends ServerObjects>(
   loadedPlugin: LoadedPlugin,
   dependencies: StorageServerDependencies<Objects>,
   http: HttpServer,
-  closers: Closers,
+  open: OpenParts,
 ): Promise<Administrator> {
   const { logger, clock } = dependencies;
   const { dataDirectory } = configuration;
@@ -133,7 +146,7 @@ async function openParts<Objects extends ServerObjects>(
       if (failure === 'broken') dependencies.onDatabaseBroken();
     },
   });
-  closers.push(() => database.close());
+  open.database = database;
   await takeDirectory(database);
   const accounts = new Accounts({ database, clock });
   const buckets = new Buckets({ database, clock });
@@ -145,10 +158,10 @@ async function openParts<Objects extends ServerObjects>(
   const authenticator = new Authenticator({ accounts, tokens });
   const disk = createDiskGuard(dataDirectory, dependencies);
   const objects = await dependencies.openObjects(database, buckets, disk);
-  closers.push(() => objects.close());
+  open.objects = objects;
   const host = createHost({ logger, dataDirectory, authenticator, buckets, objects });
   const plugin = await loadedPlugin.activate(host);
-  closers.push(() => plugin.close());
+  open.plugin = plugin;
   objects.replicateThrough(plugin);
   const lifecycle = new BucketLifecycle({ buckets, hooks: plugin, objects, logger });
   const parts = { database, disk, buckets, lifecycle, accounts, accessKeys, plugin, objects };
@@ -177,7 +190,7 @@ function composeApp<Objects extends ServerObjects>(
     readonly authenticator: Authenticator;
   },
   http: HttpServer,
-): RequestListener {
+): RequestHandler {
   const { logger, monotonicMs } = dependencies;
   const { database, disk, plugin } = parts;
   const app = createApp({
@@ -198,8 +211,7 @@ function composeApp<Objects extends ServerObjects>(
     plugin: plugin.middleware,
     s3: dependencies.createS3(parts),
   });
-  const respond = app.callback();
-  return (request, response) => void respond(request, response);
+  return app.callback();
 }
 
 /** Makes it private where it is new; an existing one may be shared on purpose, what is in it is not. */
@@ -250,15 +262,27 @@ function createDiskGuard(
   });
 }
 
-/** Every one is tried; the first failure is thrown at the end. */
-async function closeAll(closers: Closers): Promise<void> {
+/**
+ * Ends what was opened, in the order that leaves nobody without what it uses: requests, the plugin,
+ * objects, and last the database. Every step is tried; the first failure is thrown at the end.
+ */
+async function stopAll(
+  http: HttpServer,
+  { database, objects, plugin }: OpenParts,
+  { logger, monotonicMs }: Pick<StorageServerDependencies<ServerObjects>, 'logger' | 'monotonicMs'>,
+): Promise<void> {
+  const endMs = monotonicMs() + STOP_LIMIT_MS;
   const failures: unknown[] = [];
-  for (const close of closers.toReversed()) {
-    try {
-      await close();
-    } catch (error) {
-      failures.push(error);
-    }
-  }
+  const attempt = async (work: Promise<void> | undefined): Promise<void> => {
+    await work?.catch((error: unknown) => failures.push(error));
+  };
+  await attempt(http.stop(REQUESTS_LIMIT_MS));
+  const areHandled = await http.handlersEnded(HANDLERS_LIMIT_MS);
+  await attempt(plugin?.close({ limitMs: Math.max(0, endMs - LAST_MS - monotonicMs()) }));
+  await attempt(objects?.close());
+  // An environment that is closed under a transaction takes the process with it; left open, it loses
+  // nothing that was acknowledged.
+  if (areHandled) await attempt(database?.root.close());
+  else logger.warn({}, 'a request did not end; the database is left as it is');
   if (failures.length > 0) throw failures[0];
 }

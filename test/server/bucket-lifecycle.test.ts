@@ -113,3 +113,47 @@ describe('the life of a bucket', () => {
     assert.deepEqual(seen, ['Enabled']);
   });
 });
+
+describe("a bucket's lock", () => {
+  const foreign = {
+    'a deletion': (lifecycle: BucketLifecycle) => lifecycle.remove('mine', 'u2'),
+    'a change of versioning': (lifecycle: BucketLifecycle) =>
+      lifecycle.setVersioning('mine', 'u2', 'Suspended'),
+    'a deletion of what is not there': (lifecycle: BucketLifecycle) =>
+      lifecycle.remove('missing', 'u2'),
+  };
+  for (const [what, attempt] of Object.entries(foreign)) {
+    it(`is not asked for by ${what} from somebody who may not`, async (t) => {
+      const { buckets, lifecycle } = await setUp(t);
+      let release = (): void => undefined;
+      const held = new Promise<void>((resolve) => (release = resolve));
+      // Neither lock comes free before the attempt was answered: one that waited would wait for ever.
+      const holders = ['mine', 'missing'].map((name) => buckets.withLock(name, () => held));
+      await assert.rejects(attempt(lifecycle), { code: 'NoSuchBucket', status: 404 });
+      release();
+      await Promise.all(holders);
+      assert.equal(buckets.find('mine')?.versioning, 'Enabled');
+    });
+  }
+
+  it('is followed by a second look at the owner', async (t) => {
+    const { buckets, lifecycle } = await setUp(t);
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const holder = buckets.withLock('mine', async () => {
+      await held;
+      await buckets.remove('mine', () => undefined);
+      await buckets.create({ name: 'mine', ownerId: 'u2', versioningEnabled: false });
+    });
+    const waiting = [
+      lifecycle.remove('mine', 'u1'),
+      lifecycle.setVersioning('mine', 'u1', 'Suspended'),
+    ].map((call) => assert.rejects(call, { code: 'NoSuchBucket' }));
+    release();
+    await Promise.all([holder, ...waiting]);
+    assert.deepEqual(
+      [buckets.find('mine')?.ownerId, buckets.find('mine')?.versioning],
+      ['u2', 'Disabled'],
+    );
+  });
+});

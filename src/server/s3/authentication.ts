@@ -10,7 +10,7 @@ import type { AccessKey } from '../access-keys.ts';
 import { S3Error } from './errors.ts';
 import type { RequestTarget } from './request-target.ts';
 import {
-  canonicalRequest,
+  canonicalRequests,
   ChunkSigner,
   deriveSigningKey,
   parseAuthorization,
@@ -74,12 +74,12 @@ export function authenticate(
 
   const { scope, signedHeaders } = authorization;
   const method = request.method ?? '';
-  const canonical = canonicalRequest({ method, target, headers, signedHeaders, payloadHash });
+  const parts = { method, target, headers, signedHeaders, payloadHash };
   const signingKey = deriveSigningKey(accessKey.secretAccessKey, scope);
-  const signature = sign(signingKey, stringToSign(time.text, scope, canonical));
-  if (!signaturesEqual(signature, authorization.signature)) {
-    throw new S3Error('SignatureDoesNotMatch');
-  }
+  const signature = canonicalRequests(parts)
+    .map((canonical) => sign(signingKey, stringToSign(time.text, scope, canonical)))
+    .find((expected) => signaturesEqual(expected, authorization.signature));
+  if (signature === undefined) throw new S3Error('SignatureDoesNotMatch');
   const chunkSigner = new ChunkSigner(signingKey, time.text, scope, signature);
   return {
     userId: accessKey.userId,

@@ -6,7 +6,8 @@ import { documentBody } from './body.ts';
 import { S3Error } from './errors.ts';
 import { refuseUnsupportedHeaders } from './object-headers.ts';
 import { ownBucket, type Operation } from './operation.ts';
-import { childText, document, element, escapeText, field, readDocument } from './xml.ts';
+import { childText, document, element, escapeText, field } from './xml.ts';
+import { readDocument } from './xml-reader.ts';
 
 const DOCUMENT_BYTES_MAX = 64 * 1024;
 /** Where AWS answers an empty location. */

@@ -18,6 +18,7 @@ import { decodePercent } from './percent-encoding.ts';
 import { checkKey } from './request-target.ts';
 import { readPartNumber } from './query-numbers.ts';
 import { versionHeader } from './version-headers.ts';
+import { checkVersionId } from './version-ids.ts';
 import { document, field } from './xml.ts';
 
 const SOURCE_VERSION_HEADER = 'x-amz-copy-source-version-id';
@@ -99,7 +100,7 @@ function readSource(request: S3Request, services: S3Services): SourceInOwnBucket
   return {
     bucket: ownBucketNamed(bucketName, request, services),
     key,
-    ...(versionId !== undefined && { versionId: decodePercent(versionId) }),
+    ...(versionId !== undefined && { versionId: checkVersionId(decodePercent(versionId)) }),
   };
 }
 

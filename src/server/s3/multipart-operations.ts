@@ -19,14 +19,16 @@ import {
   document,
   element,
   field,
-  readDocument,
   requiredText,
   type XmlElement,
 } from './xml.ts';
+import { readDocument } from './xml-reader.ts';
 
 /** 10,000 parts with ETag, number and a SHA-256 each, with room for white space. */
 const COMPLETE_DOCUMENT_BYTES_MAX = 4 * 1024 * 1024;
 const PARTS_MAX = 10_000;
+/** A part has a number, an ETag and one value for each checksum. */
+const COMPLETE_LIMITS = { nodesMax: PARTS_MAX * 8 + 16 };
 
 export const createUpload: Operation = async (request, services) => {
   const { ctx, headers, target } = request;
@@ -65,7 +67,7 @@ export const completeUpload: Operation = async (request, services) => {
   const { ctx, headers, target } = request;
   const bucket = ownBucket(request, services);
   const body = await documentBody(request, COMPLETE_DOCUMENT_BYTES_MAX);
-  const parts = readParts(readDocument(body, 'CompleteMultipartUpload'));
+  const parts = readParts(readDocument(body, 'CompleteMultipartUpload', COMPLETE_LIMITS));
   const conditions = writeConditions(headers);
   const result = await services.objects.completeUpload(
     bucket,

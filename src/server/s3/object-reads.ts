@@ -9,11 +9,12 @@ import { S3Error } from './errors.ts';
 import { objectHeaders, overrideParameters, requestedChecksums } from './object-headers.ts';
 import { ownBucket, type Operation, type S3Request, type S3Services } from './operation.ts';
 import { replicationHeader, versionHeader } from './version-headers.ts';
+import { versionIdOf } from './version-ids.ts';
 
 export const getObject: Operation = async (request, services) => {
   const { ctx, headers, target } = request;
   const bucket = ownBucket(request, services);
-  const versionId = target.query.get('versionId');
+  const versionId = versionIdOf(target.query);
   const overrides = responseOverrides(request);
   const opened = await services.objects.open(bucket, target.key, {
     ...(versionId !== undefined && { versionId }),
@@ -39,7 +40,7 @@ export const getObject: Operation = async (request, services) => {
 export const headObject: Operation = async (request, services) => {
   const { ctx, headers, target } = request;
   const bucket = ownBucket(request, services);
-  const versionId = target.query.get('versionId');
+  const versionId = versionIdOf(target.query);
   const overrides = responseOverrides(request);
   const found = await services.objects.head(bucket, target.key, versionId);
   const head = existing(found, bucket, versionId);

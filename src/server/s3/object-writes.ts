@@ -11,18 +11,21 @@ import { readMetadata, readTags, refuseUnsupportedHeaders } from './object-heade
 import { isReplica, ownBucket, type Operation } from './operation.ts';
 import { checkKey } from './request-target.ts';
 import { deletionHeaders, versionHeader } from './version-headers.ts';
+import { versionIdOf } from './version-ids.ts';
 import {
   childrenNamed,
   childText,
   document,
   element,
   field,
-  readDocument,
   requiredText,
   type XmlElement,
 } from './xml.ts';
+import { readDocument } from './xml-reader.ts';
 
 const DELETE_ENTRIES_MAX = 1000;
+/** An object has a key, a version id and up to three conditions, and the root a few elements more. */
+const DELETE_LIMITS = { nodesMax: DELETE_ENTRIES_MAX * 6 + 16 };
 /** 1,000 keys of 1,024 bytes, every other byte escaped. */
 const DELETE_DOCUMENT_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -49,7 +52,7 @@ export const deleteObject: Operation = async (request, services) => {
   const bucket = ownBucket(request, services);
   refuseUnsupportedHeaders(headers);
   if ('if-match' in headers) throw new S3Error('NotImplemented');
-  const versionId = target.query.get('versionId');
+  const versionId = versionIdOf(target.query);
   const entry = { key: target.key, ...(versionId !== undefined && { versionId }) };
   const result = await services.objects.delete(bucket, entry, { replica: isReplica(request) });
   ctx.set(deletionHeaders(bucket, result));
@@ -60,7 +63,7 @@ export const deleteObjects: Operation = async (request, services) => {
   const bucket = ownBucket(request, services);
   refuseUnsupportedHeaders(request.headers);
   const body = await documentBody(request, DELETE_DOCUMENT_BYTES_MAX);
-  const root = readDocument(body, 'Delete');
+  const root = readDocument(body, 'Delete', DELETE_LIMITS);
   const isQuiet = childText(root, 'Quiet')?.trim() === 'true';
   const objects = childrenNamed(root, 'Object');
   if (objects.length === 0 || objects.length > DELETE_ENTRIES_MAX) {

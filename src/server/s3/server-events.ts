@@ -16,6 +16,10 @@ const codes: Readonly<Record<string, S3ErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'RequestTimeout',
 };
 
+const LINGER_MS_MAX = 10_000;
+const LINGER_IDLE_MS = 1_000;
+const LINGER_BYTES_MAX = 16 * 1024 * 1024;
+
 /** Call once, before the server listens. */
 export function attachToServer(server: Server): void {
   deferContinue(server);
@@ -24,8 +28,35 @@ export function attachToServer(server: Server): void {
       socket.destroy();
       return;
     }
+    linger(socket);
     socket.end(rawAnswer(new S3Error(codes[error.code ?? ''] ?? 'InvalidRequest')));
   });
+}
+
+/**
+ * Reads and forgets what the client still sends, for a bounded time: to close with bytes unread would
+ * reset the connection, and the client would see that instead of the answer. The parser is let go of
+ * first, or it would find the next bytes at fault as well.
+ */
+function linger(socket: Duplex): void {
+  let left = LINGER_BYTES_MAX;
+  const done = (): void => {
+    clearTimeout(deadline);
+    clearTimeout(idle);
+    socket.destroy();
+  };
+  const deadline = setTimeout(done, LINGER_MS_MAX);
+  const idle = setTimeout(done, LINGER_IDLE_MS);
+  socket.removeAllListeners('data');
+  socket.removeAllListeners('end');
+  socket.on('data', (bytes: Buffer) => {
+    left -= bytes.length;
+    idle.refresh();
+    if (left < 0) done();
+  });
+  socket.once('end', done);
+  socket.once('close', done);
+  socket.resume();
 }
 
 /** Bytes of ours in the middle of another answer would corrupt it. */

@@ -76,12 +76,28 @@ export function parseAuthorization(header: string): Authorization {
 }
 
 /**
- * The canonical request. Header values are the bytes received, one character each (latin1), which is
- * how Node gives them.
+ * The canonical requests that a client may have signed: one, or two where a signed value holds a tab.
+ * The specification collapses "sequential spaces" and trims "whitespace", and clients read that in two
+ * ways: the signers of Java, JavaScript, Python and curl turn every run of blanks into one space, those
+ * of Go, Rust and .NET know spaces alone (aws-sdk-net#1222, aws-sdk-rust#248). Both name the same
+ * values, so either signature proves the same request.
+ *
+ * Header values are the bytes received, one character each (latin1), which is how Node gives them.
  */
-export function canonicalRequest(parts: CanonicalParts): string {
+export function canonicalRequests(parts: CanonicalParts): string[] {
+  const hasTab = parts.signedHeaders.some((name) =>
+    (parts.headers[name] ?? []).some((value) => value.includes('\t')),
+  );
+  const ofBlanks = canonicalRequest(parts, collapseBlanks);
+  return hasTab ? [ofBlanks, canonicalRequest(parts, collapseSpaces)] : [ofBlanks];
+}
+
+function canonicalRequest(parts: CanonicalParts, collapse: (value: string) => string): string {
   const names = [...parts.signedHeaders].sort();
-  const headers = names.map((name) => `${name}:${canonicalValue(parts.headers[name] ?? [])}\n`);
+  const headers = names.map((name) => {
+    const values = parts.headers[name] ?? [];
+    return `${name}:${values.map(collapse).join(',')}\n`;
+  });
   return [
     parts.method,
     encodePath(parts.target.path),
@@ -156,8 +172,17 @@ function compareAscii(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function canonicalValue(values: readonly string[]): string {
-  return values.map((value) => value.trim().replace(/ +/g, ' ')).join(',');
+/** Not `trim`: it takes bytes of UTF-8 away that are white space in latin1, such as 0xA0. */
+function collapseBlanks(value: string): string {
+  return value.replace(/[\t ]+/g, ' ').replace(/^ | $/g, '');
+}
+
+/** The blanks around a value are no part of it (RFC 9110 section 5.5), tabs among them. */
+function collapseSpaces(value: string): string {
+  return value
+    .replace(/ +/g, ' ')
+    .replace(/^[\t ]+/, '')
+    .replace(/([^\t ])[\t ]+$/, '$1');
 }
 
 function scopeText(scope: CredentialScope): string {

@@ -13,14 +13,16 @@ import {
 } from './operation.ts';
 import { readTagging, taggingDocument } from './tags.ts';
 import { versionHeader } from './version-headers.ts';
-import { readDocument } from './xml.ts';
+import { versionIdOf } from './version-ids.ts';
+import {} from './xml.ts';
+import { readDocument } from './xml-reader.ts';
 
 const DOCUMENT_BYTES_MAX = 64 * 1024;
 
 export const getObjectTagging: Operation = async (request, services) => {
   const { ctx, target } = request;
   const bucket = ownBucket(request, services);
-  const versionId = target.query.get('versionId');
+  const versionId = versionIdOf(target.query);
   const { tags, versionId: found } = await services.objects.getTags(bucket, target.key, versionId);
   ctx.set(versionHeader(bucket, found));
   await answerXml(ctx, taggingDocument(tags));
@@ -41,7 +43,7 @@ export const deleteObjectTagging: Operation = async (request, services) => {
 async function replaceTags(request: S3Request, services: S3Services, tags: Tags): Promise<void> {
   const { ctx, target } = request;
   const bucket = ownBucket(request, services);
-  const versionId = target.query.get('versionId');
+  const versionId = versionIdOf(target.query);
   const { versionId: found } = await services.objects.putTags(bucket, target.key, tags, {
     ...(versionId !== undefined && { versionId }),
     replica: isReplica(request),
