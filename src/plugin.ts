@@ -94,18 +94,19 @@ export async function activate(
   });
   const stored = storeClock(tables, system.clock);
   const clock = system.clock ?? createEngineClock(stored);
+  const now = (): number => stored.nowMs();
   const startedAtMs = clock.monotonicMs();
   const feed = new CommitFeed(tables, FEED_INTERVAL_MS);
   const look = (): DiskSpace => diskSpaceOf(storeDirectory(host.dataDirectory));
   const disk = createDiskWatch(look, () => performance.now());
   const { reason: noRoom } = disk();
   if (noRoom !== null) host.logger.warn({ reason: noRoom }, 'the disk has no room for replication');
-  const store = new LmdbConfigurationStore(tables, keyring, { feed, now: stored.nowMs });
+  const store = new LmdbConfigurationStore(tables, keyring, { feed, now });
   const outbox = new LmdbOutbox({
     tables,
     keyring,
     feed,
-    now: stored.nowMs,
+    now,
     uptimeMs: () => clock.monotonicMs() - startedAtMs,
     isDiskLow: () => disk().state === 'critical',
   });
@@ -150,7 +151,7 @@ export async function activate(
       totals: () => outbox.queueTotals(),
       storeSize: () => statSync(join(storeDirectory(host.dataDirectory), 'data.mdb')).size,
       diskFree: () => look().freeBytes,
-      now: stored.nowMs,
+      now,
     }),
     close(limits) {
       closed ??= engine

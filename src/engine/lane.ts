@@ -21,6 +21,7 @@
 import { setMaxListeners } from 'node:events';
 import { newConcurrency, type Concurrency } from '../model/concurrency.ts';
 import {
+  afterSilence,
   ALL_CLOSED,
   BREAKER_NAMES,
   isAnyOpen,
@@ -34,6 +35,7 @@ import {
 import type { ClaimRequest } from '../model/ports.ts';
 import { operationOf, type Claim, type LaneRef, type Row } from '../model/row.ts';
 import { ClaimRunner, type CurrentTarget } from './claim-runner.ts';
+import { ConnectingWatch } from './connecting-watch.ts';
 import type { LaneSlots } from './connection-slots.ts';
 import type { Delivery } from './deliver.ts';
 import { LaneConnection } from './lane-connection.ts';
@@ -50,8 +52,6 @@ const STORE_RETRY_MS = 5_000;
 const ROUNDS_AHEAD = 7;
 /** Where the store is slow, nothing more is claimed while so many outcomes are to be stored. */
 const UNSTORED_MAX = 128;
-/** A request that has no connection by then is shown as connecting. */
-const CONNECTING_SHOWN_AFTER_MS = 1_000;
 
 /** What a claim was begun with. */
 interface Begun extends CurrentTarget {
@@ -94,7 +94,7 @@ export class Lane {
   /** Deliveries in flight, but for those whose target is silent. */
   #sending = 0;
   #cancelTimer: (() => void) | null = null;
-  #cancelConnecting: (() => void) | null = null;
+  readonly #connecting: ConnectingWatch;
   /** Since when it has had nothing to do, monotonic. */
   #idleSince: number;
 
@@ -113,6 +113,7 @@ export class Lane {
       onStored: () => this.#stored(),
     });
     this.#reporter = new LaneReporter(ref, context);
+    this.#connecting = new ConnectingWatch(context.clock);
     this.#idleSince = context.clock.monotonicMs();
     // Every request in flight listens, and they are bounded elsewhere.
     setMaxListeners(0, this.#interrupt.signal);
@@ -159,7 +160,7 @@ export class Lane {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancelTimer?.();
-    this.#cancelConnecting?.();
+    this.#connecting.stop();
     await this.#stepping;
     await this.#claiming;
     this.#giveBackAhead();
@@ -349,17 +350,11 @@ export class Lane {
     const begunAt = this.#context.clock.nowMs();
     const cutsAtStart = this.#concurrency.cuts;
     this.#track(this.#carryOut({ ...current, claim, cutsAtStart, begunAt, probed, silent: 0 }));
-    this.#watchConnecting(current);
-  }
-
-  #watchConnecting({ connection }: CurrentTarget): void {
-    if (this.#cancelConnecting !== null || connection.client.isConnected()) return;
-    this.#cancelConnecting = this.#context.clock.after(CONNECTING_SHOWN_AFTER_MS, () => {
-      this.#cancelConnecting = null;
-      const isConnecting = this.#sending > 0 && !connection.client.isConnected();
-      if (isConnecting && connection === this.#connection)
-        this.#reporter.say(this.#breakers, { connecting: true });
-    });
+    const { client } = current.connection;
+    this.#connecting.begin(
+      () => this.#sending === 0 || client.isConnected(),
+      () => this.#reporter.say(this.#breakers, { connecting: true }),
+    );
   }
 
   /** @param work never rejects */
@@ -394,25 +389,17 @@ export class Lane {
     if (begun.connection !== this.#connection) await begun.connection.retire();
   }
 
-  /** Others go on meanwhile; what was probed is probed again in time. */
+  /** Others go on meanwhile. */
   #fellSilent(begun: Begun): void {
     const { clock, random } = this.#context;
     begun.slots.release(1);
     begun.silent += 1;
     if (begun.silent > 1) return;
     this.#sending -= 1;
-    const now = clock.monotonicMs();
-    const common = { retryAfterMs: null, probe: true, now, random: random() } as const;
-    const targets = begun.probed.filter((name) => name === 'target');
-    const others = begun.probed.filter((name) => name !== 'target');
-    this.#breakers = withEvent(
-      withEvent(this.#breakers, targets, { type: 'failure', kind: 'connection', ...common }),
-      others,
-      { type: 'probe-unused', now },
-    );
+    const time = { now: clock.monotonicMs(), random: random() };
+    this.#breakers = afterSilence(this.#breakers, begun.probed, time);
     begun.probed = [];
-    this.#mayHaveMore = true;
-    this.#step();
+    this.notify();
   }
 
   #spoke(begun: Begun): void {

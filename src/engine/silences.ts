@@ -25,18 +25,18 @@ export class Silences {
   #granted = { answer: ANSWER_SILENCE_MS, completion: COMPLETION_SILENCE_MS };
 
   /** For the requests of one delivery. */
-  for({ onSilent, onSpoken }: SilenceListener): Silence {
+  for(listener: SilenceListener): Silence {
     return {
       begin: (request) => {
         if (this.#silent >= SILENT_MAX) return null;
         this.#silent += 1;
-        onSilent();
+        listener.onSilent();
         return this.#granted[request];
       },
       end: (ranOut) => {
         this.#silent -= 1;
         if (ranOut) this.#grantMore();
-        onSpoken();
+        listener.onSpoken();
       },
     };
   }

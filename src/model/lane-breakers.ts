@@ -50,6 +50,25 @@ export function probedBy(
   return areDue ? names : null;
 }
 
+/** The breakers after a request fell silent: what it probed is probed again in time. */
+export function afterSilence(
+  breakers: LaneBreakers,
+  probed: readonly BreakerName[],
+  { now, random }: { readonly now: number; readonly random: number },
+): LaneBreakers {
+  const operations = probed.filter((name) => name !== 'target');
+  const unused = withEvent(breakers, operations, { type: 'probe-unused', now });
+  const targets = probed.filter((name) => name === 'target');
+  return withEvent(unused, targets, {
+    type: 'failure',
+    kind: 'connection',
+    retryAfterMs: null,
+    probe: true,
+    now,
+    random,
+  });
+}
+
 /** Whether a row of that kind has a prospect of being sent at once. */
 export function isPrompt(breakers: LaneBreakers, row: Pick<Row, 'operation'>): boolean {
   return breakers.target.state === 'closed' && breakers[operationOf(row)].state === 'closed';

@@ -282,7 +282,7 @@ async function stopAll(
   await attempt(objects?.close());
   // An environment that is closed under a transaction takes the process with it; left open, it loses
   // nothing that was acknowledged.
-  if (areHandled) await attempt(database?.root.close());
+  if (areHandled) await attempt(database?.close());
   else logger.warn({}, 'a request did not end; the database is left as it is');
   if (failures.length > 0) throw failures[0];
 }
