@@ -32,8 +32,8 @@ export function doubtAfter(failure: RequestFailure, now: number): number | null 
 }
 
 /**
- * Of two rows that become one: work is not put off for the sake of a look, and a look is not taken
- * before its time.
+ * Of two rows that become one: work is not put off for the sake of a look, and may come before its
+ * time where a look is due.
  *
  * @param nextAttemptAt of the two where both are work
  */
@@ -46,12 +46,7 @@ export function mergedSchedule(row: Schedule, other: Schedule, nextAttemptAt: nu
     const latest = Math.max(row.nextAttemptAt, other.nextAttemptAt, doubtUntil ?? 0);
     return { state: 'verifying', createdAt, doubtUntil, nextAttemptAt: latest };
   }
-  return work.length === 1
-    ? {
-        state: 'pending',
-        createdAt: first.createdAt,
-        doubtUntil,
-        nextAttemptAt: first.nextAttemptAt,
-      }
-    : { state: 'pending', createdAt, doubtUntil, nextAttemptAt };
+  if (work.length === 2) return { state: 'pending', createdAt, doubtUntil, nextAttemptAt };
+  const earliest = Math.min(row.nextAttemptAt, other.nextAttemptAt);
+  return { state: 'pending', createdAt: first.createdAt, doubtUntil, nextAttemptAt: earliest };
 }

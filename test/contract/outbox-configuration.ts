@@ -11,6 +11,7 @@ import {
   RULE,
   TARGET,
   complete,
+  due,
   fail,
   retry,
 } from '../support/outbox-driver.ts';
@@ -21,7 +22,7 @@ export function rulesAndTargets(open: OpenOutbox): void {
     await d.targets([{ n: 1, enabled: false }]);
     await d.put('a', 1);
     assert.equal(await d.claim(), undefined);
-    assert.equal(await d.outbox.nextDueAt(d.lane()), null);
+    assert.deepEqual(await d.outbox.nextDueAt(d.lane()), { put: null, delete: null });
     await d.targets([{ n: 1 }]);
     assert.equal((await d.claim())?.row.key, 'a');
   });
@@ -70,7 +71,7 @@ export function rulesAndTargets(open: OpenOutbox): void {
     assert.deepEqual(await d.outbox.pageRows(BUCKET, {}, null, 9), []);
     await d.rules([{ n: RULE }]);
     assert.equal(await d.claim(), undefined);
-    assert.deepEqual(await d.status(), { pending: 0, failed: 0 });
+    assert.deepEqual(await d.status(), { pending: 0, verifying: 0, failed: 0 });
     await d.sweep();
     assert.deepEqual(await d.outbox.lanes(), []);
   });
@@ -83,7 +84,7 @@ export function rulesAndTargets(open: OpenOutbox): void {
     const claim = (await d.claim())!;
     assert.equal(claim.row.order, 2);
     await d.settle(claim, complete(2));
-    assert.deepEqual(await d.status(), { pending: 0, failed: 0 });
+    assert.deepEqual(await d.status(), { pending: 0, verifying: 0, failed: 0 });
   });
 
   it('also where the rule was disabled afterwards, once it was swept', async (t) => {

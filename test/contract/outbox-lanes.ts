@@ -11,11 +11,15 @@ import { uuid } from '../support/replication-bodies.ts';
 
 const LANE: LaneRef = { bucket: BUCKET, targetId: TARGET };
 
+/** Within it, requests for a retry count once. */
+const SECOND_MS = 1_000;
+
 const OPEN: LaneReport = {
   breaker: 'open',
   retryAt: 1_700_000_005_000,
+  connecting: true,
   lastError: { reason: 'The target refuses.', status: 403, code: 'AccessDenied', requestId: 'r1' },
-  degraded: ['tags'],
+  degraded: ['tags', 'deletes'],
 };
 
 export function lanes(open: OpenOutbox): void {
@@ -86,12 +90,13 @@ export function lanes(open: OpenOutbox): void {
     await d.outbox.retryRow(BUCKET, row!.sequence, d.now);
     const first = await marks();
     assert.deepEqual(changed(before, first), [true, false]);
-    const { lastError } = OPEN;
-    assert.deepEqual(await d.outbox.laneReport(LANE), { ...HEALTHY, lastError });
+    assert.deepEqual(await d.outbox.laneReport(LANE), { ...OPEN, degraded: [] });
     await d.claim();
+    d.world.now += SECOND_MS;
     await d.outbox.retryRow(BUCKET, row!.sequence, d.now);
     const second = await marks();
     assert.deepEqual(changed(first, second), [true, false]);
+    d.world.now += SECOND_MS;
     await d.outbox.retryRow(BUCKET, 12_345, d.now);
     await d.outbox.retryRow(RECREATED, row!.sequence, d.now);
     assert.deepEqual(await marks(), second);
@@ -102,6 +107,7 @@ export function lanes(open: OpenOutbox): void {
     const none = [false, false];
     const both = [true, true];
     const expectMarks = async (filter: RowFilter, expected: unknown): Promise<void> => {
+      d.world.now += SECOND_MS;
       const before = await marks();
       assert.equal(await d.outbox.retryRows(BUCKET, filter, d.now), 0);
       assert.deepEqual(changed(before, await marks()), expected);
@@ -111,9 +117,53 @@ export function lanes(open: OpenOutbox): void {
     await expectMarks({ ruleIncarnation: d.incarnation(RULE) }, [true, false]);
     await expectMarks({ state: 'pending', ruleIncarnation: d.incarnation(6) }, [false, true]);
     await expectMarks({ ruleIncarnation: 999 }, none);
+    d.world.now += SECOND_MS;
     const before = await marks();
     assert.equal(await d.outbox.retryRows(RECREATED, {}, d.now), 0);
     assert.deepEqual(await marks(), before);
+  });
+
+  it('within a second of a request, another one marks only the lanes that it did not', async (t) => {
+    const { d, marks } = await twoLanes(t, open);
+    const [row] = await d.put('a', 1);
+    await say(d, OPEN);
+    const before = await marks();
+    await d.outbox.retryRow(BUCKET, row!.sequence, d.now);
+    const first = await marks();
+    assert.deepEqual(changed(before, first), [true, false]);
+    await say(d, OPEN);
+    d.world.now += SECOND_MS - 1;
+    await d.outbox.retryRow(BUCKET, row!.sequence, d.now);
+    assert.deepEqual(await marks(), first);
+    assert.deepEqual(await d.outbox.laneReport(LANE), OPEN, 'nothing is asked of it');
+    await d.outbox.retryRows(BUCKET, {}, d.now);
+    const second = await marks();
+    assert.deepEqual(changed(first, second), [false, true]);
+    d.world.now += 1;
+    await d.outbox.retryRows(BUCKET, {}, d.now);
+    assert.deepEqual(changed(second, await marks()), [true, false]);
+  });
+
+  it('a target that is saved within that second is marked all the same, and may be asked anew', async (t) => {
+    const { d, marks } = await twoLanes(t, open);
+    await d.outbox.retryRows(BUCKET, {}, d.now);
+    const asked = await marks();
+    await d.targets([
+      { n: 1, region: 'elsewhere' },
+      { n: 2, newSecret: null },
+    ]);
+    const saved = await marks();
+    assert.deepEqual(changed(asked, saved), [true, false]);
+    await d.outbox.retryRows(BUCKET, {}, d.now);
+    assert.deepEqual(changed(saved, await marks()), [true, false]);
+  });
+
+  it('a request of a clock that ran ahead does not silence later ones', async (t) => {
+    const { d, marks } = await twoLanes(t, open);
+    await d.outbox.retryRows(BUCKET, {}, d.now + 3_600_000);
+    const before = await marks();
+    await d.outbox.retryRows(BUCKET, {}, d.now);
+    assert.deepEqual(changed(before, await marks()), [true, true]);
   });
 
   it('a resync is asked of its lane too', async (t) => {

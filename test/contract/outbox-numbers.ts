@@ -9,7 +9,7 @@ import { BUCKET, OutboxDriver, RECREATED, RULE, complete, fail } from '../suppor
 export function numbers(open: OpenOutbox): void {
   it('totals count every bucket, and rows of removed rules until they are swept', async (t) => {
     const d = await OutboxDriver.open(t, open);
-    const empty = { pending: 0, failed: 0, oldestPendingAt: null };
+    const empty = { pending: 0, verifying: 0, failed: 0, oldestPendingAt: null };
     assert.deepEqual(await d.outbox.queueTotals(), empty);
     await d.put('a', 1);
     await d.failOne();
@@ -18,7 +18,7 @@ export function numbers(open: OpenOutbox): void {
       d.world.now += 5;
       await d.put(key, 1);
     }
-    const queued = { pending: 2, failed: 1, oldestPendingAt };
+    const queued = { pending: 2, verifying: 0, failed: 1, oldestPendingAt };
     assert.deepEqual(await d.outbox.queueTotals(), queued);
     await d.rules([]);
     assert.deepEqual(await d.outbox.queueTotals(), queued);

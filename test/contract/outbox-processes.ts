@@ -11,6 +11,7 @@ import {
   RECREATED,
   RULE,
   complete,
+  due,
   fail,
   retry,
 } from '../support/outbox-driver.ts';
@@ -35,7 +36,7 @@ export function leases(open: OpenOutbox): void {
     assert((await other.acquireLease())! > third);
   });
 
-  it('whoever lost the lease is refused, and its claims are compared first', async (t) => {
+  it('whoever lost the lease is refused, and its claims are in doubt', async (t) => {
     const d = await OutboxDriver.open(t, open);
     await d.put('a', 1);
     const claim = (await d.claim())!;
@@ -50,7 +51,7 @@ export function leases(open: OpenOutbox): void {
     assert.deepEqual(await other.claim(epoch, d.lane(), due(1, d.now)), []);
     await other.recoverClaims(epoch);
     const [again] = await other.claim(epoch, d.lane(), due(1, d.now));
-    assert.deepEqual([again?.row.key, again?.row.compareFirst], ['a', true]);
+    assert.deepEqual([again?.row.key, again?.row.doubtUntil], ['a', d.now + LINGER_MS]);
     assert.equal(await other.settleClaim(epoch, again!, complete(1)), true);
   });
 
@@ -85,10 +86,11 @@ export function leases(open: OpenOutbox): void {
     await d.put('a', 2);
     d.world.bootedForMs = LINGER_MS - 1;
     const first = (await d.claim())!;
-    assert.equal(first.row.compareFirst, true);
-    await d.settle(first, complete(1));
+    assert.equal(first.row.doubtUntil, d.now + 1);
+    await d.settle(first, complete(1, null, d.now + 1));
+    d.world.now += 1;
     d.world.bootedForMs = LINGER_MS;
-    assert.equal((await d.claim())?.row.compareFirst, false);
+    assert.equal((await d.claim())?.row.doubtUntil, null);
   });
 
   it('an upload is stored with the claim', async (t) => {
@@ -145,10 +147,10 @@ export function retries(open: OpenOutbox): void {
     await d.settleIntent('a');
     await d.failOne();
     await d.settleIntent('a');
-    assert.deepEqual(await d.status(), { pending: 1, failed: 1 });
+    assert.deepEqual(await d.status(), { pending: 1, verifying: 0, failed: 1 });
     const [failed] = await d.outbox.pageRows(BUCKET, { state: 'failed' }, null, 9);
     await d.outbox.retryRow(BUCKET, failed!.sequence, d.now);
-    assert.deepEqual(await d.status(), { pending: 1, failed: 0 });
+    assert.deepEqual(await d.status(), { pending: 1, verifying: 0, failed: 0 });
     assert.equal((await d.claim())?.row.sequence, failed!.sequence);
   });
 
@@ -162,7 +164,7 @@ export function retries(open: OpenOutbox): void {
     for (const claim of claims.slice(0, 300)) await d.settle(claim, fail());
     for (const claim of claims.slice(300, 590)) await d.settle(claim, retry(d.now + 9_999));
     assert.equal(await d.outbox.retryRows(BUCKET, { state: 'failed' }, d.now), 300);
-    assert.deepEqual(await d.status(), { pending: 600, failed: 0 });
+    assert.deepEqual(await d.status(), { pending: 600, verifying: 0, failed: 0 });
     assert.equal(await d.outbox.retryRows(BUCKET, {}, d.now), 590);
     assert.equal((await d.outbox.claim(d.epoch, d.lane(), due(999, d.now))).length, 590);
   });
@@ -230,7 +232,7 @@ export function resyncs(open: OpenOutbox): void {
     assert.equal(await d.outbox.cancelResync(BUCKET, d.ruleId(RULE), d.now), true);
     assert.equal(await d.outbox.cancelResync(BUCKET, d.ruleId(RULE), d.now), false);
     assert.equal((await advance(d, job, ['a']))?.state, 'cancelled');
-    assert.deepEqual(await d.status(), { pending: 0, failed: 0 });
+    assert.deepEqual(await d.status(), { pending: 0, verifying: 0, failed: 0 });
     const again = (await d.outbox.startResync(BUCKET, d.ruleId(RULE), d.now))!;
     assert.equal(await advance(d, job, ['a']), null, 'an earlier run');
     await d.rules([]);
@@ -259,7 +261,7 @@ export function upkeep(open: OpenOutbox): void {
     assert.equal((await d.status()).failed, 1);
     d.world.uptimeMs = 3_600_000;
     await d.sweep();
-    assert.deepEqual(await d.status(), { pending: 0, failed: 0 });
+    assert.deepEqual(await d.status(), { pending: 0, verifying: 0, failed: 0 });
     assert.equal((await d.outbox.queueStatus(BUCKET)).gaps.length, 1);
   });
 
@@ -296,7 +298,7 @@ export function upkeep(open: OpenOutbox): void {
     await d.settle((await d.claim())!, retry(d.now + 1_000));
     d.world.now -= 90 * 86_400_000;
     await d.outbox.clampSchedules(d.epoch, d.now);
-    assert.equal(await d.outbox.nextDueAt(d.lane()), d.now + 3_600_000);
+    assert.equal((await d.outbox.nextDueAt(d.lane())).put, d.now + 3_600_000);
   });
 
   it('subscribers are told of what may have made work', async (t) => {

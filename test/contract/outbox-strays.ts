@@ -1,6 +1,7 @@
 /** The outbox contract: uploads that no row carries any longer. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { LINGER_MS } from '../../src/model/delivery.ts';
 import type { ClaimOutcome, StrayUpload } from '../../src/model/ports.ts';
 import type { Claim, UploadState } from '../../src/model/row.ts';
 import { placeOf } from '../../src/model/target.ts';
@@ -11,6 +12,7 @@ import {
   RECREATED,
   RULE,
   complete,
+  due,
   fail,
   retry,
 } from '../support/outbox-driver.ts';
@@ -24,13 +26,13 @@ export function strays(open: OpenOutbox): void {
     let claim = await begin(d, 'a', 1);
     for (const outcome of [
       retry(d.now, { upload: uploadOf(1) }),
-      { kind: 'release', compareFirst: false } as const,
+      { kind: 'release', doubtUntil: null } as const,
     ]) {
       await d.settle(claim, outcome);
       claim = (await d.claim())!;
       assert.deepEqual(claim.row.upload, uploadOf(1));
     }
-    await d.settle(claim, complete(1, null, 'upload-1'));
+    await d.settle(claim, complete(1, 'upload-1'));
     const aborted = await begin(d, 'b', 2);
     await d.outbox.storeUpload(d.epoch, aborted, null);
     await d.settle(aborted, complete(2));
@@ -40,7 +42,7 @@ export function strays(open: OpenOutbox): void {
 
   const ends: [name: string, outcome: ClaimOutcome][] = [
     ['it was delivered otherwise', complete(1)],
-    ['another upload was completed', complete(1, null, 'upload-2')],
+    ['another upload was completed', complete(1, 'upload-2')],
     ['its version is gone', retry(0, { asResolve: true })],
     ['the upload is of no use', retry(0)],
     ['it failed for good', fail()],
@@ -63,7 +65,7 @@ export function strays(open: OpenOutbox): void {
     assert.deepEqual(await straysOf(d), []);
     await d.outbox.storeUpload(d.epoch, claim, uploadOf(2));
     assert.deepEqual(await straysOf(d), [stray('a', 1)]);
-    await d.settle(claim, complete(1, null, 'upload-2'));
+    await d.settle(claim, complete(1, 'upload-2'));
     assert.deepEqual(await straysOf(d), [stray('a', 1)]);
   });
 
@@ -75,22 +77,37 @@ export function strays(open: OpenOutbox): void {
     await d.settle((await d.claim())!, complete(2));
     assert.deepEqual(await straysOf(d), [stray('a', 1)]);
     await d.settleIntent('b');
+    await d.failOne();
+    await d.settleIntent('b');
     const resolve = (await d.claim())!;
     await d.outbox.storeUpload(d.epoch, resolve, uploadOf(3));
     await d.settle(resolve, retry(d.now, { upload: uploadOf(3) }));
-    await d.put('b', 4);
-    const version = (await d.claim())!;
-    await d.settle(version, retry(d.now, { asResolve: true }));
+    assert.deepEqual(await straysOf(d), [stray('a', 1)]);
+    await d.outbox.retryRows(BUCKET, { state: 'failed' }, d.now);
+    assert.equal((await d.status()).pending, 1);
     assert.deepEqual(await straysOf(d), [stray('a', 1), stray('b', 3)]);
+  });
+
+  it('also those of refused rows that are overtaken', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    const refused = retry(d.now + 1_000, { upload: uploadOf(1), refused: true });
+    await d.settle(await begin(d, 'a', 1), refused);
+    await d.put('a', 2);
+    assert.deepEqual(await straysOf(d), [stray('a', 1)]);
+    const second = (await d.claim())!;
+    await d.outbox.storeUpload(d.epoch, second, uploadOf(2));
+    await d.put('a', 3);
+    await d.settle(second, retry(d.now, { upload: uploadOf(2), refused: true }));
+    assert.deepEqual(await straysOf(d), [stray('a', 1), stray('a', 2)]);
   });
 
   it('also those of rows whose rule was removed, whatever is left of them', async (t) => {
     const d = await OutboxDriver.open(t, open);
-    for (const [key, n, compareFirst] of [
-      ['a', 1, false],
-      ['b', 2, true],
+    for (const [key, n, doubtUntil] of [
+      ['a', 1, null],
+      ['b', 2, d.now + LINGER_MS],
     ] as const) {
-      const outcome = retry(d.now, { upload: uploadOf(n), compareFirst });
+      const outcome = retry(d.now, { upload: uploadOf(n), doubtUntil });
       await d.settle(await begin(d, key, n), outcome);
     }
     await d.rules([]);
@@ -167,7 +184,7 @@ async function begin(d: OutboxDriver, key: string, n: number): Promise<Claim> {
   const claims = await d.outbox.claim(d.epoch, d.lane(), due(9, d.now));
   const claim = claims.find(({ row }) => row.key === key)!;
   for (const other of claims) {
-    if (other !== claim) await d.settle(other, { kind: 'release', compareFirst: false });
+    if (other !== claim) await d.settle(other, { kind: 'release', doubtUntil: null });
   }
   assert.equal(await d.outbox.storeUpload(d.epoch, claim, uploadOf(n)), true);
   return claim;

@@ -11,13 +11,16 @@ import {
   OutboxDriver,
   RULE,
   complete,
+  due,
   fail,
   lastError,
   retry,
 } from '../support/outbox-driver.ts';
 import { gaps, rulesAndTargets } from './outbox-configuration.ts';
+import { claims } from './outbox-claims.ts';
 import { lanes } from './outbox-lanes.ts';
 import { numbers } from './outbox-numbers.ts';
+import { refusals } from './outbox-refusals.ts';
 import { strays } from './outbox-strays.ts';
 import { verifications } from './outbox-verifications.ts';
 import { intents, leases, resyncs, retries, upkeep } from './outbox-processes.ts';
@@ -28,6 +31,8 @@ export function describeOutbox(name: string, open: OpenOutbox): void {
     order(open);
     outcomes(open);
     resolveRows(open);
+    claims(open);
+    refusals(open);
     verifications(open);
     rulesAndTargets(open);
     gaps(open);
@@ -64,13 +69,14 @@ function enqueueing(open: OpenOutbox): void {
       lastError: null,
       createdAt: d.now,
       failedAt: null,
-      compareFirst: false,
+      doubtUntil: null,
+      refused: false,
       upload: null,
     });
     assert.deepEqual(await d.outbox.pageRows(BUCKET, {}, null, 10), [row]);
     assert.deepEqual(await d.outbox.findRow(BUCKET, sequence), row);
     assert.deepEqual(await d.outbox.lanes(), [d.lane()]);
-    assert.equal(await d.outbox.nextDueAt(d.lane()), d.now);
+    assert.deepEqual(await d.outbox.nextDueAt(d.lane()), { put: d.now, delete: null });
   });
 
   it('keys of 1,024 bytes, with NUL and of every script', async (t) => {
@@ -105,8 +111,12 @@ function order(open: OpenOutbox): void {
     for (let claim = await d.claim(); claim !== undefined; claim = await d.claim()) {
       seen.push(claim.row.order);
       assert.equal(claim.laterVersionWaits, claim.row.order < 30);
-      assert.deepEqual(await d.outbox.claim(d.epoch, d.lane(), due(9, d.now)), [], 'the chain is busy');
-      assert.equal(await d.outbox.nextDueAt(d.lane()), null);
+      assert.deepEqual(
+        await d.outbox.claim(d.epoch, d.lane(), due(9, d.now)),
+        [],
+        'the chain is busy',
+      );
+      assert.equal((await d.outbox.nextDueAt(d.lane())).put, null);
       await d.settle(claim, complete(claim.row.order));
     }
     assert.deepEqual(seen, [10, 20, 30]);
@@ -170,14 +180,17 @@ function outcomes(open: OpenOutbox): void {
     const d = await OutboxDriver.open(t, open);
     await d.put('a', 1);
     const upload = { uploadId: 'u', versionId: 'v1', order: 1, partBytes: 8 };
-    await d.settle((await d.claim())!, retry(d.now + 100, { compareFirst: true, upload }));
+    await d.settle(
+      (await d.claim())!,
+      retry(d.now + 100, { doubtUntil: d.now + 500, refused: true, upload }),
+    );
     assert.equal(await d.claim(), undefined);
-    assert.equal(await d.outbox.nextDueAt(d.lane()), d.now + 100);
+    assert.equal((await d.outbox.nextDueAt(d.lane())).put, d.now + 100);
     d.world.now += 100;
     const { row } = (await d.claim())!;
     assert.deepEqual(
-      [row.attempts, row.lastError, row.compareFirst, row.upload],
-      [1, lastError, true, upload],
+      [row.attempts, row.lastError, row.doubtUntil, row.refused, row.upload],
+      [1, lastError, d.now + 400, true, upload],
     );
   });
 
@@ -194,9 +207,9 @@ function outcomes(open: OpenOutbox): void {
   it('release is no try', async (t) => {
     const d = await OutboxDriver.open(t, open);
     await d.put('a', 1);
-    await d.settle((await d.claim())!, { kind: 'release', compareFirst: true });
+    await d.settle((await d.claim())!, { kind: 'release', doubtUntil: d.now + 5 });
     const { row } = (await d.claim())!;
-    assert.deepEqual([row.attempts, row.compareFirst], [0, true]);
+    assert.deepEqual([row.attempts, row.doubtUntil], [0, d.now + 5]);
   });
 
   it('an outcome counts once', async (t) => {
@@ -213,41 +226,20 @@ function outcomes(open: OpenOutbox): void {
 }
 
 function resolveRows(open: OpenOutbox): void {
-  it('a claim that comes back as resolve goes behind the others of its chain', async (t) => {
+  it('a claim that comes back as resolve keeps its row, behind versions that come later', async (t) => {
     const d = await OutboxDriver.open(t, open);
     await d.put('a', 1);
     const claim = (await d.claim())!;
-    await d.put('a', 2);
     await d.settle(claim, retry(d.now, { asResolve: true }));
+    await d.put('a', 2);
     const next = (await d.claim())!;
     assert.deepEqual([next.row.order, next.laterVersionWaits], [2, false]);
     await d.settle(next, complete(2));
     const { row } = (await d.claim())!;
     assert.deepEqual(
-      [row.operation, row.versionId, row.order, row.sequence],
-      ['resolve', null, ORDER_LAST, claim.row.sequence],
+      [row.operation, row.versionId, row.order, row.sequence, row.attempts],
+      ['resolve', null, ORDER_LAST, claim.row.sequence, 1],
     );
-  });
-
-  it('a verification waits for its time and survives merging', async (t) => {
-    const d = await OutboxDriver.open(t, open);
-    await d.put('a', 1);
-    const at = d.now + 60_000;
-    await d.settle((await d.claim())!, complete(1, at));
-    await d.settleIntent('a');
-    const rows = await d.outbox.pageRows(BUCKET, {}, null, 9);
-    assert.deepEqual(
-      rows.map(({ operation, nextAttemptAt, compareFirst }) => [
-        operation,
-        nextAttemptAt,
-        compareFirst,
-      ]),
-      [['resolve', at, true]],
-    );
-    await d.outbox.retryRow(BUCKET, rows[0]!.sequence, d.now);
-    assert.equal(await d.claim(), undefined, 'a request may still be applied');
-    d.world.now = at;
-    assert.equal((await d.claim())?.row.operation, 'resolve');
   });
 
   it('a resolve row that is in flight is no stand-in for a new one', async (t) => {

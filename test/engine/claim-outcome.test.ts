@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { outcomeOf, type OutcomeContext } from '../../src/engine/claim-outcome.ts';
 import type { Delivery } from '../../src/engine/deliver.ts';
+import { reactTo } from '../../src/engine/lane-reaction.ts';
 import { LINGER_MS, type RequestFailure } from '../../src/model/delivery.ts';
+import { newConcurrency } from '../../src/model/concurrency.ts';
+import { ALL_CLOSED } from '../../src/model/lane-breakers.ts';
 import type { Row } from '../../src/model/row.ts';
 import { DENIED, REFUSED_OBJECT, RESET } from './fake-target.ts';
-import { claim, resolveRow, row } from './fixtures.ts';
+import { claim, row } from './fixtures.ts';
 
 const NOW = 1_000_000;
 const CONTEXT: OutcomeContext = {
@@ -13,7 +16,7 @@ const CONTEXT: OutcomeContext = {
   random: 0.5,
   pacedByBreaker: false,
   interrupted: false,
-  leadingForMs: 10 * LINGER_MS,
+  begunAt: NOW - 10,
 };
 
 function delivered(wasThere = false): Delivery {
@@ -25,43 +28,23 @@ function failed(failure: RequestFailure): Delivery {
 }
 
 function outcome(of: Row, delivery: Delivery, context: Partial<OutcomeContext> = {}) {
-  return outcomeOf(claim(of), delivery, { ...CONTEXT, ...context });
+  const { judgement } = reactTo(claim(of), delivery, {
+    breakers: ALL_CLOSED,
+    concurrency: newConcurrency(),
+    probed: [],
+    cutsAtStart: 0,
+    now: 0,
+    random: 0.5,
+  });
+  return outcomeOf(claim(of), delivery, judgement, { ...CONTEXT, ...context });
 }
 
 describe('outcome of a claim: completion', () => {
-  const verifyAt = NOW + LINGER_MS;
-  const suspect = { compareFirst: true } as const;
-  const cases: readonly (readonly [string, Row, Partial<OutcomeContext>, number | null])[] = [
-    ['looks again at nothing that was never in doubt', row(), {}, null],
-    ['looks again after a row whose try may have arrived', row(suspect), {}, verifyAt],
-    ['does not look again after the look itself', resolveRow(suspect), {}, null],
-    [
-      'looks again after a look that failed itself',
-      resolveRow({ ...suspect, attempts: 1 }),
-      {},
-      verifyAt,
-    ],
-    [
-      'looks again after a look that was asked for again',
-      resolveRow({ ...suspect, lastError: { reason: '' } }),
-      {},
-      verifyAt,
-    ],
-    [
-      'looks again while requests of an earlier leader may linger',
-      resolveRow(suspect),
-      { leadingForMs: LINGER_MS - 1 },
-      verifyAt,
-    ],
-    ['does so for nothing that was not in doubt', resolveRow(), { leadingForMs: 0 }, null],
-  ];
-  for (const [name, of, context, expected] of cases) {
-    it(name, () => {
-      const complete = { kind: 'complete', upTo: 5, verifyAt: expected, uploadId: null } as const;
-      assert.deepEqual(outcome(of, delivered(), context), complete);
-      assert.deepEqual(outcome(of, { kind: 'nothing', upTo: 5 }, context), complete);
-    });
-  }
+  it('says since when the target was asked: older doubts are over by what was delivered', () => {
+    const complete = { kind: 'complete', upTo: 5, begunAt: NOW - 10, uploadId: null } as const;
+    assert.deepEqual(outcome(row(), delivered()), complete);
+    assert.deepEqual(outcome(row({ doubtUntil: NOW }), { kind: 'nothing', upTo: 5 }), complete);
+  });
 });
 
 describe('outcome of a claim: failure', () => {
@@ -72,9 +55,11 @@ describe('outcome of a claim: failure', () => {
   }
 
   it('compares before it sends again what may have arrived', () => {
-    assert.equal(retryOf(row(), failed(RESET)).compareFirst, true);
-    assert.equal(retryOf(row(), failed(DENIED)).compareFirst, false);
-    assert.equal(retryOf(row({ compareFirst: true }), failed(DENIED)).compareFirst, true);
+    assert.equal(retryOf(row(), failed(RESET)).doubtUntil, NOW + LINGER_MS);
+    assert.equal(retryOf(row(), failed(DENIED)).doubtUntil, null);
+    assert.equal(retryOf(row({ doubtUntil: 7 }), failed(DENIED)).doubtUntil, 7);
+    const later = NOW + 10 * LINGER_MS;
+    assert.equal(retryOf(row({ doubtUntil: later }), failed(RESET)).doubtUntil, later);
   });
 
   it('keeps the place of the row in its chain', () => {
@@ -82,9 +67,9 @@ describe('outcome of a claim: failure', () => {
   });
 
   it('delivers what is current where the version is gone, at once', () => {
-    const retry = retryOf(row({ compareFirst: true }), { kind: 'gone', upload: null });
+    const retry = retryOf(row({ doubtUntil: 7 }), { kind: 'gone', upload: null });
     assert.deepEqual([retry.asResolve, retry.nextAttemptAt], [true, NOW]);
-    assert.equal(retry.compareFirst, true);
+    assert.equal(retry.doubtUntil, 7);
   });
 
   it('remembers the upload of a version that is gone until it is aborted', () => {
@@ -106,7 +91,7 @@ describe('outcome of a claim: failure', () => {
     for (const failure of [REFUSED_OBJECT, unclear]) {
       const ended = outcome(row({ attempts: 7 }), failed(failure));
       assert(ended.kind === 'fail');
-      assert.equal(ended.compareFirst, failure.ambiguous);
+      assert.equal(ended.doubtUntil, failure.ambiguous ? NOW + LINGER_MS : null);
     }
   });
 
@@ -125,6 +110,12 @@ describe('outcome of a claim: failure', () => {
     });
   }
 
+  it('says of an event that the target refuses that a newer one overtakes it', () => {
+    assert.equal(retryOf(row(), failed(DENIED)).refused, true);
+    assert.equal(retryOf(row(), failed(RESET)).refused, false);
+    assert.equal(retryOf(row(), failed({ ...DENIED, status: 413 })).refused, true);
+  });
+
   it('says what failed, for users', () => {
     const { lastError } = retryOf(row(), failed({ ...DENIED, requestId: 'r1' }));
     assert.match(lastError.reason, /denies access/);
@@ -134,9 +125,12 @@ describe('outcome of a claim: failure', () => {
     );
   });
 
-  it('gives the claim back when the lane stops, suspect where it may have arrived', () => {
+  it('gives the claim back when the lane stops, in doubt where it may have arrived', () => {
     const interrupted = { interrupted: true };
-    const release = (compareFirst: boolean) => ({ kind: 'release', compareFirst });
+    const release = (isInDoubt: boolean) => ({
+      kind: 'release',
+      doubtUntil: isInDoubt ? NOW + LINGER_MS : null,
+    });
     assert.deepEqual(outcome(row(), failed(RESET), interrupted), release(true));
     assert.deepEqual(outcome(row(), failed(DENIED), interrupted), release(false));
     assert.deepEqual(

@@ -3,9 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { ByteBudget } from '../../src/engine/byte-budget.ts';
 import { deliver, type Delivery, type DeliveryContext } from '../../src/engine/deliver.ts';
+import type { RequestFailure } from '../../src/model/delivery.ts';
 import { LeaseLostError } from '../../src/model/lease.ts';
 import type { Claim, UploadState } from '../../src/model/row.ts';
-import { FakeTarget, REFUSED_OBJECT, RESET } from './fake-target.ts';
+import { DENIED, FakeTarget, REFUSED_OBJECT, RESET } from './fake-target.ts';
 import { claim, marker, OneKeyHost, resolveRow, row, rule } from './fixtures.ts';
 
 const MIB = 1024 * 1024;
@@ -26,6 +27,10 @@ function setUp(context: Partial<DeliveryContext> = {}) {
       },
       memory: new ByteBudget(32 * MIB),
       extraConnections: { tryTake: () => true, release: () => undefined },
+      silence: { begin: () => null, end: () => undefined },
+      onCreationLost: () => void target.log.push('lost'),
+      onCreated: () => undefined,
+      nowMs: () => 0,
       signal: new AbortController().signal,
       ...context,
     });
@@ -72,9 +77,7 @@ describe('delivery of small objects', () => {
     host.put('v5', Buffer.from('five'));
     host.put('v6', Buffer.from('six'));
     target.log.length = 0;
-    const { upTo, wasThere } = await delivered(
-      deliverOne(claim(row({ compareFirst: true }), true)),
-    );
+    const { upTo, wasThere } = await delivered(deliverOne(claim(row({ doubtUntil: 1 }), true)));
     assert.deepEqual({ upTo, wasThere }, { upTo: 6, wasThere: true });
     assert.deepEqual(target.log, ['head']);
   });
@@ -83,7 +86,7 @@ describe('delivery of small objects', () => {
     const { host, target, deliverOne } = setUp();
     host.put('v5', Buffer.from('five'));
     host.put('v6', Buffer.from('six'));
-    const { upTo } = await delivered(deliverOne(claim(row({ compareFirst: true }), true)));
+    const { upTo } = await delivered(deliverOne(claim(row({ doubtUntil: 1 }), true)));
     assert.equal(upTo, 5);
     assert.equal(String(target.objects.get('key')?.body), 'five');
   });
@@ -113,12 +116,12 @@ describe('delivery of small objects', () => {
     ['another length', 'fiver', {}, false],
   ];
   for (const [name, there, userMetadata, wasThere] of comparisons) {
-    it(`compares a suspect row first: ${name}`, async () => {
+    it(`compares a row in doubt first: ${name}`, async () => {
       const { host, target, deliverOne } = setUp();
       const earlier = new OneKeyHost().put('v4', Buffer.from(there), { userMetadata });
       await target.putObject('key', earlier, Buffer.from(there));
       host.put('v5', Buffer.from('five'));
-      const delivery = await deliverOne(claim(row({ compareFirst: true })));
+      const delivery = await deliverOne(claim(row({ doubtUntil: 1 })));
       assert.ok(delivery.kind === 'delivered');
       assert.equal(delivery.wasThere, wasThere);
       assert.deepEqual(target.log, wasThere ? ['put', 'head'] : ['put', 'head', 'put']);
@@ -126,16 +129,16 @@ describe('delivery of small objects', () => {
     });
   }
 
-  it('deletes, after a look where the row is suspect', async () => {
+  it('deletes, after a look where the row is in doubt', async () => {
     const { host, target, deliverOne } = setUp();
     host.current = marker({ order: 6 });
     const remove = row({ operation: 'delete', versionId: 'v6', order: 6 });
     await deliverOne(claim(remove));
-    const suspect = { ...remove, compareFirst: true };
-    const again = await deliverOne(claim(suspect));
+    const inDoubt = { ...remove, doubtUntil: 1 };
+    const again = await deliverOne(claim(inDoubt));
     assert.ok(again.kind === 'delivered' && again.wasThere);
     target.objects.set('key', { ...marker(), body: Buffer.alloc(0) });
-    await deliverOne(claim(suspect));
+    await deliverOne(claim(inDoubt));
     assert.deepEqual(target.log, ['delete', 'head', 'head', 'delete']);
   });
 
@@ -293,12 +296,12 @@ describe('delivery of large objects', () => {
     const { host, target, deliverOne } = setUp();
     host.put('v5', body);
     host.put('v6', Buffer.from('six'));
-    for (const compareFirst of [false, true]) {
+    for (const doubtUntil of [null, 1]) {
       target.log.length = 0;
       host.remove('v5');
-      const delivery = await deliverOne(claim(row({ upload: known('old'), compareFirst }), true));
+      const delivery = await deliverOne(claim(row({ upload: known('old'), doubtUntil }), true));
       assert.deepEqual(delivery, { kind: 'gone', upload: null });
-      assert.deepEqual(target.log, [...(compareFirst ? ['head'] : []), 'abort', 'forget']);
+      assert.deepEqual(target.log, [...(doubtUntil === null ? [] : ['head']), 'abort', 'forget']);
     }
   });
 
@@ -327,7 +330,7 @@ describe('delivery of large objects', () => {
     host.put('v5', body);
     await deliverOne(claim(row()));
     target.log.length = 0;
-    await deliverOne(claim(row({ compareFirst: true, upload: known('old') })));
+    await deliverOne(claim(row({ doubtUntil: 1, upload: known('old') })));
     assert.deepEqual(target.log, ['head', 'abort', 'forget']);
   });
 
@@ -336,14 +339,14 @@ describe('delivery of large objects', () => {
     host.put('v5', body);
     await deliverOne(claim(row()));
     target.log.length = 0;
-    const suspect = claim(row({ compareFirst: true }));
-    const same = await deliverOne(suspect);
+    const inDoubt = claim(row({ doubtUntil: 1 }));
+    const same = await deliverOne(inDoubt);
     assert.ok(same.kind === 'delivered' && same.wasThere);
     assert.deepEqual(target.log, ['head']);
     host.opened = 0;
     target.fail = (operation) => (operation === 'create' ? REFUSED_OBJECT : null);
     host.put('v5', body, { userMetadata: { a: 'b' } });
-    await deliverOne(suspect);
+    await deliverOne(inDoubt);
     assert.equal(host.opened, 0);
   });
 
@@ -354,5 +357,71 @@ describe('delivery of large objects', () => {
     const delivery = await deliverOne(claim(row()));
     assert.ok(delivery.kind === 'failed' && delivery.failure.ambiguous);
     assert.deepEqual(delivery.upload, known('upload-1'));
+  });
+});
+
+describe('delivery to targets that refuse what helps', () => {
+  const refused = (status: number): RequestFailure => ({ ...DENIED, status });
+
+  for (const status of [403, 405, 501]) {
+    it(`sends what is in doubt where HEAD is refused (${status})`, async () => {
+      const { host, target, deliverOne } = setUp();
+      host.put('v5', Buffer.from('five'));
+      target.fail = (operation) => (operation === 'head' ? refused(status) : null);
+      await delivered(deliverOne(claim(row({ doubtUntil: 1 }))));
+      assert.deepEqual(target.log, ['head', 'put']);
+      host.current = null;
+      await delivered(deliverOne(claim(row({ operation: 'delete', doubtUntil: 1 }))));
+      assert.equal(target.objects.size, 0);
+    });
+
+    it(`begins a large object anew where parts may not be listed (${status})`, async () => {
+      const { host, target, deliverOne, stored } = setUp();
+      host.put('v5', randomBytes(9 * MIB));
+      target.uploads.set('old', new Map());
+      target.fail = (operation) => (operation === 'list' ? refused(status) : null);
+      const upload = { uploadId: 'old', versionId: 'v5', order: 5, partBytes: 8 * MIB };
+      await delivered(deliverOne(claim(row({ upload }))));
+      assert.equal(stored.at(-1)?.uploadId, 'upload-1');
+      assert.ok(!target.log.includes('abort'), 'the store knows the old one as a stray');
+    });
+  }
+
+  const unproven: RequestFailure = { stage: 'unproven', status: 202, ambiguous: true };
+
+  it('believes a put without proof only where HEAD shows the object', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', Buffer.from('five'));
+    target.fail = (operation) => (operation === 'put' ? unproven : null);
+    assert.equal((await deliverOne(claim(row()))).kind, 'failed');
+    target.fail = () => null;
+    await delivered(deliverOne(claim(row())));
+    target.fail = (operation) => (operation === 'put' ? unproven : null);
+    await delivered(deliverOne(claim(row())));
+    target.fail = (operation) => (operation === 'put' ? unproven : refused(403));
+    const delivery = await deliverOne(claim(row()));
+    assert.ok(delivery.kind === 'failed' && delivery.failure.stage === 'unproven');
+  });
+
+  it('believes a delete without proof only where HEAD finds nothing', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', Buffer.from('five'));
+    await delivered(deliverOne(claim(row())));
+    host.current = null;
+    target.fail = (operation) => (operation === 'delete' ? unproven : null);
+    assert.equal((await deliverOne(claim(row({ operation: 'delete' })))).kind, 'failed');
+    target.objects.clear();
+    await delivered(deliverOne(claim(row({ operation: 'delete' }))));
+  });
+
+  it('sends only the tags where all else is there', async () => {
+    const { host, target, deliverOne } = setUp();
+    host.put('v5', Buffer.from('five'), { tags: { a: 'b' } });
+    await delivered(deliverOne(claim(row())));
+    host.put('v6', Buffer.from('five'), { tags: { c: 'd' } });
+    target.log.length = 0;
+    await delivered(deliverOne(claim(row({ versionId: 'v6', order: 6, doubtUntil: 1 }))));
+    assert.ok(!target.log.includes('put'), target.log.join());
+    assert.deepEqual(target.objects.get('key')?.tags, { c: 'd' });
   });
 });

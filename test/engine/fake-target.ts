@@ -179,6 +179,10 @@ export class FakeTarget implements TargetClient {
     });
   }
 
+  isConnected(): boolean {
+    return true;
+  }
+
   async close(): Promise<void> {}
 
   async destroy(): Promise<void> {}

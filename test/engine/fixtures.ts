@@ -24,7 +24,8 @@ export function row(fields: Partial<Row> = {}): Row {
     lastError: null,
     createdAt: 0,
     failedAt: null,
-    compareFirst: false,
+    doubtUntil: null,
+    refused: false,
     upload: null,
     ...fields,
   };

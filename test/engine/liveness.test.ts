@@ -49,10 +49,10 @@ describe('a quiet server', () => {
     await server.put('a');
     await server.clock.run(5_000);
     assert.equal(server.target.objects.size, 1);
-    const dueAt = await server.store.nextDueAt(server.lane);
+    const { put: dueAt } = await server.store.nextDueAt(server.lane);
     assert.ok(dueAt !== null, 'a verification is queued');
     await server.clock.run(dueAt - server.clock.nowMs() + 1_000);
-    assert.equal(await server.store.nextDueAt(server.lane), null);
+    assert.deepEqual(await server.store.nextDueAt(server.lane), { put: null, delete: null });
     assert.equal(server.target.log.at(-1), 'head');
   });
 

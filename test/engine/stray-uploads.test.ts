@@ -1,4 +1,5 @@
 /** Uploads that no row carries any longer: what a lane aborts of them, and when it leaves them alone. */
+import { due } from '../support/outbox-driver.ts';
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
@@ -33,7 +34,7 @@ async function leftBehind(
   await server.configure();
   for (let n = 0; n < count; n++) await server.put(`key-${n}`);
   const epoch = (await store.acquireLease())!;
-  for (const claim of await store.claim(epoch, lane, count, clock.nowMs())) {
+  for (const claim of await store.claim(epoch, lane, due(count, clock.nowMs()))) {
     const { key, versionId, order } = claim.row;
     const uploadId = `of ${key}`;
     server.target.uploads.set(uploadId, new Map());
@@ -85,7 +86,8 @@ describe('stray uploads', () => {
 
   it('wait while the breaker is open', async () => {
     const server = await leftBehind(2);
-    server.target.fail = () => ({ ...DENIED, retryAfterMs: 60 * MINUTE_MS });
+    const slowDown = { stage: 'answer', status: 503, code: 'SlowDown', ambiguous: false } as const;
+    server.target.fail = () => ({ ...slowDown, retryAfterMs: 60 * MINUTE_MS });
     await server.put('a');
     server.engine.start();
     await server.clock.run(1_000);
@@ -169,10 +171,10 @@ describe('stray uploads', () => {
       random: () => 0.5,
       connectTarget: (access) => server.connectTarget(access),
       epoch: (await store.acquireLease())!,
-      leadingSince: 0,
       logger: hooks.logger,
       joinSlots: async (_lane, onFree) => slots.join('owner', onFree),
       onOutcome: () => undefined,
+      onUploadLeft: () => undefined,
       onLeaseLost: () => assert.fail('the lease is held'),
     });
     lane.abortStrays();

@@ -4,9 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import test, { describe, it } from 'node:test';
-import type { RequestFailure } from '../../src/model/delivery.ts';
+import { LINGER_MS, type RequestFailure } from '../../src/model/delivery.ts';
 import { HEALTHY } from '../../src/model/lane-report.ts';
 import { DENIED, REFUSED_OBJECT } from './fake-target.ts';
+import { due } from '../support/outbox-driver.ts';
 import { MINUTE_MS, started, VirtualServer } from './virtual-server.ts';
 
 const SYNCHRONOUS = { synchronous: true };
@@ -72,7 +73,7 @@ describe('engine: rows that are claimed ahead', () => {
     const epoch = 1;
     const claims = await server.store.claim(epoch, server.lane, due(100, server.clock.nowMs()));
     for (const claim of claims) {
-      await server.store.settleClaim(epoch, claim, { kind: 'release', compareFirst: false });
+      await server.store.settleClaim(epoch, claim, { kind: 'release', doubtUntil: null });
     }
     return claims.length;
   }
@@ -84,8 +85,8 @@ describe('engine: rows that are claimed ahead', () => {
     assert.equal(server.target.log.length, 4, 'what was in flight ended');
     const rows = await server.store.pageRows(server.host.bucket, {}, null, 100);
     assert.deepEqual(
-      rows.map(({ attempts, compareFirst }) => [attempts, compareFirst]),
-      Array.from({ length: 8 }, () => [0, false]),
+      rows.map(({ attempts, doubtUntil }) => [attempts, doubtUntil]),
+      Array.from({ length: 8 }, () => [0, null]),
     );
     await server.configure({ enabled: true });
     await server.clock.run(60_000);
@@ -439,7 +440,8 @@ describe('engine: closing', () => {
     assert.ok(tookMs >= 4_000 && tookMs < 8_000, `${tookMs} ms`);
     await waiting;
     const [row] = await server.store.pageRows(server.host.bucket, {}, null, 10);
-    assert.equal(row?.compareFirst, true);
+    const doubtMs = (row?.doubtUntil ?? 0) - server.clock.nowMs();
+    assert.ok(doubtMs > LINGER_MS - 3_000 && doubtMs <= LINGER_MS, `${doubtMs} ms`);
     assert.equal(typeof (await server.store.asProcess('next').acquireLease()), 'number');
   });
 

@@ -98,7 +98,8 @@ export class VirtualServer {
     return new Proxy(target, {
       get: (_target, name: keyof FakeTarget) => {
         const method: unknown = Reflect.get(target, name);
-        if (typeof method !== 'function' || name === 'close') return method;
+        if (typeof method !== 'function' || name === 'close' || name === 'isConnected')
+          return method;
         return async (...args: never[]): Promise<unknown> => {
           this.sentAt.push(clock.monotonicMs());
           const { signal } = (args.at(-1) ?? {}) as { signal?: AbortSignal };

@@ -3,158 +3,167 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import {
   CLOSED,
+  FAILURES_IN_A_ROW,
   nextBreaker,
+  REFUSED_KEYS_IN_A_ROW,
   type Breaker,
   type BreakerEvent,
   type FailureKind,
 } from '../../src/model/breaker.ts';
 import { assertProperty } from '../support/seed.ts';
 
-const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 
-function targetFails(
-  now: number,
+function fails(
+  now = 0,
   fields: { kind?: FailureKind; probe?: boolean; retryAfterMs?: number } = {},
 ): BreakerEvent {
   const { kind = 'connection', probe = false, retryAfterMs = null } = fields;
-  return { type: 'target-failure', kind, retryAfterMs, probe, now, random: 0.5 };
+  return { type: 'failure', kind, retryAfterMs, probe, now, random: 0.5 };
 }
 
-function objectFails(key: string, alike: string, probe = false, now = 0): BreakerEvent {
-  return { type: 'object-failure', key, alike, probe, now, random: 0.5 };
+function refuses(key: string, now = 0, probe = false): BreakerEvent {
+  return { type: 'refusal', key, probe, now, random: 0.5 };
 }
+
+const SUCCESS: BreakerEvent = { type: 'success' };
+const PROBE: BreakerEvent = { type: 'probe-begun' };
+const opening = Array.from({ length: FAILURES_IN_A_ROW }, () => fails());
+const keys = Array.from({ length: REFUSED_KEYS_IN_A_ROW }, (_, n) => `key-${n}`);
+const refusing = keys.map((key) => refuses(key));
 
 function after(events: readonly BreakerEvent[], from: Breaker = CLOSED): Breaker {
   return events.reduce(nextBreaker, from);
 }
 
-/** `count` openings on end, each after a failed probe. */
-function openedBy(count: number, kind: FailureKind): Breaker {
-  let breaker = after([targetFails(0, { kind })]);
-  for (let opening = 1; opening < count; opening++) {
-    breaker = after([{ type: 'probe-begun' }, targetFails(0, { kind, probe: true })], breaker);
-  }
-  return breaker;
-}
-
 describe('breaker', () => {
   const cases: readonly (readonly [string, readonly BreakerEvent[], Breaker['state']])[] = [
-    ['opens on one failure of the target', [targetFails(0)], 'open'],
-    [
-      'closes on a success of a request that began before',
-      [targetFails(0), { type: 'success' }],
-      'closed',
-    ],
-    ['closes on a reset', [targetFails(0), { type: 'reset' }], 'closed'],
-    ['half-opens for a probe', [targetFails(0), { type: 'probe-begun' }], 'probing'],
-    [
-      'closes on the success of the probe',
-      [targetFails(0), { type: 'probe-begun' }, { type: 'success' }],
-      'closed',
-    ],
-    [
-      'opens on the failure of the probe',
-      [targetFails(0), { type: 'probe-begun' }, targetFails(1, { probe: true })],
-      'open',
-    ],
-    [
-      'keeps probing whatever older requests meet',
-      [targetFails(0), { type: 'probe-begun' }, targetFails(1), objectFails('a', 'x')],
-      'probing',
-    ],
+    ['stays closed at one failure', [fails()], 'closed'],
+    ['stays closed at failures between successes', [fails(), fails(), SUCCESS, fails()], 'closed'],
+    ['opens on failures in a row', opening, 'open'],
+    ['opens at once where it is asked to wait', [fails(0, { retryAfterMs: 5_000 })], 'open'],
+    ['closes on a success of a request that began before', [...opening, SUCCESS], 'closed'],
+    ['half-opens for a probe', [...opening, PROBE], 'probing'],
+    ['closes on the success of the probe', [...opening, PROBE, SUCCESS], 'closed'],
+    ['opens on the failure of the probe', [...opening, PROBE, fails(1, { probe: true })], 'open'],
+    ['keeps probing whatever older requests meet', [...opening, PROBE, fails(1)], 'probing'],
     [
       'opens again where the probe had nothing to say',
-      [targetFails(0), { type: 'probe-begun' }, { type: 'probe-unused', now: 9 }],
+      [...opening, PROBE, { type: 'probe-unused', now: 1 }],
       'open',
     ],
-    ['begins no probe while closed', [{ type: 'probe-begun' }], 'closed'],
-    ['stays closed for one object', [objectFails('a', 'x'), objectFails('a', 'x')], 'closed'],
-    ['stays closed for failures unlike', [objectFails('a', 'x'), objectFails('b', 'y')], 'closed'],
-    ['opens on two keys alike', [objectFails('a', 'x'), objectFails('b', 'x')], 'open'],
     [
-      'forgets the first of them after a success',
-      [objectFails('a', 'x'), { type: 'success' }, objectFails('b', 'x')],
+      'stays closed for one key that is refused for ever',
+      Array.from({ length: 50 }, () => refuses('a')),
       'closed',
     ],
+    ['stays closed for four keys', refusing.slice(1), 'closed'],
+    ['opens on five keys in a row', refusing, 'open'],
     [
-      'closes where the target answers a probe with a refusal of the object',
-      [targetFails(0), { type: 'probe-begun' }, objectFails('a', 'x', true)],
+      'forgets refused keys after a success',
+      [...refusing.slice(1), SUCCESS, ...refusing.slice(1)],
       'closed',
     ],
-    [
-      'opens again where the probe fails like those that opened it',
-      [
-        objectFails('a', 'x'),
-        objectFails('b', 'x'),
-        { type: 'probe-begun' },
-        objectFails('c', 'x', true),
-      ],
-      'open',
-    ],
+    ['stays open where a probe is wanted', [...opening, { type: 'probe-wanted', now: 0 }], 'open'],
   ];
   for (const [name, events, state] of cases) {
     it(name, () => assert.equal(after(events).state, state));
   }
 
-  const waits: readonly (readonly [FailureKind, openings: number, untilMs: number])[] = [
+  it('is proven by a success, until it opens', () => {
+    const isProven = (breaker: Breaker): boolean => breaker.state === 'closed' && breaker.isProven;
+    assert.equal(isProven(CLOSED), false);
+    assert.equal(isProven(after([SUCCESS])), true);
+    assert.equal(isProven(after([SUCCESS, refuses('a')])), true);
+    assert.equal(isProven(after([SUCCESS, ...refusing])), false);
+  });
+
+  it('is wary for a while after it was open, and not otherwise', () => {
+    const wariness = (breaker: Breaker): number =>
+      breaker.state === 'closed' ? breaker.wariness : -1;
+    assert.equal(wariness(after([SUCCESS, SUCCESS])), 0);
+    const closed = after([...refusing, PROBE, SUCCESS]);
+    assert.ok(wariness(closed) > 20, 'it is wary');
+    assert.equal(
+      wariness(
+        after(
+          Array.from({ length: 100 }, () => SUCCESS),
+          closed,
+        ),
+      ),
+      0,
+    );
+  });
+
+  const untilOf = (breaker: Breaker): number => (breaker.state === 'open' ? breaker.until : NaN);
+
+  for (const [kind, failures, waitMs] of [
     ['connection', 1, 1_000],
-    ['connection', 2, 4_000],
     ['connection', 3, 16_000],
-    ['connection', 4, 60_000],
-    ['connection', 9, 60_000],
-    ['refusal', 1, 1_000],
+    ['connection', 4, MINUTE_MS],
+    ['connection', 9, MINUTE_MS],
     ['refusal', 4, 64_000],
     ['refusal', 9, HOUR_MS],
-  ];
-  for (const [kind, openings, untilMs] of waits) {
-    it(`waits ${untilMs} ms after ${openings} failures on end (${kind})`, () => {
-      const breaker = openedBy(openings, kind);
-      assert.ok(breaker.state === 'open');
-      assert.equal(breaker.until, untilMs);
+  ] as const) {
+    it(`waits ${waitMs} ms after ${failures} openings on end (${kind})`, () => {
+      let breaker = after(opening.map(() => fails(0, { kind })));
+      for (let n = 1; n < failures; n++) {
+        breaker = after([PROBE, fails(0, { kind, probe: true })], breaker);
+      }
+      assert.equal(untilOf(breaker), waitMs);
     });
   }
 
-  it('is lengthened by no failure of requests that began before it opened', () => {
-    const once = after([targetFails(0)]);
-    assert.deepEqual(after([targetFails(10), targetFails(20)], once), once);
-  });
-
   it('honours Retry-After, up to an hour', () => {
-    const asked = after([targetFails(5, { retryAfterMs: 90_000 })]);
-    assert.ok(asked.state === 'open' && asked.until === 90_005);
-    const askedAgain = after([targetFails(6, { retryAfterMs: 100_000 })], asked);
-    assert.ok(askedAgain.state === 'open' && askedAgain.until === 100_006);
-    const long = after([targetFails(0, { retryAfterMs: 30 * HOUR_MS })]);
-    assert.ok(long.state === 'open' && long.until === HOUR_MS);
+    assert.equal(untilOf(after([fails(0, { retryAfterMs: 90_000 })])), 90_000);
+    assert.equal(untilOf(after([fails(0, { retryAfterMs: 9e9 })])), HOUR_MS);
+    assert.equal(untilOf(after([...opening, fails(0, { retryAfterMs: 90_000 })])), 90_000);
   });
 
-  it('starts over after a success', () => {
-    const breaker = after([{ type: 'success' }, targetFails(0)], openedBy(9, 'refusal'));
-    assert.ok(breaker.state === 'open' && breaker.until === 1_000);
+  it('probes a refused operation every two seconds for a minute, and ever more rarely after it', () => {
+    let now = 0;
+    let breaker = after(refusing);
+    const times: number[] = [];
+    while (now < 2 * HOUR_MS) {
+      now = untilOf(breaker);
+      times.push(now);
+      breaker = after([PROBE, refuses(`probe-${now}`, now, true)], breaker);
+    }
+    const waits = times.map((at, n) => at - (times[n - 1] ?? 0));
+    const inFirst = times.filter((at) => at <= MINUTE_MS).length;
+    assert.ok(inFirst >= 12 && inFirst <= 31, `${inFirst} in the first minute`);
+    const late = waits.filter((_, n) => times[n]! - waits[n]! >= 10 * MINUTE_MS);
+    assert.ok(
+      late.every((wait) => wait >= MINUTE_MS),
+      `${late.join()} ms`,
+    );
+    assert.ok(Math.max(...waits) <= HOUR_MS, 'an hour at most');
+  });
+
+  it('makes a probe due where one is wanted, and waits no less after it', () => {
+    const twice = after([...opening, PROBE, fails(0, { probe: true })]);
+    const wanted = after([{ type: 'probe-wanted', now: 10 }], twice);
+    assert.equal(untilOf(wanted), 10);
+    const third = after([PROBE, fails(10, { probe: true })], wanted);
+    assert.equal(untilOf(third), 10 + 16_000);
   });
 
   it('is never open for more than an hour from the last event, and success always closes it', () => {
     const event = fc.oneof(
-      fc.record({
-        type: fc.constant('target-failure' as const),
-        kind: fc.constantFrom('connection' as const, 'refusal' as const),
-        retryAfterMs: fc.option(fc.nat(10 * HOUR_MS)),
-        probe: fc.boolean(),
-        now: fc.constant(0),
-        random: fc.constant(0.5),
-      }),
-      fc.constantFrom<BreakerEvent>(
-        { type: 'probe-begun' },
-        { type: 'probe-unused', now: 0 },
-        objectFails('a', 'x'),
-        objectFails('b', 'x', true),
-      ),
+      fc.constantFrom(SUCCESS, PROBE),
+      fc
+        .record({ at: fc.nat(HOUR_MS), probe: fc.boolean(), asked: fc.nat(9e9) })
+        .map((drawn) => fails(drawn.at, { probe: drawn.probe, retryAfterMs: drawn.asked })),
+      fc
+        .record({ key: fc.string(), at: fc.nat(HOUR_MS), probe: fc.boolean() })
+        .map((drawn) => refuses(drawn.key, drawn.at, drawn.probe)),
     );
     assertProperty(
-      fc.property(fc.array(event), (events) => {
+      fc.property(fc.array(event, { maxLength: 40 }), (events) => {
         const breaker = after(events);
-        assert.ok(breaker.state !== 'open' || breaker.until <= HOUR_MS);
-        assert.equal(nextBreaker(breaker, { type: 'success' }), CLOSED);
+        if (breaker.state === 'open') assert.ok(breaker.until <= 3 * HOUR_MS, 'it ends');
+        assert.equal(nextBreaker(breaker, SUCCESS).state, 'closed');
       }),
     );
   });

@@ -173,7 +173,7 @@ const cases: readonly Case[] = [
   ],
   ['a server of another kind', answer(405), 'refused', /not an S3 service/],
   ['a page that is missing', answer(404), 'target', /answered 404/],
-  ['a request that nobody explains', answer(400), 'target', /answered 400/],
+  ['a request that nobody explains', answer(400), 'refused', /answered 400/],
   ['a proxy', answer(407), 'target', /proxy/],
   // Room and load.
   ['a quota', answer(403, 'QuotaExceeded'), 'target', /quota/],
@@ -394,7 +394,10 @@ describe('the table of answers', () => {
       new URL('../../src/model/outcome-rules.ts', import.meta.url),
       'utf8',
     );
-    const tables = source.slice(source.indexOf('CREDENTIAL_RULES:'), source.indexOf('answerRules:'));
+    const tables = source.slice(
+      source.indexOf('CREDENTIAL_RULES:'),
+      source.indexOf('answerRules:'),
+    );
     const codes = [...tables.matchAll(/'([A-Z][A-Za-z0-9]+)'/g)].map(([, code]) => code!);
     assert.ok(codes.length > 100);
     assert.deepEqual(

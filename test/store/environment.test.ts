@@ -60,7 +60,7 @@ describe('format', () => {
         .update(readFileSync(join(directory, 'data.mdb')))
         .digest('hex');
     const before = digest();
-    const refused = { code: 'UnsupportedFormat', message: /format 3; this version reads .* 2/ };
+    const refused = { code: 'UnsupportedFormat', message: /format 3; this version reads .* 1/ };
     await assert.rejects(startKoaHost(host), refused);
     await assert.rejects(openReader(host.dataDirectory), refused);
     await assert.rejects(backupStore(host.dataDirectory, join(host.dataDirectory, 'b')), refused);

@@ -1,6 +1,8 @@
 /** Random operations on an outbox, as fast-check makes them; lockstep.ts carries them out. */
 import fc from 'fast-check';
+import type { Operation as RowOperation } from '../../src/model/row.ts';
 
+const BOTH: RowOperation[] = ['put', 'delete'];
 const small = fc.nat({ max: 3 });
 const flag = fc.boolean();
 /** Mostly 0; 1 is the bucket that takes its name. */
@@ -24,12 +26,23 @@ const operation = fc.oneof(
   weighted(8, { kind: fc.constant('write'), write, also: fc.option(write, { freq: 3 }) }),
   weighted(1, { kind: fc.constant('announce'), write, by: small }),
   weighted(1, { kind: fc.constant('abandon'), intent: small }),
-  weighted(9, { kind: fc.constant('claim'), bucket, target, limit: fc.constantFrom(1, 1, 2, 3) }),
+  weighted(9, {
+    kind: fc.constant('claim'),
+    bucket,
+    target,
+    limit: fc.constantFrom(1, 1, 2, 3),
+    operations: fc.constantFrom<RowOperation[]>(BOTH, BOTH, BOTH, ['put'], ['delete'], []),
+    untriedFirst: often(false, fc.constant(true), 3),
+  }),
   weighted(10, {
     kind: fc.constant('settle-claim'),
     claim: fc.constantFrom(0, 0, 0, 1, 2),
     outcome: fc.constantFrom('complete', 'complete', 'retry', 'retry', 'fail', 'release', 'upload'),
-    flag,
+    /** Milliseconds from now; the last one is of a clock that ran ahead. */
+    doubt: fc.constantFrom(null, null, 60_000, 60_000, 1_000, 0, 4_000_000, 90_000_000),
+    refused: flag,
+    /** How long ago the try began. */
+    began: fc.constantFrom(0, 1_000, 60_000),
     other: flag,
     more: small,
   }),
@@ -64,7 +77,17 @@ const operation = fc.oneof(
   }),
   weighted(1, { kind: fc.constant('remove-bucket'), bucket: often(1, fc.constant(0), 5) }),
   weighted(2, { kind: fc.constant('retry-row'), bucket, row: fc.nat(9) }),
-  weighted(1, { kind: fc.constant('retry-rows'), bucket, failed: flag, rule: small }),
+  weighted(1, {
+    kind: fc.constant('retry-rows'),
+    bucket,
+    state: fc.constantFrom(null, 'failed', 'failed', 'pending', 'verifying'),
+    rule: small,
+  }),
+  weighted(1, {
+    kind: fc.constant('retry-refused'),
+    bucket,
+    targets: fc.constantFrom([0], [1], [0, 1, 2]),
+  }),
   weighted(2, {
     kind: fc.constant('resync'),
     bucket,
@@ -75,7 +98,7 @@ const operation = fc.oneof(
     kind: fc.constant('report'),
     bucket,
     target,
-    report: fc.constantFrom('open', 'probing', 'failing', 'degraded', 'healthy'),
+    report: fc.constantFrom('open', 'probing', 'failing', 'degraded', 'connecting', 'healthy'),
     stale: often(false, flag, 3),
   }),
   weighted(1, { kind: fc.constant('forget-strays'), bucket, target }),

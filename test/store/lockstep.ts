@@ -25,7 +25,8 @@ const REPORTS: Readonly<Record<string, LaneReport>> = {
   },
   probing: { ...HEALTHY, breaker: 'probing', lastError: { reason: 'It failed.' } },
   failing: { ...HEALTHY, lastError: { reason: 'It failed.', code: 'Bad', requestId: '1' } },
-  degraded: { ...HEALTHY, degraded: ['tags'] },
+  degraded: { ...HEALTHY, degraded: ['tags', 'deletes'] },
+  connecting: { ...HEALTHY, connecting: true },
   healthy: HEALTHY,
 };
 
@@ -82,11 +83,12 @@ export class Lockstep {
       }
       case 'claim': {
         const lane = laneOf(operation.bucket, operation.target);
-        const { limit } = operation;
-        this.#claims.push(
-          ...((await this.#both((f) => f.outbox.claim(this.#epoch, lane, due(limit, f.world.now)))) ??
-            []),
-        );
+        const { limit, operations, untriedFirst } = operation;
+        const claims = await this.#both((f) => {
+          const request = { limit, now: f.world.now, operations, untriedFirst };
+          return f.outbox.claim(this.#epoch, lane, request);
+        });
+        this.#claims.push(...(claims ?? []));
         return;
       }
       case 'settle-claim':
@@ -119,10 +121,16 @@ export class Lockstep {
         const { rules } = await this.#fixtures[0].configurations.read(of);
         const incarnation = rules[operation.rule]?.incarnation;
         const filter = {
-          ...(operation.failed ? { state: 'failed' as const } : {}),
+          ...(operation.state === null ? {} : { state: operation.state }),
           ...(incarnation === undefined ? {} : { ruleIncarnation: incarnation }),
         };
         await this.#both((f) => f.outbox.retryRows(of, filter, f.world.now));
+        return;
+      }
+      case 'retry-refused': {
+        const of = BUCKETS[operation.bucket]!;
+        const targetIds = operation.targets.map((target) => uuid(target + 1));
+        await this.#both((f) => f.outbox.retryRefused(of, targetIds, f.world.now));
         return;
       }
       case 'resync':
@@ -209,7 +217,9 @@ export class Lockstep {
   async #settleClaim({
     claim: n,
     outcome,
-    flag: one,
+    doubt,
+    refused,
+    began,
     other,
     more,
   }: Of<'settle-claim'>): Promise<void> {
@@ -226,23 +236,25 @@ export class Lockstep {
     const stored = this.#uploads.get(claim);
     const carried = stored === undefined ? claim.row.upload : stored;
     const lastError = { reason: 'It failed.', ...(other ? { status: 500 } : {}) };
+    const doubtUntil = doubt === null ? null : now + doubt;
     const outcomes: Record<typeof outcome, ClaimOutcome> = {
       complete: {
         kind: 'complete',
         upTo: claim.row.operation === 'resolve' ? 1_000 : claim.row.order + more * 5,
-        verifyAt: one ? now + 60_000 : null,
+        begunAt: now - began,
         uploadId: other ? (carried?.uploadId ?? null) : null,
       },
       retry: {
         kind: 'retry',
         nextAttemptAt: now + (more === 3 ? 7_200_000 : 1_000 * more),
         lastError,
-        compareFirst: one,
+        doubtUntil,
+        refused,
         asResolve: other,
         upload: more === 1 ? carried : null,
       },
-      fail: { kind: 'fail', lastError, compareFirst: one },
-      release: { kind: 'release', compareFirst: one },
+      fail: { kind: 'fail', lastError, doubtUntil, refused },
+      release: { kind: 'release', doubtUntil },
     };
     await this.#both((f) => f.outbox.settleClaim(this.#epoch, claim, outcomes[outcome]));
   }
@@ -320,6 +332,7 @@ async function show({ outbox }: OutboxFixture, versions: readonly ObjectRef[]): 
       of,
       rows: await outbox.pageRows(of, {}, null, 100),
       failed: await outbox.pageRows(of, { state: 'failed' }, 1_000_000, 3),
+      verifying: await outbox.pageRows(of, { state: 'verifying' }, 1_000_000, 3),
       counts: sortedByText(counts),
       gaps: sortedByText(gaps),
       oldest: sortedByText(oldest),

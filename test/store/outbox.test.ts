@@ -13,7 +13,7 @@ import { createIdentity, mayBeAlive, retireIdentity } from '../../src/store/proc
 import { openTables } from '../../src/store/tables.ts';
 import { Transactions } from '../../src/store/transactions.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
-import { BUCKET, OutboxDriver, RULE, complete } from '../support/outbox-driver.ts';
+import { BUCKET, OutboxDriver, RULE, complete, due, retry } from '../support/outbox-driver.ts';
 import { openLmdbOutbox, type LmdbFixture } from '../support/outbox-fixture.ts';
 import { assertTablesAgree } from '../support/outbox-tables.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -105,7 +105,7 @@ describe('the outbox and its environment', () => {
     await assert.rejects(d.put('a', 2), { code: 'ServiceUnavailable' });
   });
 
-  it('rows of before a start of the operating system are compared first', async (t) => {
+  it('rows of before a start of the operating system are in doubt', async (t) => {
     const { tables, configurations } = await openLmdbOutbox(t);
     const feed = new CommitFeed(tables, 1_000);
     const keyring = new Keyring([randomBytes(32)]);
@@ -133,9 +133,10 @@ describe('the outbox and its environment', () => {
     await second.commit(0, [{ ...write, key: 'b', order: 1 }]);
     const epoch = (await second.acquireLease())!;
     const [lane] = await second.lanes();
-    const claims = await second.claim(epoch, lane!, 9, Date.now() + 1_000);
+    const now = Date.now() + 1_000;
+    const claims = await second.claim(epoch, lane!, due(9, now));
     assert.deepEqual(
-      claims.map(({ row }) => [row.key, row.compareFirst]),
+      claims.map(({ row }) => [row.key, row.doubtUntil !== null]),
       [
         ['a', true],
         ['b', false],
@@ -163,9 +164,7 @@ describe('the outbox and its environment', () => {
     await d.outbox.commit(0, writes);
     await d.rules([{ n: RULE, enabled: false }, { n: 7 }]);
     await d.put('a', 5_000);
-    const lastError = { reason: 'It failed.' };
-    const again = { nextAttemptAt: d.now, compareFirst: false, asResolve: false, upload: null };
-    await d.settle((await d.claim())!, { kind: 'retry', lastError, ...again });
+    await d.settle((await d.claim())!, retry(d.now));
     assert.equal((await d.claim())?.row.order, 5_000);
   });
 

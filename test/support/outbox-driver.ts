@@ -1,7 +1,13 @@
 /** Drives one outbox in tests: a bucket with one target and one rule, and the lease held. */
 import type { BucketRef, CommittedWrite } from '../../src/host.ts';
-import type { ClaimOutcome, ClaimRequest, ConfigurationStore, Outbox, QueuedRow } from '../../src/model/ports.ts';
-import type { Claim, LaneRef, Row } from '../../src/model/row.ts';
+import type {
+  ClaimOutcome,
+  ClaimRequest,
+  ConfigurationStore,
+  Outbox,
+  QueuedRow,
+} from '../../src/model/ports.ts';
+import type { Claim, LaneRef, Row, RowState } from '../../src/model/row.ts';
 import type { RuleDraft } from '../../src/model/rule.ts';
 import type { TargetDraft } from '../../src/model/target.ts';
 import { ANY, ruleDraft, targetDraft } from './drafts.ts';
@@ -158,10 +164,16 @@ export class OutboxDriver {
     while (await this.outbox.sweep(this.#epoch, this.now));
   }
 
-  async status(): Promise<{ pending: number; failed: number }> {
+  /** A try of the next row, which ended without an answer. */
+  async leaveInDoubt(doubtUntil: number, fields: Parameters<typeof retry>[1] = {}): Promise<void> {
+    const claim = await this.claim();
+    if (claim === undefined) throw new Error('Nothing is due.');
+    await this.settle(claim, retry(this.now, { doubtUntil, ...fields }));
+  }
+
+  async status(): Promise<Record<RowState, number>> {
     const { counts } = await this.outbox.queueStatus(BUCKET);
-    const sum = (of: 'pending' | 'failed'): number =>
-      counts.reduce((total, count) => total + count[of], 0);
-    return { pending: sum('pending'), failed: sum('failed') };
+    const sum = (of: RowState): number => counts.reduce((total, count) => total + count[of], 0);
+    return { pending: sum('pending'), verifying: sum('verifying'), failed: sum('failed') };
   }
 }

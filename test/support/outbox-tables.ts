@@ -23,6 +23,13 @@ interface RawRow {
 const NO_HEAD = 0;
 const CLAIMED = 2;
 
+const QUEUE_STATES: Readonly<Record<StoredRow['state'], string>> = {
+  pending: '00',
+  failed: '01',
+  verifying: '02',
+};
+type Counts = [pending: number, failed: number, verifying: number];
+
 /** Every index is exactly what the rows say, and every chain with pending rows has one head. */
 export function assertTablesAgree(tables: Tables): void {
   const rows = Array.from(tables.rows.getRange(), ({ key, value }): RawRow => {
@@ -85,7 +92,7 @@ function assertStrays(tables: Tables, rows: readonly RawRow[]): void {
 function assertHeads(tables: Tables, rows: readonly RawRow[]): void {
   const bySequence = new Map(rows.map((raw) => [raw.sequence, raw]));
   const pendingChains = new Set(
-    rows.filter(({ row }) => row.state === 'pending').map(({ chain }) => chain),
+    rows.filter(({ row }) => row.state !== 'failed').map(({ chain }) => chain),
   );
   const due: string[] = [];
   const claimed: string[] = [];
@@ -98,10 +105,10 @@ function assertHeads(tables: Tables, rows: readonly RawRow[]): void {
     const raw = bySequence.get(value.readUIntBE(1, 6));
     assert(raw !== undefined, `head of ${chain} is no row`);
     assert.equal(raw.chain, chain, 'a head is a row of its chain');
-    assert.equal(raw.row.state, 'pending', 'a head is pending');
+    assert.notEqual(raw.row.state, 'failed', 'a head has not failed');
     assert(pendingChains.delete(chain));
     if (value.readUInt8(0) === CLAIMED) claimed.push(chain);
-    else due.push(ruleset(raw) + number(raw.row.nextAttemptAt, 6) + number(raw.sequence, 6));
+    else due.push(dueKey(raw));
   }
   assert.deepEqual([...pendingChains], [], 'every chain with pending rows has a head');
   assert.deepEqual(sizes, sizesOf(rows), 'every chain knows how many rows it has');
@@ -129,39 +136,47 @@ function assertOneResolve(rows: readonly RawRow[], tables: Tables): void {
   );
   const seen = new Set<string>();
   for (const { row, chain, sequence } of rows) {
-    if (row.operation !== 'resolve' || row.state !== 'pending' || claimed.has(sequence)) continue;
+    if (row.operation !== 'resolve' || row.state === 'failed' || claimed.has(sequence)) continue;
     assert(!seen.has(chain), `chain ${chain} has two unclaimed resolve rows`);
     seen.add(chain);
   }
 }
 
-function recount(rows: readonly RawRow[]): Map<string, [number, number]> {
-  const counts = new Map<string, [number, number]>();
+function recount(rows: readonly RawRow[]): Map<string, Counts> {
+  const counts = new Map<string, Counts>();
   for (const raw of rows) {
-    const [pending, failed] = counts.get(ruleset(raw)) ?? [0, 0];
-    counts.set(
-      ruleset(raw),
-      raw.row.state === 'pending' ? [pending + 1, failed] : [pending, failed + 1],
-    );
+    const [pending, failed, verifying] = counts.get(ruleset(raw)) ?? [0, 0, 0];
+    const one = (state: StoredRow['state']): number => (raw.row.state === state ? 1 : 0);
+    counts.set(ruleset(raw), [
+      pending + one('pending'),
+      failed + one('failed'),
+      verifying + one('verifying'),
+    ]);
   }
   return new Map([...counts].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function countsOf(tables: Tables): Map<string, [number, number]> {
+function countsOf(tables: Tables): Map<string, Counts> {
   return new Map(
     Array.from(tables.counts.getRange(), ({ key, value }) => [
       key.toString('hex'),
-      [value.readUIntBE(0, 6), value.readUIntBE(6, 6)],
+      [value.readUIntBE(0, 6), value.readUIntBE(6, 6), value.readUIntBE(12, 6)],
     ]),
   );
 }
 
 function chainKey({ chain, row, sequence }: RawRow): string {
-  return chain + stateByte(row) + number(row.order, 6) + number(sequence, 6);
+  const state = row.state === 'failed' ? '01' : '00';
+  return chain + state + number(row.order, 6) + number(sequence, 6);
 }
 
 function queueKey(raw: RawRow): string {
-  return ruleset(raw) + stateByte(raw.row) + number(raw.sequence, 6);
+  return ruleset(raw) + QUEUE_STATES[raw.row.state] + number(raw.sequence, 6);
+}
+
+function dueKey(raw: RawRow): string {
+  const operation = raw.row.operation === 'delete' ? '01' : '00';
+  return ruleset(raw) + operation + number(raw.row.nextAttemptAt, 6) + number(raw.sequence, 6);
 }
 
 function expiryKey({ row, sequence }: RawRow): string[] {
@@ -171,10 +186,6 @@ function expiryKey({ row, sequence }: RawRow): string[] {
 function ruleset({ row }: RawRow): string {
   const incarnations = row.ruleset.map((incarnation) => number(incarnation, 6));
   return number(row.lane, 4) + number(incarnations.length, 1) + incarnations.join('');
-}
-
-function stateByte({ state }: StoredRow): string {
-  return state === 'pending' ? '00' : '01';
 }
 
 function number(value: number, bytes: number): string {
