@@ -14,5 +14,5 @@ const tsc = spawnSync(
   },
 );
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
-const command = path('dist/main.js');
+const command = path('dist/start.cjs');
 if (existsSync(command)) chmodSync(command, 0o755);

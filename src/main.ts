@@ -1,6 +1,5 @@
-#!/usr/bin/env node
 /**
- * The command `alarik-replication`: finds the subcommand and turns its errors into an exit code.
+ * The command `alarik-replication`, begun by start.cts: finds the subcommand and turns its errors into an exit code.
  *
  * 0: done. 1: it failed, the reason is on stderr. 2: wrong usage, with the usage on stderr.
  */

@@ -43,6 +43,8 @@ export class ReferenceServer {
     const program = context.program('src/main.ts', {
       args: ['serve', '--port', '0', '--data', join(directory, 'data')],
       environment: {
+        // As the command's own entry sets it.
+        UV_THREADPOOL_SIZE: '16',
         ADMIN_USERNAME: ADMIN.username,
         ADMIN_PASSWORD: ADMIN.password,
         ALARIK_REGION: REGION,

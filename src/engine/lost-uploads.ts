@@ -93,11 +93,12 @@ export class LostUploads {
     options: RequestOptions,
   ): Promise<'over' | 'left' | 'again'> {
     const { key } = lost;
+    const askedAt = this.#options.nowMs();
     const listed = await client.listMultipartUploads(key, options);
+    const answeredAt = this.#options.nowMs();
     if (!listed.ok) return isDenied(listed.failure) ? 'left' : 'again';
     const { uploads, dateMs, complete } = listed.value;
     if (dateMs === null || !complete) return 'left';
-    const aheadMs = dateMs - this.#options.nowMs();
     // Tries follow each other within seconds, and times are not exact: their requests are one.
     const requests = this.#lost.filter((other) => other.key === key && isNear(other, lost));
     const begunAt = Math.min(...requests.map((other) => other.begunAt));
@@ -106,8 +107,9 @@ export class LostUploads {
       ({ uploadId, initiatedAtMs }) =>
         !lost.known.has(uploadId) &&
         initiatedAtMs !== null &&
-        initiatedAtMs >= begunAt + aheadMs - TIME_SLACK_MS &&
-        initiatedAtMs <= endedAt + aheadMs + TIME_SLACK_MS,
+        // The target's clock was at `dateMs` at some moment between question and answer.
+        initiatedAtMs >= begunAt + (dateMs - answeredAt) - TIME_SLACK_MS &&
+        initiatedAtMs <= endedAt + (dateMs - askedAt) + TIME_SLACK_MS,
     );
     const [found] = unknown;
     if (found === undefined) return 'over';

@@ -2,7 +2,7 @@
  * Who has an account, and the one administrator among them.
  *
  * Every change is flushed to disk before it resolves. Hashing goes through one gate for logins and
- * new accounts alike: at most two at once and 32 waiting.
+ * new accounts alike: at most two at once and 32 waiting, with a share for each address and account.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import type { ServerDatabase } from './database.ts';
@@ -13,10 +13,10 @@ import {
   verifyPassword,
   type PasswordHash,
 } from './password-hash.ts';
-import { WorkGate } from './work-gate.ts';
+import { HashGate, type HashAsker } from './hash-gate.ts';
 
-const HASHES_AT_ONCE_MAX = 2;
-const HASHES_WAITING_MAX = 32;
+/** The server itself, at start. */
+const OPERATOR: HashAsker = { address: '', account: '', isReturning: true };
 /** About what it takes until half of a full queue is through. */
 const FULL_QUEUE_RETRY_SECONDS = 2;
 
@@ -42,10 +42,7 @@ export class Accounts {
   readonly #database: ServerDatabase;
   readonly #clock: () => number;
   readonly #nobody = unmatchableHash();
-  readonly #gate = new WorkGate({
-    runningMax: HASHES_AT_ONCE_MAX,
-    waitingMax: HASHES_WAITING_MAX,
-  });
+  readonly #gate = new HashGate();
 
   constructor(options: { database: ServerDatabase; clock: () => number }) {
     this.#database = options.database;
@@ -72,14 +69,20 @@ export class Accounts {
   /**
    * @throws ApiError UsernameTaken, TooManyRequests
    */
-  async create(user: NewUser, options: { isAdmin: boolean }): Promise<UserRecord> {
+  async create(
+    user: NewUser,
+    options: { isAdmin: boolean; address?: string },
+  ): Promise<UserRecord> {
     if (this.findByUsername(user.username) !== null) throw serverError('UsernameTaken');
+    const { address } = options;
+    const asker =
+      address === undefined ? OPERATOR : { address, account: user.username, isReturning: false };
     const record: UserRecord = {
       id: randomUUID(),
       name: user.name,
       username: user.username,
       isAdmin: options.isAdmin,
-      password: await this.#hashed(() => hashPassword(user.password)),
+      password: await this.#hashed(asker, () => hashPassword(user.password)),
       createdAt: this.#clock(),
     };
     await this.#change(() => {
@@ -94,24 +97,30 @@ export class Accounts {
    * The user whose name and password these are, or null. Takes the same time for a name that does
    * not exist as for a wrong password.
    *
-   * @param beforeHashing runs when it is this call's turn; what it throws ends the call
+   * @param from.address whose turn it is, besides the account's
+   * @param from.isReturning whether the account logged in from there before
+   * @param from.beforeHashing runs when it is this call's turn; what it throws ends the call
    * @throws ApiError TooManyRequests
    */
   async verify(
     username: string,
     password: string,
-    beforeHashing: () => void = () => undefined,
+    from: { address: string; isReturning: boolean; beforeHashing?: () => void } = OPERATOR,
   ): Promise<UserRecord | null> {
     const user = this.findByUsername(username);
-    const fits = await this.#hashed(() => {
-      beforeHashing();
+    const { address, isReturning } = from;
+    const fits = await this.#hashed({ address, account: username, isReturning }, () => {
+      from.beforeHashing?.();
       return verifyPassword(password, user?.password ?? this.#nobody);
     });
     return fits ? user : null;
   }
 
   async setPassword(user: UserRecord, password: string): Promise<UserRecord> {
-    const changed = { ...user, password: await this.#hashed(() => hashPassword(password)) };
+    const changed = {
+      ...user,
+      password: await this.#hashed(OPERATOR, () => hashPassword(password)),
+    };
     await this.#change(() => void this.#database.users.put(user.id, changed));
     return changed;
   }
@@ -135,8 +144,9 @@ export class Accounts {
   }
 
   /** Async so that what `work` throws at once is a rejection too. */
-  async #hashed<T>(work: () => Promise<T>): Promise<T> {
+  async #hashed<T>(asker: HashAsker, work: () => Promise<T>): Promise<T> {
     return await this.#gate.run(
+      asker,
       async () => work(),
       () => tooManyRequests(FULL_QUEUE_RETRY_SECONDS),
     );

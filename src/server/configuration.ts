@@ -8,6 +8,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { trustedProxies } from './client-address.ts';
 
 const DEFAULT_REGION = 'us-east-1';
 const REGION_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
@@ -42,6 +43,8 @@ export interface ServerConfiguration {
     readonly secretAccessKey: string;
   } | null;
   readonly allowAccountCreation: boolean;
+  /** Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -67,6 +70,7 @@ export function readConfiguration(
     adminPassword: present(environment['ADMIN_PASSWORD']),
     defaultAccessKey: parseDefaultKey(environment),
     allowAccountCreation: parseFlag(environment, 'ALLOW_ACCOUNT_CREATION'),
+    trustedProxies: parseProxies(values['trusted-proxies'], environment),
   };
 }
 
@@ -82,6 +86,7 @@ function parseArguments(args: readonly string[]) {
         data: { type: 'string', default: './data' },
         plugin: { type: 'string', default: OWN_PLUGIN },
         'plugin-options': { type: 'string' },
+        'trusted-proxies': { type: 'string' },
       },
     }).values;
   } catch (error) {
@@ -128,6 +133,19 @@ function parseFlag(environment: Environment, name: string): boolean {
   if (value === null || value === 'false') return false;
   if (value === 'true') return true;
   throw new UsageError(`${name} must be "true" or "false".`);
+}
+
+/** The argument wins over the environment. */
+function parseProxies(argument: string | undefined, environment: Environment): string[] {
+  const text = argument ?? present(environment['TRUSTED_PROXIES']) ?? '';
+  if (text.trim() === '') return [];
+  const ranges = text.split(',').map((range) => range.trim());
+  try {
+    trustedProxies(ranges);
+  } catch (error) {
+    throw new UsageError(`Trusted proxies: ${(error as RangeError).message}`, { cause: error });
+  }
+  return ranges;
 }
 
 function present(value: string | undefined): string | null {

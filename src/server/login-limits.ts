@@ -2,14 +2,15 @@
  * Slows down those who guess passwords, without locking anybody's account.
  *
  * Failures count against (user name, address) and against the address; past a few, the next attempt
- * has to wait, twice as long each time up to a bound. A user at another address notices nothing.
+ * has to wait, twice as long each time up to a bound. A user at another address notices nothing, and
+ * who logged in from the address before is not asked to wait (known-logins.ts, internal-api/users.ts).
  * Attempts that have to wait are refused unseen and do not count, so the wait always ends.
  *
  * Invariants: each table holds at most `ENTRIES_MAX` counters, the least recently failed goes first;
  * user names are kept as hashes; a counter is forgotten some time after its last failure.
  */
 import { createHash } from 'node:crypto';
-import { isIPv6 } from 'node:net';
+import { clientOf } from './client-address.ts';
 import { tooManyRequests } from './errors.ts';
 
 const ENTRIES_MAX = 10_000;
@@ -90,7 +91,7 @@ export class LoginLimits {
     const nowMs = this.#clock();
     const waitMs = Math.max(
       this.#pairs.waitMs(pairKey(username, address), nowMs),
-      this.#addresses.waitMs(addressKey(address), nowMs),
+      this.#addresses.waitMs(clientOf(address), nowMs),
     );
     if (waitMs > 0) throw tooManyRequests(waitMs / 1000);
   }
@@ -98,7 +99,7 @@ export class LoginLimits {
   failed(username: string, address: string): void {
     const nowMs = this.#clock();
     this.#pairs.add(pairKey(username, address), nowMs);
-    this.#addresses.add(addressKey(address), nowMs);
+    this.#addresses.add(clientOf(address), nowMs);
   }
 
   /** Forgets the pair's failures; the address keeps its own, or one account would buy guesses at others. */
@@ -113,20 +114,6 @@ export class LoginLimits {
 }
 
 function pairKey(username: string, address: string): string {
-  const text = JSON.stringify([username, addressKey(address)]);
+  const text = JSON.stringify([username, clientOf(address)]);
   return createHash('sha256').update(text).digest('base64');
-}
-
-/** IPv4 as it is, also inside IPv6; of IPv6 the first 64 bits, which one subscriber usually has whole. */
-function addressKey(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined) return mapped;
-  if (!isIPv6(address)) return address;
-  const [head = '', tail] = address.split('%')[0]!.split('::');
-  const groups = head.split(':').filter((group) => group !== '');
-  if (tail !== undefined) {
-    const after = tail.split(':').filter((group) => group !== '').length;
-    while (groups.length < 8 - after) groups.push('0');
-  }
-  return groups.slice(0, 4).join(':');
 }

@@ -2,7 +2,7 @@
  * Passwords at rest: scrypt (RFC 7914), with the cost kept beside the hash so that it can grow.
  *
  * One hash takes 32 MiB and about a tenth of a second of a libuv thread on purpose; callers pass
- * through a {@link WorkGate} so that logins can neither use up memory nor starve file access.
+ * through a `HashGate` so that logins can neither use up memory nor starve file access.
  */
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 

@@ -27,9 +27,11 @@ export const serveUsage = `alarik-replication serve [options]
   --data <directory>        where everything is kept, ./data if absent
   --plugin <plugin.json>    the plugin to load, the replication plugin if absent
   --plugin-options <file>   its options, a JSON file; {} if absent
+  --trusted-proxies <list>  addresses or CIDR ranges, joined by commas, of proxies in front of the
+                            server: their X-Forwarded-For tells who logs in; none if absent
 
   Environment: JWT, ALARIK_REGION, ADMIN_USERNAME, ADMIN_PASSWORD, DEFAULT_ACCESS_KEY,
-  DEFAULT_SECRET_KEY, ALLOW_ACCOUNT_CREATION (see README.md).
+  DEFAULT_SECRET_KEY, ALLOW_ACCOUNT_CREATION, TRUSTED_PROXIES (see README.md).
 `;
 
 /**

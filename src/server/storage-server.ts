@@ -23,6 +23,7 @@ import { createApp } from './app.ts';
 import { Authenticator } from './authenticator.ts';
 import { BucketLifecycle, type BucketContents } from './bucket-lifecycle.ts';
 import { Buckets } from './buckets.ts';
+import { trustedProxies } from './client-address.ts';
 import type { ServerConfiguration } from './configuration.ts';
 import { openServerDatabase, type ServerDatabase } from './database.ts';
 import { DiskGuard } from './disk-guard.ts';
@@ -30,6 +31,7 @@ import { createHost, type HostObjects } from './host.ts';
 import { HttpServer, type RequestHandler } from './http-server.ts';
 import { takeDirectory } from './instance-lock.ts';
 import { createInternalApi } from './internal-api/router.ts';
+import { KnownLogins } from './known-logins.ts';
 import { LoginLimits } from './login-limits.ts';
 import type { LoadedPlugin } from './plugin-loader.ts';
 import { Tokens } from './tokens.ts';
@@ -199,6 +201,8 @@ function composeApp<Objects extends ServerObjects>(
     internalApi: createInternalApi({
       ...parts,
       loginLimits: new LoginLimits(monotonicMs),
+      knownLogins: new KnownLogins(),
+      isTrustedProxy: trustedProxies(configuration.trustedProxies),
       allowAccountCreation: configuration.allowAccountCreation,
       isShuttingDown: () => http.isStopping,
       metrics: () => plugin.metrics(),

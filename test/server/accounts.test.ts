@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Accounts } from '../../src/server/accounts.ts';
 import { ensureAdministrator } from '../../src/server/administrator.ts';
-import { WorkGate } from '../../src/server/work-gate.ts';
+import { HashGate } from '../../src/server/hash-gate.ts';
 import { temporaryServerDatabase } from '../support/server-database.ts';
 
 const clock = (): number => 0;
@@ -57,42 +57,94 @@ describe('accounts', () => {
   it('turn away who finds two hashes running and 32 waiting', async (t) => {
     const accounts = new Accounts({ database: await temporaryServerDatabase(t), clock });
     const results = await Promise.allSettled(
-      Array.from({ length: 40 }, () => accounts.verify('nobody', 'wrong')),
+      [false, true].flatMap((isReturning) =>
+        Array.from({ length: 40 }, () =>
+          accounts.verify('nobody', 'wrong', { address: '192.0.2.1', isReturning }),
+        ),
+      ),
     );
     const refused = results.filter((result) => result.status === 'rejected');
-    assert.equal(refused.length, 6);
+    assert.equal(refused.length, 80 - 2 - 32);
     for (const result of refused) {
       assert.equal((result.reason as { code: string }).code, 'TooManyRequests');
     }
   });
 });
 
-describe('the work gate', () => {
-  it('never runs more than it may, keeps the order, and survives work that throws', async () => {
-    const gate = new WorkGate({ runningMax: 2, waitingMax: 10 });
+describe('the gate of hashes', () => {
+  const full = (): Error => new Error('full');
+
+  /** Jobs that end when they are told to; `began` lists them in order. */
+  function setUp() {
+    const gate = new HashGate();
+    const began: string[] = [];
+    const ends = new Map<string, () => void>();
+    const ask = (name: string, address: string, account: string, isReturning = false) =>
+      gate.run(
+        { address, account, isReturning },
+        () => {
+          began.push(name);
+          return new Promise<void>((resolve) => ends.set(name, resolve));
+        },
+        full,
+      );
+    const end = async (name: string): Promise<void> => {
+      ends.get(name)!();
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    return { gate, began, ask, end };
+  }
+
+  it('never runs more than two, and survives work that throws', async () => {
+    const gate = new HashGate();
     let running = 0;
     let most = 0;
-    const order: number[] = [];
     const job = (index: number) => async (): Promise<void> => {
       running += 1;
       most = Math.max(most, running);
-      order.push(index);
       await new Promise((resolve) => setImmediate(resolve));
       running -= 1;
       if (index % 3 === 0) throw new Error('broken');
     };
-    await Promise.allSettled(
-      Array.from({ length: 12 }, (_, index) => gate.run(job(index), () => new Error('full'))),
+    const jobs = Array.from({ length: 20 }, (_, index) =>
+      gate.run(
+        { address: `${index}`, account: 'a', isReturning: index % 4 === 0 },
+        job(index),
+        full,
+      ),
     );
+    const results = await Promise.allSettled(jobs);
     assert.equal(most, 2);
-    assert.deepEqual(
-      order,
-      Array.from({ length: 12 }, (_, index) => index),
+    assert.equal(results.filter(({ status }) => status === 'rejected').length, 7);
+    await gate.run({ address: '', account: '', isReturning: false }, async () => undefined, full);
+  });
+
+  it('gives each kind a place that the other can only borrow', async () => {
+    const { ask, began, end } = setUp();
+    for (const name of ['a', 'b', 'c', 'd']) void ask(name, name, name);
+    void ask('back', 'x', 'x', true);
+    void ask('again', 'x', 'x', true);
+    assert.deepEqual(began, ['a', 'b']);
+    await end('a');
+    assert.deepEqual(began, ['a', 'b', 'back']);
+    await end('back');
+    assert.deepEqual(began, ['a', 'b', 'back', 'again']);
+    await end('b');
+    assert.deepEqual(began, ['a', 'b', 'back', 'again', 'c'], 'those who are new have one as well');
+  });
+
+  it('makes room for a newcomer at the cost of whoever has most', async () => {
+    const { ask, began, end } = setUp();
+    const flood = Array.from({ length: 40 }, (_, index) =>
+      ask(`flood ${index}`, 'flooder', `account ${index}`).catch(() => 'refused'),
     );
-    await gate.run(
-      async () => undefined,
-      () => new Error('full'),
-    );
+    const admin = ask('admin', 'elsewhere', 'admin');
+    await end('flood 0');
+    await end('flood 1');
+    assert.ok(began.includes('admin'), 'it is not behind the 24 that came before');
+    await end('admin');
+    await admin;
+    assert.equal(await Promise.race(flood.slice(-5)), 'refused');
   });
 });
 

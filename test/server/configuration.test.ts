@@ -18,6 +18,7 @@ describe('the configuration', () => {
       adminPassword: null,
       defaultAccessKey: null,
       allowAccountCreation: false,
+      trustedProxies: [],
     });
   });
 
@@ -42,8 +43,15 @@ describe('the configuration', () => {
     assert.equal(configuration.region, 'eu-1');
   });
 
+  it('takes trusted proxies from either, and the argument before the environment', () => {
+    const environment = { TRUSTED_PROXIES: '10.0.0.0/8, ::1' };
+    assert.deepEqual(readConfiguration([], environment).trustedProxies, ['10.0.0.0/8', '::1']);
+    const args = ['--trusted-proxies', '192.0.2.1'];
+    assert.deepEqual(readConfiguration(args, environment).trustedProxies, ['192.0.2.1']);
+  });
+
   it('counts an empty value as absent', () => {
-    const names = ['JWT', 'ADMIN_USERNAME', 'ADMIN_PASSWORD', 'ALARIK_REGION'];
+    const names = ['JWT', 'ADMIN_USERNAME', 'ADMIN_PASSWORD', 'ALARIK_REGION', 'TRUSTED_PROXIES'];
     const empty = Object.fromEntries(names.map((name) => [name, '']));
     assert.deepEqual(readConfiguration([], empty), readConfiguration([], {}));
   });
@@ -66,6 +74,8 @@ describe('the configuration', () => {
     ['half a default key', [], { DEFAULT_ACCESS_KEY: 'id' }, /DEFAULT_SECRET_KEY/],
     ['the other half', [], { DEFAULT_SECRET_KEY: 'hush' }, /DEFAULT_ACCESS_KEY/],
     ['a flag that is neither', [], { ALLOW_ACCOUNT_CREATION: 'yes' }, /ALLOW_ACCOUNT_CREATION/],
+    ['a proxy that is no address', ['--trusted-proxies', 'proxy'], {}, /Trusted proxies: "proxy"/],
+    ['a proxy of the environment', [], { TRUSTED_PROXIES: '10.0.0.0/40' }, /Trusted proxies/],
     ['a region with a slash', [], { ALARIK_REGION: 'a/b' }, /ALARIK_REGION/],
   ];
   for (const [what, args, environment, message] of refused) {

@@ -76,7 +76,7 @@ export interface RunningServer {
 /**
  * Starts the server and waits until it says where it listens.
  *
- * @param command what runs the command line, for instance ["node", "dist/main.js"]
+ * @param command what runs the command line, for instance ["node", "dist/start.cjs"]
  */
 export async function startServer(
   command: readonly string[],

@@ -3,7 +3,7 @@
  *
  *     node --import tsx test/suites/clients.ts [aws|rclone …] [-- command that runs the server]
  *
- * The command is `node dist/main.js` where none is given. Ends with 0 when every check passed. Where
+ * The command is `node dist/start.cjs` where none is given. Ends with 0 when every check passed. Where
  * a program is missing it names the package and ends with 1: a check that cannot run is no success.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -22,7 +22,7 @@ const clients = {
 const LOG_TAIL_CHARACTERS = 4_000;
 const defaultCommand = [
   process.execPath,
-  fileURLToPath(new URL('../../dist/main.js', import.meta.url)),
+  fileURLToPath(new URL('../../dist/start.cjs', import.meta.url)),
 ];
 
 process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1;

@@ -2,10 +2,13 @@
  * `/api/v1/users`: logging in, making accounts, and a user's own access keys.
  */
 import type { Router } from '@koa/router';
+import type { Context } from 'koa';
 import { methodNotAllowed } from '../../json-api/answers.ts';
 import { parseJsonBody } from '../../json-api/body.ts';
 import type { AccessKeys } from '../access-keys.ts';
 import type { Accounts, NewUser } from '../accounts.ts';
+import { clientAddress, clientOf, type IsTrusted } from '../client-address.ts';
+import type { KnownLogins } from '../known-logins.ts';
 import type { Authenticator } from '../authenticator.ts';
 import { serverError } from '../errors.ts';
 import type { LoginLimits } from '../login-limits.ts';
@@ -18,7 +21,10 @@ export interface UserRoutesOptions {
   readonly authenticator: Authenticator;
   readonly tokens: Tokens;
   readonly loginLimits: LoginLimits;
+  readonly knownLogins: KnownLogins;
   readonly allowAccountCreation: boolean;
+  /** Whether an address is a proxy's whose `X-Forwarded-For` is believed. */
+  readonly isTrustedProxy: IsTrusted;
 }
 
 const LOGIN = '/api/v1/users/login';
@@ -32,19 +38,30 @@ export function addUserRoutes(router: Router, options: UserRoutesOptions): void 
 }
 
 function addLogin(router: Router, options: UserRoutesOptions): void {
-  const { accounts, loginLimits, tokens } = options;
+  const { accounts, knownLogins, loginLimits, tokens } = options;
   const readLogin = createBodyReader<{ username: string; password: string }>('login');
   router.post(LOGIN, parseJsonBody, async (ctx) => {
     const { username, password } = readLogin(ctx);
-    const checkLimits = (): void => loginLimits.check(username, ctx.ip);
-    checkLimits();
+    const address = addressOf(ctx, options);
+    const isReturning = knownLogins.has(username, address);
+    const beforeHashing = (): void => {
+      // Guesses of others at the same address must not keep out whoever was let in from there before;
+      // a place in the gate is all that they can take, and what is guessed there costs a hash each.
+      if (!isReturning) loginLimits.check(username, address);
+    };
+    beforeHashing();
     // Again when its turn comes: a burst that passed the first check together waits in one queue.
-    const user = await accounts.verify(username, password, checkLimits);
+    const user = await accounts.verify(username, password, {
+      address: clientOf(address),
+      isReturning,
+      beforeHashing,
+    });
     if (user === null) {
-      loginLimits.failed(username, ctx.ip);
+      loginLimits.failed(username, address);
       throw serverError('InvalidCredentials');
     }
-    loginLimits.succeeded(username, ctx.ip);
+    loginLimits.succeeded(username, address);
+    knownLogins.add(username, address);
     ctx.body = { token: await tokens.issue(user.id) };
   });
   router.all(LOGIN, methodNotAllowed(['POST']));
@@ -60,7 +77,10 @@ function addAccountCreation(router: Router, options: UserRoutesOptions): void {
     },
     parseJsonBody,
     async (ctx) => {
-      const user = await options.accounts.create(readUser(ctx), { isAdmin: false });
+      const user = await options.accounts.create(readUser(ctx), {
+        isAdmin: false,
+        address: clientOf(addressOf(ctx, options)),
+      });
       ctx.status = 201;
       ctx.body = { id: user.id, name: user.name, username: user.username };
     },
@@ -87,4 +107,9 @@ function addAccessKeys(router: Router, options: UserRoutesOptions): void {
     ctx.body = { accessKeyId, secretAccessKey, createdAt: new Date(createdAt).toISOString() };
   });
   router.all(ACCESS_KEYS, methodNotAllowed(['GET', 'HEAD', 'POST']));
+}
+
+function addressOf({ req }: Context, options: Pick<UserRoutesOptions, 'isTrustedProxy'>): string {
+  const forwardedFor = req.headersDistinct['x-forwarded-for']?.join(',');
+  return clientAddress(req.socket.remoteAddress, forwardedFor, options.isTrustedProxy);
 }
