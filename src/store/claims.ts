@@ -149,7 +149,7 @@ export class Claims {
         const { nextAttemptAt, lastError, refused, upload, asResolve } = outcome;
         const tried = { ...row, attempts, nextAttemptAt, lastError, refused, upload };
         if ((refused || asResolve) && this.#chains.isOvertaken(claimed)) {
-          this.#overtake({ ...claimed, row: tried });
+          this.#overtake(claimed, this.#enqueuer.doubtOf({ ...claimed, row: tried }));
         } else {
           this.#giveBack(claimed, asResolve ? toResolve(tried) : tried);
         }
@@ -176,8 +176,7 @@ export class Claims {
   }
 
   /** What the target refuses, or what is gone, does not hold up what came after it. */
-  #overtake(claimed: Entry): void {
-    const doubtUntil = this.#enqueuer.doubtOf(claimed);
+  #overtake(claimed: Entry, doubtUntil: number | null): void {
     this.#chains.finish(claimed);
     if (doubtUntil !== null) this.#verifyLater(claimed, doubtUntil);
   }
