@@ -14,7 +14,7 @@ export const errors = {
   EndpointNotAllowed: {
     status: 403,
     reason:
-      'An endpoint is, or resolves to, an address that is not public; the server’s operator can open its range with the option egress.allow.',
+      'An endpoint is, or resolves to, an address that is not public: only an administrator may set it, or the server’s operator opens its range with the option egress.allow.',
   },
   InvalidPrecondition: {
     status: 400,

@@ -159,7 +159,15 @@ describe('GET /status', () => {
       targets: Record<string, unknown>[];
     };
     assert.deepEqual(rules, [
-      { ruleId: RULE, targetId: TARGET, enabled: true, queued: 2, failed: 0, gapSince: null },
+      {
+        ruleId: RULE,
+        targetId: TARGET,
+        enabled: true,
+        queued: 2,
+        verifying: 0,
+        failed: 0,
+        gapSince: null,
+      },
     ]);
     assert.equal(targets[0]?.['queued'], 2);
     assert.equal(targets[0]['state'], 'paused');

@@ -57,7 +57,7 @@ describe('awkward keys', () => {
       const names = await storedFiles(directory);
       assert(names.every((name) => /^[0-9a-f]{32}$/.test(name)));
       assert.equal(names.length, keys.length);
-      assert.deepEqual((await readdir(directory)).sort(), ['objects', 'server']);
+      assert.deepEqual((await readdir(directory)).sort(), ['objects', 'server', 'server.state']);
       assert(!existsSync(`${dirname(directory)}/etc`));
       await store.deleteMany(
         bucket,
