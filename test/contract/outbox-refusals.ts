@@ -135,6 +135,15 @@ function staying(open: OpenOutbox): void {
     assert.deepEqual(keys, [20, 10], 'the newer refused one is what is left of its key');
   });
 
+  it('a refused row that waits stays where an older event comes late', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    await d.put('a', 10);
+    await d.settle((await d.claim())!, retry(d.now + 1_000, { refused: true }));
+    await d.put('a', 5);
+    const orders = (await d.outbox.pageRows(BUCKET, {}, null, 9)).map((row) => row.order);
+    assert.deepEqual(orders, [5, 10]);
+  });
+
   it('what waits and was not refused stays', async (t) => {
     const d = await OutboxDriver.open(t, open);
     await d.put('a', 1);

@@ -6,9 +6,12 @@
  * meets test/support/fake-target/.
  */
 import type { StoredObject, TargetClient } from '../../src/egress/target-client.ts';
+import type { RemoteHead } from '../../src/egress/target-client.ts';
+import type { RequestOptions } from '../../src/egress/target-sending.ts';
 import type { UsableTarget } from '../../src/engine/engine.ts';
 import type { RequestFailure, RequestResult } from '../../src/model/delivery.ts';
 import { isDenied } from '../../src/model/outcome-rules.ts';
+import { LINGER_MS } from '../../src/model/delivery.ts';
 import { md5Of } from './bodies.ts';
 import type { RequestKind, WatchedRequest } from './chain-watch.ts';
 import {
@@ -18,9 +21,11 @@ import {
   LATE_MAX_MS,
   type Fault,
   type FaultWeights,
+  type Script,
 } from './faults.ts';
 import { Place } from './place.ts';
 import type { Random } from './random.ts';
+import { Traits, type Whim } from './traits.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
 export const GOOD_SECRET = 'correct';
@@ -43,7 +48,7 @@ interface Sent<T> {
   readonly key: string;
   readonly kind: RequestKind;
   readonly apply: Apply<T>;
-  readonly signal: AbortSignal | undefined;
+  readonly options: RequestOptions;
   /** By default as the kind says. */
   readonly isWrite?: boolean;
   readonly partOf?: string | null;
@@ -62,6 +67,7 @@ export class FaultyTargets {
   readonly fixed = new Map<string, Fault>();
   /** Whether they do not say what they made of an upload. */
   areSilent = false;
+  traits = new Traits(0);
   requests = 0;
   #uploads = 0;
   /** Monotonic. */
@@ -101,18 +107,18 @@ export class FaultyTargets {
     const send = async <T>(sent: Sent<T>): Promise<RequestResult<T>> =>
       isClosed ? { ok: false, failure: CLOSED } : this.#send(access, sent, observer);
     return {
-      headObject: (key, { signal } = {}) =>
-        send({ key, kind: 'look', apply: () => done(place.head(key)), signal }),
-      putObject: (key, { userMetadata, tags }, body, { signal } = {}) => {
+      headObject: (key, options = {}) =>
+        send({ key, kind: 'look', apply: () => done(this.#look(place, key)), options }),
+      putObject: (key, { userMetadata, tags }, body, options = {}) => {
         const etag = md5Of(body).toString('hex');
         const apply = (): RequestResult<StoredObject> => {
           place.objects.set(key, { size: body.length, etag, userMetadata, tags });
           this.onApplied(place, key);
           return done({ etag, tags: 'done' });
         };
-        return send({ key, kind: 'write', apply, signal });
+        return send({ key, kind: 'write', apply, options });
       },
-      putObjectTagging: (key, tags, { signal } = {}) => {
+      putObjectTagging: (key, tags, options = {}) => {
         const apply = (): RequestResult<null> => {
           const stored = place.objects.get(key);
           if (stored === undefined)
@@ -120,23 +126,23 @@ export class FaultyTargets {
           place.objects.set(key, { ...stored, tags });
           return done(null);
         };
-        return send({ key, kind: 'write', apply, signal });
+        return send({ key, kind: 'write', apply, options });
       },
-      listMultipartUploads: (key, { signal } = {}) => {
+      listMultipartUploads: (key, options = {}) => {
         const apply = (): Awaited<ReturnType<TargetClient['listMultipartUploads']>> => {
           const uploads = [...place.uploads]
             .filter(([, upload]) => upload.key === key)
             .map(([uploadId, { initiatedAtMs }]) => ({ key, uploadId, initiatedAtMs }));
           return done({ uploads, dateMs: this.#clock.nowMs(), complete: true });
         };
-        return send({ key, kind: 'beside', apply, signal });
+        return send({ key, kind: 'beside', apply, options });
       },
-      deleteObject: (key, { signal } = {}) => {
+      deleteObject: (key, options = {}) => {
         const apply = (): RequestResult<null> => {
           place.objects.delete(key);
           return done(null);
         };
-        return send({ key, kind: 'write', apply, signal });
+        return send({ key, kind: 'write', apply, options });
       },
       ...this.#multipart(place, send, observer),
       isConnected: () => true,
@@ -158,7 +164,7 @@ export class FaultyTargets {
     | 'abortMultipartUpload'
   > {
     return {
-      createMultipartUpload: (key, { userMetadata, tags }, { signal } = {}) => {
+      createMultipartUpload: (key, { userMetadata, tags }, options = {}) => {
         const apply = (): Awaited<ReturnType<TargetClient['createMultipartUpload']>> => {
           this.#uploads += 1;
           const uploadId = `upload-${this.#uploads}`;
@@ -170,58 +176,66 @@ export class FaultyTargets {
           });
           return done({ uploadId, tags: 'done' });
         };
-        return send({ key, kind: 'write', apply, signal });
+        return send({ key, kind: 'write', apply, options });
       },
-      uploadPart: async (upload, partNumber, body, { signal } = {}) => {
+      uploadPart: async (upload, partNumber, body, options = {}) => {
         if (!Buffer.isBuffer(body)) throw new Error('Parts of the simulation fit into memory.');
         const md5 = md5Of(body);
         const part = { md5, size: body.length };
         const { key, uploadId: partOf } = upload;
         const apply = (): RequestResult<null> => place.uploadPart(upload, partNumber, part);
-        const result = await send({ key, kind: 'part', apply, signal, partOf });
+        const result = await send({ key, kind: 'part', apply, options, partOf });
         return result.ok ? done({ etag: md5.toString('hex'), md5 }) : result;
       },
-      listParts: (upload, after = 0, { signal } = {}) =>
+      listParts: (upload, after = 0, options = {}) =>
         send({
           key: upload.key,
           kind: observer.wasStored(upload.uploadId) ? 'list' : 'beside',
           apply: () => place.listParts(upload, after),
-          signal,
+          options,
           resumes: place.uploads.get(upload.uploadId)?.metadata ?? null,
         }),
-      completeMultipartUpload: async (upload, parts, predictedEtag, { signal } = {}) => {
+      completeMultipartUpload: async (upload, parts, predictedEtag, options = {}) => {
         const { key } = upload;
         const apply = (): RequestResult<{ etag: string }> => place.complete(upload, parts);
-        const result = await send({ key, kind: 'write', apply, signal });
+        const result = await send({ key, kind: 'write', apply, options });
         if (!result.ok) return result;
         const { etag } = result.value;
         if (etag !== predictedEtag) return failure({ stage: 'integrity', ambiguous: true });
         return done({ etag: this.areSilent ? null : etag });
       },
-      abortMultipartUpload: async ({ key, uploadId }, { signal } = {}) => {
+      abortMultipartUpload: async ({ key, uploadId }, options = {}) => {
         const apply = (): RequestResult<null> => {
           place.uploads.delete(uploadId);
           return done(null);
         };
-        const result = await send({ key, kind: 'beside', apply, signal, isWrite: true });
+        const result = await send({ key, kind: 'beside', apply, options, isWrite: true });
         if (!result.ok && result.failure.status === 404) observer.saidToBeGone(uploadId);
         return result;
       },
     };
   }
 
+  #look(place: Place, key: string): RemoteHead {
+    const head = place.head(key);
+    return head.exists && !this.traits.countsTags ? { ...head, tagCount: null } : head;
+  }
+
   #send<T>(
     { endpoint, isAuthorized }: { endpoint: string; isAuthorized: boolean },
-    { key, kind, apply, signal, isWrite: changes, partOf = null, resumes = null }: Sent<T>,
+    { key, kind, apply, options, isWrite: changes, partOf = null, resumes = null }: Sent<T>,
     observer: RequestObserver,
   ): Promise<RequestResult<T>> {
     this.requests += 1;
     const isWrite = changes ?? (kind === 'write' || kind === 'part');
     const fault = isAuthorized ? this.#faultAt(endpoint) : '403';
-    const script = drawScript(fault, isWrite, this.#random);
+    const whim = isAuthorized ? this.traits.drawWhim(kind, isWrite) : null;
+    const script = scriptOf(whim) ?? drawScript(fault, isWrite, this.#random);
+    const { signal } = options;
     // An upload that no row carries is looked for and aborted beside the deliveries of its key.
     const end =
       kind === 'beside' ? () => undefined : observer.begin({ key, kind, partOf, resumes });
+    if (whim?.kind === 'think') return this.#think(whim.forMs, apply, options, end, observer);
     let applied: RequestResult<T> | null = null;
     const arrive = (): void => {
       // What a dead process had sent may lie about in the network, though no longer than LINGER_MS.
@@ -253,6 +267,46 @@ export class FaultyTargets {
     });
   }
 
+  /**
+   * The target is silent after the last byte, and does what was asked at the end of it; where it was
+   * given up, only as long as whoever gave it up has to be in doubt.
+   */
+  async #think<T>(
+    forMs: number,
+    apply: Apply<T>,
+    { signal, silence }: RequestOptions,
+    end: (isDone: boolean) => void,
+    observer: RequestObserver,
+  ): Promise<RequestResult<T>> {
+    const begunAt = this.#clock.monotonicMs();
+    const wait = async (untilMs: number): Promise<void> => {
+      const restMs = begunAt + untilMs - this.#clock.monotonicMs();
+      await new Promise<void>((resolve) => {
+        this.#clock.after(restMs, resolve);
+        signal?.addEventListener('abort', () => resolve(), { once: true });
+      });
+    };
+    const giveUp = (silenceMs: number, code: string): RequestResult<T> => {
+      const lateMs = begunAt + forMs - this.#clock.monotonicMs();
+      if (lateMs < Math.max(LINGER_MS, 2 * silenceMs)) this.#clock.after(lateMs, apply);
+      end(false);
+      return failure({ stage: 'transfer', code, ambiguous: true, silenceMs });
+    };
+    const shortMs = Math.min(forMs, IDLE_MS);
+    await wait(shortMs);
+    const granted = forMs > IDLE_MS ? (silence?.begin('answer') ?? null) : null;
+    if (granted !== null) await wait(Math.min(forMs, granted));
+    if (!observer.isAlive()) return new Promise(() => undefined);
+    const hasRunOut = granted !== null && forMs > granted;
+    if (granted !== null) silence?.end(hasRunOut && signal?.aborted !== true);
+    if (signal?.aborted === true) return giveUp(0, 'ABORT_ERR');
+    if (granted === null && forMs > IDLE_MS) return giveUp(IDLE_MS, 'ETIMEDOUT');
+    if (hasRunOut) return giveUp(granted, 'ETIMEDOUT');
+    const result = apply();
+    end(result.ok);
+    return result;
+  }
+
   #faultAt(endpoint: string): Fault {
     if (this.#clock.monotonicMs() < this.#refusesUntil) return 'refuse';
     return this.fixed.get(endpoint) ?? this.#random.weighted(this.weights);
@@ -261,4 +315,20 @@ export class FaultyTargets {
 
 function done<T>(value: T): RequestResult<T> {
   return { ok: true, value };
+}
+
+/** How a request goes by what the target is like; null: as chance has it. */
+function scriptOf(whim: Whim | null): Script | null {
+  switch (whim?.kind) {
+    case 'refuse':
+      return { failure: whim.failure, answeredAfterMs: 10, appliedAfterMs: null };
+    case 'lie':
+      return {
+        failure: { stage: 'unproven', status: 200, ambiguous: true },
+        answeredAfterMs: 10,
+        appliedAfterMs: whim.isApplied ? 5 : null,
+      };
+    default:
+      return null;
+  }
 }

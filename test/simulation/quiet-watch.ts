@@ -10,8 +10,8 @@ import type { World } from './simulated-process.ts';
 const LOOK_INTERVAL_MS = 500;
 /** How late a row may be tried, and the time between two looks. */
 const LATE_MAX_MS = 1_000 + LOOK_INTERVAL_MS;
-/** Claims of the dead, leases and announcements of dead processes are settled by then. */
-const SETTLED_MS = 150_000;
+/** Claims, leases and announcements of dead processes are settled by then, and no target thinks any longer. */
+const SETTLED_MS = 20 * 60_000;
 
 export class QuietWatch {
   readonly #world: World;

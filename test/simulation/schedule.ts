@@ -21,6 +21,7 @@ import { Random } from './random.ts';
 import { Rarities, type Standstill } from './rarities.ts';
 import { SimulatedHost, type Change } from './simulated-host.ts';
 import { SimulatedProcess, type World } from './simulated-process.ts';
+import { Traits } from './traits.ts';
 import { UploadLedger } from './upload-ledger.ts';
 import { QuietWatch } from './quiet-watch.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -110,6 +111,7 @@ class Schedule {
     this.#store.holdFlushes();
     this.#targets = new FaultyTargets(this.#clock, this.#random.fork(), drawWeights(this.#random));
     this.#targets.areSilent = this.#rarities.areTargetsSilent;
+    this.#targets.traits = new Traits(seed);
     this.#world = {
       clock: this.#clock,
       store: this.#store,
@@ -294,6 +296,7 @@ class Schedule {
   /** Faults end, and nobody writes or edits anything: whatever is due is sent all the same. */
   async #waitQuietly(): Promise<void> {
     this.#targets.weights = NO_FAULTS;
+    this.#targets.traits.areOver = true;
     this.#host.isReadFailing = () => false;
     this.#isMended = true;
     await this.#clock.run(15_000, () => this.#processes.length > 0);
@@ -303,6 +306,7 @@ class Schedule {
 
   async #mend(): Promise<void> {
     this.#targets.weights = NO_FAULTS;
+    this.#targets.traits.areOver = true;
     this.#host.isReadFailing = () => false;
     this.#isMended = true;
     await this.#finish(this.#configurator.mend());
