@@ -10,8 +10,8 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'a delivery completes without superseding',
     file: 'src/engine/claim-outcome.ts',
-    find: `return { kind: 'complete', upTo: delivery.upTo, verifyAt, uploadId };`,
-    replacement: `return { kind: 'complete', upTo: 0, verifyAt, uploadId };`,
+    find: `upTo: delivery.upTo, begunAt: context.begunAt, uploadId };`,
+    replacement: `upTo: 0, begunAt: context.begunAt, uploadId };`,
     suite: 'simulation',
   },
   {
@@ -33,33 +33,33 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'a row is claimed under an epoch that is over',
     file: 'test/support/memory-outbox.ts',
-    find: `limit: number, now: number): Promise<Claim[]> {
-    this.#fence(epoch);`,
-    replacement: `limit: number, now: number): Promise<Claim[]> {`,
+    find: `    this.#fence(epoch);
+    const due = this.rows`,
+    replacement: `    const due = this.rows`,
     suite: 'simulation',
   },
   {
     name: 'a row that failed goes to the tail of its chain',
     file: 'src/engine/claim-outcome.ts',
-    find: `    lastError,
-    compareFirst,
-    asResolve: false,`,
-    replacement: `    lastError,
-    compareFirst,
-    asResolve: true,`,
+    find: `    refused,
+    asResolve: false,
+    upload,`,
+    replacement: `    refused,
+    asResolve: true,
+    upload,`,
     suite: 'simulation',
   },
   {
     name: 'a breaker never half-opens',
     file: 'src/model/breaker.ts',
-    find: `  return { state: 'open', until: event.now + Math.max(wait, asked), openings, alike: null };`,
-    replacement: `  return { state: 'open', until: Infinity, openings, alike: null };`,
+    find: `  return { state: 'open', since, until: now + waitMs, openings };`,
+    replacement: `  return { state: 'open', since, until: now + waitMs * 1e6, openings };`,
     suite: 'simulation',
   },
   {
     name: 'a row that may have arrived is sent without a look',
     file: 'src/engine/deliver.ts',
-    find: `  if (row.compareFirst) {
+    find: `  if (row.doubtUntil !== null) {
     const compared`,
     replacement: `  if (row.attempts < 0) {
     const compared`,
@@ -68,23 +68,23 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'an older version in doubt is sent after the current one',
     file: 'src/engine/deliver.ts',
-    find: `if (row.compareFirst && current !== null && !isCurrent) {`,
+    find: `if (row.doubtUntil !== null && current !== null && !isCurrent) {`,
     replacement: `if (row.attempts < 0 && current !== null && !isCurrent) {`,
     suite: 'delivery',
   },
   {
     name: 'an ambiguous failure counts as one that is certain',
     file: 'src/engine/claim-outcome.ts',
-    find: `const compareFirst = row.compareFirst || failure.ambiguous;`,
-    replacement: `const compareFirst = row.compareFirst;`,
+    find: `const doubtUntil = laterDoubt(row.doubtUntil, doubtAfter(failure, context.now));`,
+    replacement: `const doubtUntil = failure.ambiguous ? row.doubtUntil : laterDoubt(row.doubtUntil, doubtAfter(failure, context.now));`,
     suite: 'simulation',
   },
   {
     name: 'nobody looks again after an ambiguous outcome',
-    file: 'src/engine/claim-outcome.ts',
-    find: `const verifyAt = isSuspect(row, context) ? context.now + LINGER_MS : null;`,
-    replacement: `const verifyAt = isSuspect(row, context) ? null : null;`,
-    suite: 'simulation',
+    file: 'src/store/claims.ts',
+    find: `    if (doubtUntil !== null && doubtUntil > begunAt) this.#verifyLater(delivered, doubtUntil);`,
+    replacement: `    if (doubtUntil !== null && doubtUntil < begunAt) this.#verifyLater(delivered, doubtUntil);`,
+    suite: 'contract',
   },
   {
     name: 'an old version is sent although none waits behind it',
@@ -134,8 +134,8 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'other tags count as the same object',
     file: 'src/model/transfer-plan.ts',
-    find: `if (Object.keys(object.tags).length > 0 || (head.tagCount ?? 0) > 0) return false;`,
-    replacement: ``,
+    find: `  return Object.keys(object.tags).length === 0 && head.tagCount === 0 ? 'same' : 'tags';`,
+    replacement: `  return 'same';`,
     suite: 'simulation',
   },
   {
@@ -187,9 +187,9 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'an upload is forgotten where its object had arrived',
     file: 'src/engine/deliver.ts',
-    find: `if (row.upload !== null) await discardUpload(row.key, row.upload, context);
-      return wasThere`,
-    replacement: `return wasThere`,
+    find: `      if (row.upload !== null) await discardUpload(row.key, row.upload, context);
+      return { ...wasThere(upTo), tagsRefused: tags.areRefused };`,
+    replacement: `      return { ...wasThere(upTo), tagsRefused: tags.areRefused };`,
     suite: 'delivery',
   },
   {
@@ -210,10 +210,71 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'a silent completion counts as a success',
     file: 'src/engine/multipart.ts',
-    find: `? null
-    : { stage: 'integrity', ambiguous: true };`,
-    replacement: `? { stage: 'integrity', ambiguous: true }
-    : null;`,
+    find: `{ ...object, tags: {} }, predicted) !== 'different') return null;`,
+    replacement: `{ ...object, tags: {} }, predicted) === 'different') return null;`,
     suite: 'delivery',
+  },
+  {
+    name: 'a lane that waits for a time is let go',
+    file: 'src/engine/lane.ts',
+    find: `const isWaiting = this.#cancelTimer !== null || this.#strays.lost.size > 0;`,
+    replacement: `const isWaiting = this.#strays.lost.size > 0;`,
+    suite: 'liveness',
+  },
+  {
+    name: 'a 202 is believed',
+    file: 'src/egress/target-proof.ts',
+    find: `export const isStored: Proof = (answer) => answer.status === 200 &&`,
+    replacement: `export const isStored: Proof = (answer) => answer.status < 300 &&`,
+    suite: 'proof',
+  },
+  {
+    name: 'probes take the row that is due for longest',
+    file: 'src/model/lane-breakers.ts',
+    find: `request: { limit: 1, now, operations, untriedFirst: true }`,
+    replacement: `request: { limit: 1, now, operations, untriedFirst: false }`,
+    suite: 'breakers',
+  },
+  {
+    name: 'refused deletes hold up puts',
+    file: 'src/model/lane-breakers.ts',
+    find: `const names = (['target', operation] as const).filter(`,
+    replacement: `const names = (['target', 'put', 'delete'] as const).filter(`,
+    suite: 'breakers',
+  },
+  {
+    name: 'a denial counts against its object whatever else was denied',
+    file: 'src/engine/lane-reaction.ts',
+    find: `const isObjects = isUnclear ? isOthersTaken : judged.origin === 'object';`,
+    replacement: `const isObjects = isUnclear || judged.origin === 'object';`,
+    suite: 'reaction',
+  },
+  {
+    name: 'a request for a retry closes the breaker',
+    file: 'src/model/breaker.ts',
+    find: `        ? { ...breaker, until: Math.min(breaker.until, event.now) }`,
+    replacement: `        ? CLOSED`,
+    suite: 'breaker',
+  },
+  {
+    name: 'a count of tags that is missing proves that there are none',
+    file: 'src/model/transfer-plan.ts',
+    find: `head.tagCount === 0 ? 'same' : 'tags'`,
+    replacement: `(head.tagCount ?? 0) === 0 ? 'same' : 'tags'`,
+    suite: 'plan',
+  },
+  {
+    name: 'no doubt is as long as the silence that was granted',
+    file: 'src/model/doubt.ts',
+    find: `return now + Math.max(LINGER_MS, 2 * (failure.silenceMs ?? 0));`,
+    replacement: `return now + LINGER_MS;`,
+    suite: 'doubt',
+  },
+  {
+    name: "a stranger's upload is aborted for one of ours",
+    file: 'src/engine/lost-uploads.ts',
+    find: `if (unknown.length > requests.length) return 'left';`,
+    replacement: ``,
+    suite: 'lost',
   },
 ];

@@ -25,6 +25,14 @@ export const suites = {
   /** 400 schedules: the file runs every other one. */
   simulation: { file: 'test/simulation/simulation.test.ts', env: { SIMULATION_RUNS: '800' } },
   delivery: { file: 'test/engine/deliver.test.ts' },
+  liveness: { file: 'test/engine/liveness.test.ts' },
+  reaction: { file: 'test/engine/lane-reaction.test.ts' },
+  lost: { file: 'test/engine/lost-uploads.test.ts' },
+  proof: { file: 'test/egress/target-proof.test.ts' },
+  breaker: { file: 'test/model/breaker.test.ts' },
+  breakers: { file: 'test/model/lane-breakers.test.ts' },
+  doubt: { file: 'test/model/doubt.test.ts' },
+  plan: { file: 'test/model/transfer-plan.test.ts' },
   strays: { file: 'test/engine/stray-uploads.test.ts' },
   contract: { file: 'test/contract/outbox.test.ts' },
   lockstep: {

@@ -328,7 +328,8 @@ function scriptOf(whim: Whim | null): Script | null {
         answeredAfterMs: 10,
         appliedAfterMs: whim.isApplied ? 5 : null,
       };
-    default:
+    case 'think':
+    case undefined:
       return null;
   }
 }
