@@ -99,8 +99,11 @@ export function planClaim(input: PlanInput): Plan {
   });
   if (probe !== undefined) {
     // A probe of the target alone may be of either operation: the one that is due for longer.
-    const operations = breakers.target.state === 'closed' ? [probe] : [probe, ...more];
-    return { kind: 'claim', request: { limit: 1, now, operations, untriedFirst: true } };
+    const isOfOperation = breakers.target.state === 'closed';
+    const operations = isOfOperation ? [probe] : [probe, ...more];
+    // Where the target as a whole failed, one row tells as much as another.
+    const untriedFirst = isOfOperation;
+    return { kind: 'claim', request: { limit: 1, now, operations, untriedFirst } };
   }
   const operations = OPERATIONS.filter(
     (operation) => isDue(operation) && probedBy(breakers, operation, monotonicMs)?.length === 0,

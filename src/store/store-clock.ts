@@ -41,10 +41,12 @@ export function openStoreClock(
   } catch {
     // A full disk keeps no server from starting: this process goes by the wall clock of its start.
   }
+  // In whole seconds: a time that is shown twice is the same.
+  const setBy = (): number => Math.round((wallMs() - nowMs()) / 1_000) * 1_000;
   const nowMs = (): number => Math.round(offset + monotonicMs());
   return {
     nowMs,
     // What an earlier start of the machine wrote is by the wall clock of then.
-    wallOf: (timeMs) => (timeMs < offset ? timeMs : timeMs + Math.round(wallMs() - nowMs())),
+    wallOf: (timeMs) => (timeMs < offset ? timeMs : timeMs + setBy()),
   };
 }

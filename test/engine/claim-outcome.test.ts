@@ -5,7 +5,8 @@ import type { Delivery } from '../../src/engine/deliver.ts';
 import { reactTo } from '../../src/engine/lane-reaction.ts';
 import { LINGER_MS, type RequestFailure } from '../../src/model/delivery.ts';
 import { newConcurrency } from '../../src/model/concurrency.ts';
-import { ALL_CLOSED } from '../../src/model/lane-breakers.ts';
+import { CLOSED, nextBreaker } from '../../src/model/breaker.ts';
+import { ALL_CLOSED, type LaneBreakers } from '../../src/model/lane-breakers.ts';
 import type { Row } from '../../src/model/row.ts';
 import { DENIED, REFUSED_OBJECT, RESET } from './fake-target.ts';
 import { claim, row } from './fixtures.ts';
@@ -27,17 +28,21 @@ function failed(failure: RequestFailure): Delivery {
   return { kind: 'failed', failure, upload: null };
 }
 
-function outcome(of: Row, delivery: Delivery, context: Partial<OutcomeContext> = {}) {
-  const { judgement } = reactTo(claim(of), delivery, {
-    breakers: ALL_CLOSED,
-    concurrency: newConcurrency(),
-    probed: [],
-    cutsAtStart: 0,
-    now: 0,
-    random: 0.5,
-  });
-  return outcomeOf(claim(of), delivery, judgement, { ...CONTEXT, ...context });
+function withBreakers(breakers: Partial<LaneBreakers>) {
+  return (of: Row, delivery: Delivery, context: Partial<OutcomeContext> = {}) => {
+    const { judgement } = reactTo(claim(of), delivery, {
+      breakers: { ...ALL_CLOSED, ...breakers },
+      concurrency: newConcurrency(),
+      probed: [],
+      cutsAtStart: 0,
+      now: 0,
+      random: 0.5,
+    });
+    return outcomeOf(claim(of), delivery, judgement, { ...CONTEXT, ...context });
+  };
 }
+
+const outcome = withBreakers({});
 
 describe('outcome of a claim: completion', () => {
   it('says since when the target was asked: older doubts are over by what was delivered', () => {
@@ -101,6 +106,9 @@ describe('outcome of a claim: failure', () => {
     ['a target that others reach, first', row(), RESET, false, 1_000],
     ['a target that others reach, later', row({ attempts: 9 }), RESET, false, 60_000],
     ['a target that is down: its breaker waits', row({ attempts: 9 }), RESET, true, 1_000],
+    ['what is refused, as an object', row({ attempts: 4 }), DENIED, true, 256_000],
+    ['what is refused, an hour at most', row({ attempts: 40 }), DENIED, false, 3_600_000],
+    ['what is refused, as asked', row(), { ...DENIED, retryAfterMs: 50_000 }, true, 50_000],
     ['an object, as asked', row(), { ...REFUSED_OBJECT, retryAfterMs: 50_000 }, false, 50_000],
   ];
   for (const [name, of, failure, pacedByBreaker, waitMs] of waits) {
@@ -114,6 +122,41 @@ describe('outcome of a claim: failure', () => {
     assert.equal(retryOf(row(), failed(DENIED)).refused, true);
     assert.equal(retryOf(row(), failed(RESET)).refused, false);
     assert.equal(retryOf(row(), failed({ ...DENIED, status: 413 })).refused, true);
+  });
+
+  it('says so too of one that fails for good', () => {
+    const tooLarge: RequestFailure = { ...DENIED, code: 'EntityTooLarge', status: 400 };
+    const eighth = row({ attempts: 7 });
+    for (const [failure, refused] of [
+      [tooLarge, true],
+      [REFUSED_OBJECT, false],
+    ] as const) {
+      const ended = outcome(eighth, failed(failure));
+      assert.equal(ended.kind === 'fail' && ended.refused, refused);
+    }
+    assert.equal(outcome(eighth, failed(DENIED)).kind, 'retry', 'perhaps all are denied');
+    const proven = withBreakers({ put: nextBreaker(CLOSED, { type: 'success' }) });
+    assert.equal(proven(eighth, failed(DENIED)).kind, 'fail');
+  });
+
+  it('resumes the upload that the try left, and names the one that made the object', () => {
+    const upload = { uploadId: 'begun', versionId: 'v5', order: 5, partBytes: 1 };
+    assert.deepEqual(retryOf(row(), { kind: 'failed', failure: RESET, upload }).upload, upload);
+    assert.deepEqual(retryOf(row(), { kind: 'source-failed', upload }).upload, upload);
+    assert.equal(retryOf(row({ upload }), failed(RESET)).upload, null);
+    const made = { kind: 'delivered', upTo: 5, wasThere: false, bytes: 1 } as const;
+    const ended = outcome(row(), { ...made, tagsRefused: false, uploadId: 'begun' });
+    assert.equal(ended.kind === 'complete' && ended.uploadId, 'begun');
+  });
+
+  it('is in doubt for twice the silence that was granted', () => {
+    const silent = failed({ ...RESET, code: 'ETIMEDOUT', silenceMs: 300_000 });
+    assert.equal(retryOf(row(), silent).doubtUntil, NOW + 600_000);
+  });
+
+  it('gives back what failed where nobody judged it', () => {
+    const released = outcomeOf(claim(row()), failed(RESET), null, CONTEXT);
+    assert.deepEqual(released, { kind: 'release', doubtUntil: NOW + LINGER_MS });
   });
 
   it('says what failed, for users', () => {

@@ -58,6 +58,38 @@ describe('connection slots', () => {
     assert.equal(modest.take(3), 1);
     assert.equal(greedy.take(1), 0);
   });
+
+  it('gives a slot back to a request that was silent, whatever the caps say', () => {
+    const slots = new ConnectionSlots({ total: 2, perOwner: 2 });
+    const thinking = slots.join('a', nobody);
+    const busy = slots.join('a', nobody);
+    assert.equal(thinking.take(1), 1);
+    thinking.release(1);
+    assert.equal(busy.take(2), 2);
+    thinking.retake();
+    assert.deepEqual([thinking.held, busy.held], [1, 2]);
+    // What is held beyond the caps counts: nobody gets another one before it is given back.
+    busy.release(1);
+    assert.equal(busy.take(1), 0);
+    thinking.release(1);
+    assert.equal(busy.take(1), 1);
+  });
+
+  it('tells lanes that wait when one is given up by silence', () => {
+    const slots = new ConnectionSlots({ total: 2, perOwner: 2 });
+    let told = 0;
+    const thinking = slots.join('a', nobody);
+    const waiting = slots.join('b', () => (told += 1));
+    assert.equal(thinking.take(1), 1);
+    assert.equal(waiting.take(2), 1);
+    thinking.release(1);
+    assert.equal(told, 1);
+    assert.equal(waiting.take(1), 1);
+    thinking.retake();
+    thinking.release(1);
+    assert.equal(told, 1, 'nobody waits any longer');
+    assert.equal(thinking.held, 0);
+  });
 });
 
 describe('byte budget', () => {

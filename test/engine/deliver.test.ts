@@ -2,52 +2,16 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { ByteBudget } from '../../src/engine/byte-budget.ts';
-import { deliver, type Delivery, type DeliveryContext } from '../../src/engine/deliver.ts';
-import type { RequestFailure } from '../../src/model/delivery.ts';
+import type { Delivery } from '../../src/engine/deliver.ts';
 import { LeaseLostError } from '../../src/model/lease.ts';
-import type { Claim, UploadState } from '../../src/model/row.ts';
-import { DENIED, FakeTarget, REFUSED_OBJECT, RESET } from './fake-target.ts';
+import type { UploadState } from '../../src/model/row.ts';
+import { REFUSED_OBJECT, RESET } from './fake-target.ts';
 import { claim, marker, OneKeyHost, resolveRow, row, rule } from './fixtures.ts';
-
-const MIB = 1024 * 1024;
-
-function setUp(context: Partial<DeliveryContext> = {}) {
-  const host = new OneKeyHost();
-  const target = new FakeTarget();
-  const stored: (UploadState | null)[] = [];
-  const deliverOne = (of: Claim): Promise<Delivery> =>
-    deliver(of, {
-      host,
-      client: target,
-      rules: [rule()],
-      storeUpload: async (upload) => {
-        target.log.push(upload === null ? 'forget' : 'store');
-        stored.push(upload);
-        return true;
-      },
-      memory: new ByteBudget(32 * MIB),
-      extraConnections: { tryTake: () => true, release: () => undefined },
-      silence: { begin: () => null, end: () => undefined },
-      onCreationLost: () => void target.log.push('lost'),
-      onCreated: () => undefined,
-      nowMs: () => 0,
-      signal: new AbortController().signal,
-      ...context,
-    });
-  return { host, target, stored, deliverOne };
-}
-
-async function delivered(
-  running: Promise<Delivery>,
-): Promise<Extract<Delivery, { kind: 'delivered' }>> {
-  const delivery = await running;
-  assert.equal(delivery.kind, 'delivered');
-  return delivery;
-}
+import { delivered, MIB, setUpDelivery } from './one-delivery.ts';
 
 describe('delivery of small objects', () => {
   it('sends the version with its headers, metadata and tags', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     const metadata = {
       systemHeaders: { 'content-type': 'text/plain' },
       userMetadata: { a: 'b' },
@@ -63,7 +27,7 @@ describe('delivery of small objects', () => {
   });
 
   it('sends a version that is no longer current while a later one waits', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', Buffer.from('five'));
     host.put('v6', Buffer.from('six'));
     await deliverOne(claim(row(), true));
@@ -71,7 +35,7 @@ describe('delivery of small objects', () => {
   });
 
   it('does not send an older version in doubt after the current one, which the target shows', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v6', Buffer.from('six'));
     await deliverOne(claim(row({ versionId: 'v6', order: 6 })));
     host.put('v5', Buffer.from('five'));
@@ -83,7 +47,7 @@ describe('delivery of small objects', () => {
   });
 
   it('sends an older version in doubt where the target shows something else', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', Buffer.from('five'));
     host.put('v6', Buffer.from('six'));
     const { upTo } = await delivered(deliverOne(claim(row({ doubtUntil: 1 }), true)));
@@ -92,7 +56,7 @@ describe('delivery of small objects', () => {
   });
 
   it('sends no replica, although it was current again for a while', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', Buffer.from('five'), { replica: true });
     host.put('v6', Buffer.from('six'));
     assert.deepEqual(await deliverOne(claim(row(), true)), { kind: 'nothing', upTo: 5 });
@@ -100,7 +64,7 @@ describe('delivery of small objects', () => {
   });
 
   it('asks for another look where that version is gone', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v6', Buffer.from('six'));
     assert.deepEqual(await deliverOne(claim(row(), true)), { kind: 'gone', upload: null });
     host.put('v5', Buffer.from('five'));
@@ -117,7 +81,7 @@ describe('delivery of small objects', () => {
   ];
   for (const [name, there, userMetadata, wasThere] of comparisons) {
     it(`compares a row in doubt first: ${name}`, async () => {
-      const { host, target, deliverOne } = setUp();
+      const { host, target, deliverOne } = setUpDelivery();
       const earlier = new OneKeyHost().put('v4', Buffer.from(there), { userMetadata });
       await target.putObject('key', earlier, Buffer.from(there));
       host.put('v5', Buffer.from('five'));
@@ -130,7 +94,7 @@ describe('delivery of small objects', () => {
   }
 
   it('deletes, after a look where the row is in doubt', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.current = marker({ order: 6 });
     const remove = row({ operation: 'delete', versionId: 'v6', order: 6 });
     await deliverOne(claim(remove));
@@ -143,20 +107,20 @@ describe('delivery of small objects', () => {
   });
 
   it('sends nothing that no rule wants', async () => {
-    const { host, target, deliverOne } = setUp({ rules: [] });
+    const { host, target, deliverOne } = setUpDelivery({ rules: [] });
     host.put('v5', Buffer.from('five'));
     assert.deepEqual(await deliverOne(claim(row())), { kind: 'unwanted' });
     assert.deepEqual(target.log, []);
   });
 
   it('does not delete under rules that do not replicate deletes', async () => {
-    const { target, deliverOne } = setUp({ rules: [rule({ replicateDeletes: false })] });
+    const { target, deliverOne } = setUpDelivery({ rules: [rule({ replicateDeletes: false })] });
     assert.deepEqual(await deliverOne(claim(resolveRow())), { kind: 'nothing', upTo: 0 });
     assert.deepEqual(target.log, []);
   });
 
   it('blames the source for what cannot be read there', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', Buffer.from('five'));
     host.failure = new Error('EIO');
     assert.deepEqual(await deliverOne(claim(row())), { kind: 'source-failed', upload: null });
@@ -176,7 +140,7 @@ describe('delivery of large objects', () => {
   }
 
   it('stores the upload id before the first part, and sends parts in parallel', async () => {
-    const { host, target, stored, deliverOne } = setUp();
+    const { host, target, stored, deliverOne } = setUpDelivery();
     host.put('v5', body);
     const delivery = await deliverOne(claim(row()));
     assert.ok(delivery.kind === 'delivered' && delivery.bytes === size);
@@ -198,7 +162,7 @@ describe('delivery of large objects', () => {
       [() => Promise.reject(leaseLost), null],
     ];
     for (const [storeUpload, expected] of answers) {
-      const { host, target, deliverOne } = setUp({ storeUpload });
+      const { host, target, deliverOne } = setUpDelivery({ storeUpload });
       host.put('v5', body);
       const delivery = deliverOne(claim(row()));
       if (expected === null) await assert.rejects(delivery, leaseLost);
@@ -209,7 +173,7 @@ describe('delivery of large objects', () => {
 
   it('sends one part after the other where no connection is free', async () => {
     const extraConnections = { tryTake: () => false, release: () => undefined };
-    const { host, target, deliverOne } = setUp({ extraConnections });
+    const { host, target, deliverOne } = setUpDelivery({ extraConnections });
     host.put('v5', body);
     await deliverOne(claim(row()));
     assert.equal(target.partsInFlightMax, 1);
@@ -217,7 +181,7 @@ describe('delivery of large objects', () => {
   });
 
   it('holds no more parts than its memory has room for', async () => {
-    const { host, target, deliverOne } = setUp({ memory: new ByteBudget(16 * MIB) });
+    const { host, target, deliverOne } = setUpDelivery({ memory: new ByteBudget(16 * MIB) });
     host.put('v5', body);
     await deliverOne(claim(row()));
     assert.equal(target.partsInFlightMax, 2);
@@ -225,7 +189,7 @@ describe('delivery of large objects', () => {
   });
 
   it('resumes with the parts that are there and whole', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', body);
     target.fail = (operation, part) => (operation === 'part' && part === 3 ? RESET : null);
     const broken = await deliverOne(claim(row()));
@@ -241,7 +205,7 @@ describe('delivery of large objects', () => {
   });
 
   it('knows the upload again where the source fails in the middle of it', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', body);
     target.fail = (operation) => {
       if (operation === 'create') host.failure = new Error('EIO');
@@ -252,7 +216,7 @@ describe('delivery of large objects', () => {
   });
 
   it('asks for no more parts than the object has, however many are listed', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', body);
     let pages = 0;
     target.listParts = async (_upload, after = 0) => {
@@ -265,7 +229,7 @@ describe('delivery of large objects', () => {
   });
 
   it('begins anew where the target has given the upload up', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', body);
     await deliverOne(claim(row({ upload: known('forgotten') })));
     assert.deepEqual(target.log.slice(0, 3), ['list', 'create', 'store']);
@@ -279,7 +243,7 @@ describe('delivery of large objects', () => {
   ];
   for (const [name, fields] of useless) {
     it(`aborts an upload ${name}`, async () => {
-      const { host, target, deliverOne } = setUp();
+      const { host, target, deliverOne } = setUpDelivery();
       host.put('v5', body);
       await deliverOne(claim(row({ upload: known('old', fields) })));
       assert.deepEqual(target.log.slice(0, 4), ['abort', 'forget', 'create', 'store']);
@@ -287,13 +251,13 @@ describe('delivery of large objects', () => {
   }
 
   it('aborts the upload of a version that is gone', async () => {
-    const { target, deliverOne } = setUp();
+    const { target, deliverOne } = setUpDelivery();
     await deliverOne(claim(resolveRow({ upload: known('old') })));
     assert.deepEqual(target.log, ['abort', 'forget', 'delete']);
   });
 
   it('aborts the upload of a version that goes between two tries', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', body);
     host.put('v6', Buffer.from('six'));
     for (const doubtUntil of [null, 1]) {
@@ -306,7 +270,7 @@ describe('delivery of large objects', () => {
   });
 
   it('keeps the upload where the source fails in the middle of it', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', body);
     target.fail = (operation) => {
       if (operation === 'create') host.failure = new Error('EIO');
@@ -317,7 +281,7 @@ describe('delivery of large objects', () => {
   });
 
   it('looks where the target does not say what it made of the parts', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', body, { tags: { a: 'b' } });
     target.completesSilently = true;
     const delivery = await deliverOne(claim(row()));
@@ -326,7 +290,7 @@ describe('delivery of large objects', () => {
   });
 
   it('aborts an upload where the object came in another way meanwhile', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', body);
     await deliverOne(claim(row()));
     target.log.length = 0;
@@ -335,7 +299,7 @@ describe('delivery of large objects', () => {
   });
 
   it('knows its own object again, and reads it only if all else fits', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', body);
     await deliverOne(claim(row()));
     target.log.length = 0;
@@ -351,77 +315,11 @@ describe('delivery of large objects', () => {
   });
 
   it('keeps the upload where its completion may have arrived', async () => {
-    const { host, target, deliverOne } = setUp();
+    const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', body);
     target.fail = (operation) => (operation === 'complete' ? RESET : null);
     const delivery = await deliverOne(claim(row()));
     assert.ok(delivery.kind === 'failed' && delivery.failure.ambiguous);
     assert.deepEqual(delivery.upload, known('upload-1'));
-  });
-});
-
-describe('delivery to targets that refuse what helps', () => {
-  const refused = (status: number): RequestFailure => ({ ...DENIED, status });
-
-  for (const status of [403, 405, 501]) {
-    it(`sends what is in doubt where HEAD is refused (${status})`, async () => {
-      const { host, target, deliverOne } = setUp();
-      host.put('v5', Buffer.from('five'));
-      target.fail = (operation) => (operation === 'head' ? refused(status) : null);
-      await delivered(deliverOne(claim(row({ doubtUntil: 1 }))));
-      assert.deepEqual(target.log, ['head', 'put']);
-      host.current = null;
-      await delivered(deliverOne(claim(row({ operation: 'delete', doubtUntil: 1 }))));
-      assert.equal(target.objects.size, 0);
-    });
-
-    it(`begins a large object anew where parts may not be listed (${status})`, async () => {
-      const { host, target, deliverOne, stored } = setUp();
-      host.put('v5', randomBytes(9 * MIB));
-      target.uploads.set('old', new Map());
-      target.fail = (operation) => (operation === 'list' ? refused(status) : null);
-      const upload = { uploadId: 'old', versionId: 'v5', order: 5, partBytes: 8 * MIB };
-      await delivered(deliverOne(claim(row({ upload }))));
-      assert.equal(stored.at(-1)?.uploadId, 'upload-1');
-      assert.ok(!target.log.includes('abort'), 'the store knows the old one as a stray');
-    });
-  }
-
-  const unproven: RequestFailure = { stage: 'unproven', status: 202, ambiguous: true };
-
-  it('believes a put without proof only where HEAD shows the object', async () => {
-    const { host, target, deliverOne } = setUp();
-    host.put('v5', Buffer.from('five'));
-    target.fail = (operation) => (operation === 'put' ? unproven : null);
-    assert.equal((await deliverOne(claim(row()))).kind, 'failed');
-    target.fail = () => null;
-    await delivered(deliverOne(claim(row())));
-    target.fail = (operation) => (operation === 'put' ? unproven : null);
-    await delivered(deliverOne(claim(row())));
-    target.fail = (operation) => (operation === 'put' ? unproven : refused(403));
-    const delivery = await deliverOne(claim(row()));
-    assert.ok(delivery.kind === 'failed' && delivery.failure.stage === 'unproven');
-  });
-
-  it('believes a delete without proof only where HEAD finds nothing', async () => {
-    const { host, target, deliverOne } = setUp();
-    host.put('v5', Buffer.from('five'));
-    await delivered(deliverOne(claim(row())));
-    host.current = null;
-    target.fail = (operation) => (operation === 'delete' ? unproven : null);
-    assert.equal((await deliverOne(claim(row({ operation: 'delete' })))).kind, 'failed');
-    target.objects.clear();
-    await delivered(deliverOne(claim(row({ operation: 'delete' }))));
-  });
-
-  it('sends only the tags where all else is there', async () => {
-    const { host, target, deliverOne } = setUp();
-    host.put('v5', Buffer.from('five'), { tags: { a: 'b' } });
-    await delivered(deliverOne(claim(row())));
-    host.put('v6', Buffer.from('five'), { tags: { c: 'd' } });
-    target.log.length = 0;
-    await delivered(deliverOne(claim(row({ versionId: 'v6', order: 6, doubtUntil: 1 }))));
-    assert.ok(!target.log.includes('put'), target.log.join());
-    assert.deepEqual(target.objects.get('key')?.tags, { c: 'd' });
   });
 });

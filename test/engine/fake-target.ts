@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { RemoteHead, StoredObject, TargetClient } from '../../src/egress/target-client.ts';
+import type { TagsSent } from '../../src/egress/target-sending.ts';
 import type { BodySource } from '../../src/egress/request-body.ts';
 import type { RequestFailure, RequestResult } from '../../src/model/delivery.ts';
 import { predictMultipartEtag } from '../../src/model/transfer-plan.ts';
@@ -42,17 +43,26 @@ export class FakeTarget implements TargetClient {
   fail: (operation: Operation, part?: number) => RequestFailure | null = () => null;
   /** Whether CompleteMultipartUpload says what it made. */
   completesSilently = false;
+  /** Whether objects are taken without their tags only. */
   refusesTags = false;
+  /** Whether tags are too long to go along. */
+  tagsFollow = false;
+  /** Whether HEAD says how many tags there are. */
+  countsTags = true;
+  /** Whether what fails is applied all the same: the answer is lost on its way. */
+  losesAnswers = false;
+  /** Of the target's own clock. */
+  nowMs: () => number = () => 0;
   partsInFlightMax = 0;
   #partsInFlight = 0;
-  #metadata = new Map<string, ObjectMetadata>();
+  #begun = new Map<string, { key: string; at: number; metadata: ObjectMetadata }>();
 
   async headObject(key: string): Promise<RequestResult<RemoteHead>> {
     return this.#answer('head', () => {
       const stored = this.objects.get(key);
       if (stored === undefined) return { exists: false };
       const { body, etag, systemHeaders, userMetadata, tags } = stored;
-      const tagCount = Object.keys(tags).length;
+      const tagCount = this.countsTags ? Object.keys(tags).length : null;
       return {
         exists: true,
         etag,
@@ -72,8 +82,9 @@ export class FakeTarget implements TargetClient {
   ): Promise<RequestResult<StoredObject>> {
     return this.#answer('put', () => {
       const etag = createHash('md5').update(body).digest('hex');
-      this.objects.set(key, { ...metadataOf(object), body, etag });
-      return { etag, tags: this.refusesTags ? 'refused' : 'done' };
+      const { metadata, tags } = this.#taken(object);
+      this.objects.set(key, { ...metadata, body, etag });
+      return { etag, tags };
     });
   }
 
@@ -88,8 +99,13 @@ export class FakeTarget implements TargetClient {
     });
   }
 
-  async listMultipartUploads(): ReturnType<TargetClient['listMultipartUploads']> {
-    return this.#answer('uploads', () => ({ uploads: [], dateMs: null, complete: true }));
+  async listMultipartUploads(key: string): ReturnType<TargetClient['listMultipartUploads']> {
+    return this.#answer('uploads', () => {
+      const uploads = [...this.#begun]
+        .filter(([uploadId, begun]) => begun.key === key && this.uploads.has(uploadId))
+        .map(([uploadId, { at }]) => ({ key, uploadId, initiatedAtMs: at }));
+      return { uploads, dateMs: this.nowMs(), complete: true };
+    });
   }
 
   async deleteObject(key: string): Promise<RequestResult<null>> {
@@ -104,10 +120,11 @@ export class FakeTarget implements TargetClient {
     object: ObjectMetadata,
   ): ReturnType<TargetClient['createMultipartUpload']> {
     return this.#answer('create', () => {
-      const uploadId = `upload-${this.#metadata.size + 1}`;
-      this.#metadata.set(uploadId, metadataOf(object));
+      const uploadId = `upload-${this.#begun.size + 1}`;
+      const { metadata, tags } = this.#taken(object);
+      this.#begun.set(uploadId, { key, at: this.nowMs(), metadata });
       this.uploads.set(uploadId, new Map());
-      return { uploadId, tags: this.refusesTags ? 'refused' : 'done' };
+      return { uploadId, tags };
     });
   }
 
@@ -164,7 +181,7 @@ export class FakeTarget implements TargetClient {
       const bodies = parts.map(({ partNumber }) => upload?.get(partNumber) ?? Buffer.alloc(0));
       const md5s = bodies.map((body) => createHash('md5').update(body).digest());
       const etag = predictMultipartEtag(md5s);
-      const metadata = this.#metadata.get(uploadId);
+      const metadata = this.#begun.get(uploadId)?.metadata;
       if (metadata === undefined) throw new Error('There is no such upload.');
       this.objects.set(key, { ...metadata, body: Buffer.concat(bodies), etag });
       this.uploads.delete(uploadId);
@@ -190,12 +207,26 @@ export class FakeTarget implements TargetClient {
   #answer<T>(operation: Operation, apply: () => T, part?: number): RequestResult<T> {
     this.log.push(part === undefined ? operation : `${operation} ${part}`);
     const failure = this.fail(operation, part);
-    return failure === null ? { ok: true, value: apply() } : { ok: false, failure };
+    if (failure === null) return { ok: true, value: apply() };
+    if (this.losesAnswers) apply();
+    return { ok: false, failure };
   }
-}
 
-function metadataOf({ systemHeaders, userMetadata, tags }: ObjectMetadata): ObjectMetadata {
-  return { systemHeaders, userMetadata, tags };
+  #taken({ systemHeaders, userMetadata, tags }: ObjectMetadata): {
+    readonly metadata: ObjectMetadata;
+    readonly tags: TagsSent;
+  } {
+    const isTagged = Object.keys(tags).length > 0;
+    const sent = !isTagged
+      ? 'done'
+      : this.refusesTags
+        ? 'refused'
+        : this.tagsFollow
+          ? 'follow'
+          : 'done';
+    const metadata = { systemHeaders, userMetadata, tags: sent === 'done' ? tags : {} };
+    return { metadata, tags: sent };
+  }
 }
 
 async function readAll(source: BodySource): Promise<Buffer> {

@@ -156,4 +156,119 @@ describe('reaction: breakers', () => {
     assert.ok(cut.allowed < start, 'it is lowered');
     assert.equal(react(failed(DENIED)).concurrency.allowed, start);
   });
+
+  const answer = (status: number, fields: Partial<RequestFailure> = {}): RequestFailure => ({
+    stage: 'answer',
+    status,
+    ambiguous: false,
+    ...fields,
+  });
+
+  it('failures of the target open it after three in a row, whatever fails of it', () => {
+    const failures = [RESET, answer(500), answer(404, { code: 'NoSuchBucket' })];
+    let breakers: LaneBreakers = ALL_CLOSED;
+    const states = failures.map((failure) => {
+      ({ breakers } = react(failed(failure), breakers));
+      return breakers.target.state;
+    });
+    assert.deepEqual(states, ['closed', 'closed', 'open']);
+    assert.deepEqual([breakers.put, breakers.delete], [CLOSED, CLOSED]);
+  });
+
+  it('refusals of five objects in a row open their operation, and the target stays as it is', () => {
+    let breakers: LaneBreakers = ALL_CLOSED;
+    for (let n = 0; n < 5; n++) {
+      const { breakers: next } = reactTo(claim(row({ key: `key-${n}` })), failed(DENIED), {
+        breakers,
+        concurrency: newConcurrency(),
+        probed: [],
+        cutsAtStart: 0,
+        now: n,
+        random: 0.5,
+      });
+      assert.equal(breakers.put.state, 'closed');
+      breakers = next;
+    }
+    assert.deepEqual([breakers.target.state, breakers.put.state], ['closed', 'open']);
+    assert.equal(breakers.delete, CLOSED);
+  });
+
+  it('a target that asks to be left alone is, at once', () => {
+    const slowDown = answer(503, { code: 'SlowDown', retryAfterMs: 90_000 });
+    const { breakers, concurrency } = react(failed(slowDown));
+    assert.ok(breakers.target.state === 'open');
+    assert.equal(breakers.target.until, 1_000 + 90_000);
+    assert.ok(concurrency.allowed < newConcurrency().allowed);
+  });
+
+  it('a refusal that asks for a pause asks it for its object', () => {
+    const { breakers, judgement } = react(failed({ ...DENIED, retryAfterMs: 90_000 }));
+    assert.equal(breakers.target.state, 'closed');
+    assert.equal(judgement?.afterMs, 90_000);
+  });
+
+  const longWaits: readonly (readonly [string, RequestFailure, boolean])[] = [
+    ['a missing bucket', answer(404, { code: 'NoSuchBucket' }), true],
+    ['a key that is not known', answer(403, { code: 'InvalidAccessKeyId' }), true],
+    ['an address that it may not have', { stage: 'refused-address', ambiguous: false }, true],
+    ['a reset', RESET, false],
+    ['an internal error', answer(500), false],
+    ['too many requests', answer(429), false],
+    ['data that came too late', answer(408), false],
+    ['success without proof', { stage: 'unproven', status: 202, ambiguous: true }, false],
+  ];
+  for (const [name, failure, isLong] of longWaits) {
+    it(`probes for ${name} wait ${isLong ? 'up to an hour' : 'a minute at most'}`, () => {
+      const probing: Breaker = { state: 'probing', since: 0, openings: 20 };
+      const { breakers } = react(failed(failure), { target: probing }, { probed: ['target'] });
+      assert.ok(breakers.target.state === 'open');
+      assert.equal(breakers.target.until - 1_000, isLong ? 3_600_000 : 60_000);
+    });
+  }
+
+  it('what cannot be sent says nothing of the target, and leaves its probe to another', () => {
+    const unsendable: RequestFailure = { stage: 'unsendable', ambiguous: false };
+    const failing = { target: { ...CLOSED, failures: 2 } };
+    assert.deepEqual(react(failed(unsendable), failing).breakers, { ...ALL_CLOSED, ...failing });
+    const { breakers } = react(
+      failed(unsendable),
+      { target: PROBING, put: PROBING },
+      { probed: ['target', 'put'] },
+    );
+    assert.equal(breakers.target.state === 'open' && breakers.target.until, 1_000);
+    assert.equal(breakers.put.state === 'open' && breakers.put.until, 1_000);
+  });
+
+  const probes: readonly (readonly [string, RequestFailure, Breaker['state'], number | null])[] = [
+    ['a denial', DENIED, 'closed', 2],
+    ['what no target takes', TOO_LARGE, 'closed', 1],
+    ['a reset', RESET, 'open', 1],
+  ];
+  for (const [name, failure, target, openings] of probes) {
+    it(`a probe of both that meets ${name}: the target is ${target}, puts are probed again`, () => {
+      const { breakers } = react(
+        failed(failure),
+        { target: PROBING, put: PROBING },
+        { probed: ['target', 'put'] },
+      );
+      assert.equal(breakers.target.state, target);
+      assert.equal(breakers.put.state === 'open' && breakers.put.openings, openings);
+    });
+  }
+
+  it('a refusal of a request that was no probe leaves the probe to itself', () => {
+    assert.equal(react(failed(DENIED), { put: PROBING }).breakers.put, PROBING);
+  });
+
+  it('the requests of one round lower the concurrency once', () => {
+    const once = react(failed(RESET)).concurrency;
+    const again = react(failed(RESET), {}, { concurrency: once, cutsAtStart: 0 }).concurrency;
+    assert.equal(again.allowed, once.allowed);
+  });
+
+  it('a success takes back what the lane complained of; what was not asked does not', () => {
+    assert.equal(react(DELIVERED).lastError, null);
+    assert.equal('lastError' in react({ kind: 'nothing', upTo: 5 }), false);
+    assert.match(react(failed(DENIED)).lastError?.reason ?? '', /denies access/);
+  });
 });

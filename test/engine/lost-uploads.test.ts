@@ -17,30 +17,44 @@ interface Listed {
   readonly parts?: number;
 }
 
-function setUp(listed: readonly Listed[], failure: RequestFailure | null = null) {
+interface Answers {
+  /** To the listing of uploads, of parts, and to the abort; null lets it through. */
+  readonly uploads?: RequestFailure;
+  readonly parts?: RequestFailure;
+  readonly abort?: RequestFailure;
+  readonly hasDate?: boolean;
+  readonly complete?: boolean;
+}
+
+function setUp(listed: readonly Listed[], answers: Answers = {}) {
+  const { hasDate = true, complete = true } = answers;
   let now = BEGUN + 1_000 + LOOK_AFTER_MS;
   const aborted: string[] = [];
+  const lookedAfter: number[] = [];
   let left = 0;
   let looks = 0;
+  let mayGoOn = true;
   const lost = new LostUploads({
     nowMs: () => now,
     onLeft: () => (left += 1),
-    lookAfter: () => undefined,
+    lookAfter: (delayMs) => void lookedAfter.push(delayMs),
   });
   const client = {
     listMultipartUploads: async (key: string) => {
       looks += 1;
-      if (failure !== null) return { ok: false, failure };
+      if (answers.uploads !== undefined) return { ok: false, failure: answers.uploads };
       const uploads = listed
         .filter(({ uploadId }) => !aborted.includes(uploadId))
         .map(({ uploadId, at }) => ({ key, uploadId, initiatedAtMs: at + AHEAD }));
-      return { ok: true, value: { uploads, dateMs: now + AHEAD, complete: true } };
+      return { ok: true, value: { uploads, dateMs: hasDate ? now + AHEAD : null, complete } };
     },
     listParts: async ({ uploadId }: { uploadId: string }) => {
+      if (answers.parts !== undefined) return { ok: false, failure: answers.parts };
       const count = listed.find((upload) => upload.uploadId === uploadId)?.parts ?? 0;
       return { ok: true, value: { parts: Array.from({ length: count }), next: null } };
     },
     abortMultipartUpload: async ({ uploadId }: { uploadId: string }) => {
+      if (answers.abort !== undefined) return { ok: false, failure: answers.abort };
       aborted.push(uploadId);
       return { ok: true, value: null };
     },
@@ -48,7 +62,9 @@ function setUp(listed: readonly Listed[], failure: RequestFailure | null = null)
   return {
     lost,
     note: (at = BEGUN) => lost.note({ key: 'large', begunAt: at, endedAt: at + 1_000 }),
-    look: () => lost.abortDue(client, () => true, {}),
+    look: () => lost.abortDue(client, () => mayGoOn, {}),
+    allow: (isAllowed: boolean) => (mayGoOn = isAllowed),
+    lookedAfter,
     pass: (ms: number) => (now += ms),
     result: () => ({ aborted, left, open: lost.size }),
     looks: () => looks,
@@ -109,17 +125,103 @@ describe('uploads whose creation was not answered', () => {
   });
 
   it('are counted where they may not be listed', async () => {
-    const { note, look, result } = setUp([], DENIED);
+    const { note, look, result } = setUp([], { uploads: DENIED });
     note();
     await look();
     assert.deepEqual(result(), { aborted: [], left: 1, open: 0 });
   });
 
   it('are looked for again where listing fails, five times at most', async () => {
-    const { note, look, result, looks } = setUp([], RESET);
+    const { note, look, result, looks } = setUp([], { uploads: RESET });
     note();
     for (let n = 0; n < 9; n++) await look();
     assert.equal(looks(), 5);
     assert.deepEqual(result(), { aborted: [], left: 1, open: 0 });
+  });
+
+  const ours = [{ uploadId: 'ours', at: BEGUN + 500 }];
+  const untold: readonly (readonly [string, Answers])[] = [
+    ['the target does not say when it answered', { hasDate: false }],
+    ['there may be more of them than are listed', { complete: false }],
+    ['their parts may not be listed', { parts: DENIED }],
+  ];
+  for (const [name, answers] of untold) {
+    it(`are left and counted where ${name}`, async () => {
+      const { note, look, result } = setUp(ours, answers);
+      note();
+      await look();
+      assert.deepEqual(result(), { aborted: [], left: 1, open: 0 });
+    });
+  }
+
+  for (const [name, answers] of [
+    ['their parts', { parts: RESET }],
+    ['their abort', { abort: DENIED }],
+  ] as const) {
+    it(`are looked for again where ${name} failed, and counted in the end`, async () => {
+      const { note, look, result, looks, lookedAfter } = setUp(ours, answers);
+      note();
+      await look();
+      assert.deepEqual(result(), { aborted: [], left: 0, open: 1 });
+      assert.equal(lookedAfter.at(-1), LOOK_AFTER_MS);
+      for (let n = 0; n < 9; n++) await look();
+      assert.equal(looks(), 5);
+      assert.deepEqual(result(), { aborted: [], left: 1, open: 0 });
+    });
+  }
+
+  it('are looked for a minute after, and no sooner', () => {
+    const { note, lookedAfter } = setUp(ours);
+    note();
+    assert.equal(lookedAfter.length, 1);
+    assert.ok(lookedAfter[0]! >= LOOK_AFTER_MS && lookedAfter[0]! <= LOOK_AFTER_MS + 5_000);
+  });
+
+  it('are told apart from those of tries long after', async () => {
+    const { note, look, pass, result } = setUp([
+      { uploadId: 'ours', at: BEGUN + 500 },
+      { uploadId: 'theirs', at: BEGUN + 600_500 },
+      { uploadId: 'also theirs', at: BEGUN + 600_600 },
+    ]);
+    note();
+    note(BEGUN + 600_000);
+    await look();
+    assert.deepEqual(result(), { aborted: ['ours'], left: 0, open: 1 });
+    pass(600_000);
+    await look();
+    assert.deepEqual(result(), { aborted: ['ours'], left: 1, open: 0 });
+  });
+
+  it('of another key are another’s', async () => {
+    const { lost, note, look, result } = setUp(ours);
+    note();
+    lost.created('other key', 'ours');
+    await look();
+    assert.deepEqual(result(), { aborted: ['ours'], left: 0, open: 0 });
+  });
+
+  it('are counted where there are too many to remember', () => {
+    const { lost, result } = setUp([]);
+    for (let n = 0; n < 70; n++) lost.note({ key: `key-${n}`, begunAt: BEGUN, endedAt: BEGUN });
+    assert.deepEqual(result(), { aborted: [], left: 6, open: 64 });
+  });
+
+  it('wait while the target is asked for nothing, and lose no try by it', async () => {
+    const { note, look, allow, looks, result } = setUp(ours);
+    note();
+    allow(false);
+    for (let n = 0; n < 9; n++) await look();
+    assert.equal(looks(), 0);
+    allow(true);
+    await look();
+    assert.deepEqual(result(), { aborted: ['ours'], left: 0, open: 0 });
+  });
+
+  it('fault: are looked for again where a look came while the target is asked for nothing', async () => {
+    const { note, look, allow, lookedAfter } = setUp(ours);
+    note();
+    allow(false);
+    await look();
+    assert.equal(lookedAfter.length, 2, 'there is another look');
   });
 });

@@ -32,7 +32,9 @@ async function setUp(count: number) {
         };
       }
       if (name === 'queueStatus') {
-        const counts = [{ targetId: uuid(1), ruleset: [1], pending, failed: 0 }];
+        const counts = [
+          { targetId: uuid(1), ruleset: [1], pending, verifying: 99_999, failed: 99_999 },
+        ];
         return async () => ({ counts, gaps: [], oldest: [] });
       }
       return Reflect.get(store, name, store).bind(store) as unknown;

@@ -22,7 +22,7 @@ import { openLmdbOutbox } from '../support/outbox-fixture.ts';
 import { until } from '../support/until.ts';
 import { DENIED, RESET } from './fake-target.ts';
 import { OneKeyHost } from './fixtures.ts';
-import { MINUTE_MS, VirtualServer } from './virtual-server.ts';
+import { MINUTE_MS, started, VirtualServer } from './virtual-server.ts';
 
 /** A server that is about to start and whose earlier process left `count` uploads behind. */
 async function leftBehind(
@@ -185,6 +185,50 @@ describe('stray uploads', () => {
     assert.ok(target.objects.has('a'));
     assert.equal(aborts(server), 2);
     assert.equal((await straysOf(server)).length, 18);
+  });
+});
+
+describe('uploads whose creation was not answered', () => {
+  /** The first creation is applied, and its answer lost. */
+  async function loseOne(server: VirtualServer): Promise<void> {
+    const { target, clock } = server;
+    target.nowMs = () => clock.nowMs();
+    target.losesAnswers = true;
+    let creations = 0;
+    target.fail = (operation) => (operation === 'create' && creations++ === 0 ? RESET : null);
+    await server.put('large', 2);
+    await server.clock.run(10);
+  }
+
+  it('are aborted a minute later, although nothing else happens', async () => {
+    const server = await started();
+    await loseOne(server);
+    await server.clock.run(30_000);
+    assert.ok(server.target.objects.has('large'), 'the next try delivers');
+    assert.deepEqual([...server.target.uploads.keys()], ['upload-1']);
+    await server.clock.run(MINUTE_MS);
+    assert.equal(server.target.uploads.size, 0);
+    assert.equal(aborts(server), 1);
+  });
+
+  it('are looked for by a lane that is not let go before', async () => {
+    const server = await started();
+    await loseOne(server);
+    await server.clock.run(20 * MINUTE_MS);
+    assert.equal(server.target.uploads.size, 0);
+  });
+
+  it('fault: are aborted after a target that was down for long is back', async () => {
+    const server = await started();
+    await loseOne(server);
+    server.target.losesAnswers = false;
+    server.target.fail = () => ({ stage: 'connect', code: 'ECONNREFUSED', ambiguous: false });
+    await server.clock.run(10 * MINUTE_MS);
+    assert.deepEqual([...server.target.uploads.keys()], ['upload-1']);
+    server.target.fail = () => null;
+    await server.clock.run(10 * MINUTE_MS);
+    assert.ok(server.target.objects.has('large'));
+    assert.equal(server.target.uploads.size, 0);
   });
 });
 

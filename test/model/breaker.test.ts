@@ -149,6 +149,39 @@ describe('breaker', () => {
     assert.equal(untilOf(third), 10 + 16_000);
   });
 
+  it('waits no longer for failures of requests that began before it opened', () => {
+    const open = after(opening);
+    assert.deepEqual(after([fails(900), refuses('a', 900)], open), open);
+    const probing = after([PROBE], open);
+    assert.deepEqual(after([fails(2_000), refuses('a', 2_000)], probing), probing);
+  });
+
+  it('is open for no longer where a probe is wanted that is due already', () => {
+    const open = after(opening);
+    assert.deepEqual(after([{ type: 'probe-wanted', now: 5_000 }], open), open);
+    assert.deepEqual(after([{ type: 'probe-wanted', now: 5_000 }]), CLOSED);
+  });
+
+  it('sends little to a target that denies everything, although somebody asks all the time', () => {
+    // A mark a second (model/ports.ts, retryRow) makes a probe due: one request each, never more.
+    let breaker = after(refusing);
+    let sent = 0;
+    for (let now = 0; now < MINUTE_MS; now += 1_000) {
+      breaker = after([{ type: 'probe-wanted', now }], breaker);
+      assert.equal(breaker.state, 'open');
+      breaker = after([PROBE, refuses(`probe-${now}`, now, true)], breaker);
+      sent += 1;
+    }
+    assert.equal(sent, 60);
+    assert.ok(breaker.state === 'open' && breaker.since === 0, 'it knows since when');
+  });
+
+  it('counts a key of a refused object once between successes', () => {
+    const twice = keys.slice(1).flatMap((key) => [refuses(key), refuses(key)]);
+    assert.equal(after(twice).state, 'closed');
+    assert.equal(after([...twice, refuses(keys[0]!)]).state, 'open');
+  });
+
   it('is never open for more than an hour from the last event, and success always closes it', () => {
     const event = fc.oneof(
       fc.constantFrom(SUCCESS, PROBE),

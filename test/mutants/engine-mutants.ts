@@ -231,8 +231,8 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'probes take the row that is due for longest',
     file: 'src/model/lane-breakers.ts',
-    find: `request: { limit: 1, now, operations, untriedFirst: true }`,
-    replacement: `request: { limit: 1, now, operations, untriedFirst: false }`,
+    find: `const untriedFirst = isOfOperation;`,
+    replacement: `const untriedFirst = false;`,
     suite: 'breakers',
   },
   {
