@@ -8,7 +8,7 @@ import { SourceFailure } from '../egress/request-body.ts';
 import type { ObjectHead, ObjectRef } from '../host.ts';
 import type { Silence } from '../egress/silence.ts';
 import type { RequestFailure, RequestResult } from '../model/delivery.ts';
-import { isDenied } from '../model/outcome-rules.ts';
+import { isDenied, mayRefuseTags } from '../model/outcome-rules.ts';
 import type { Claim, Row, UploadState } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
 import {
@@ -312,7 +312,7 @@ async function finishSent(
     case 'complete':
       return { ...sent, tags: tags.areRefused ? 'refused' : 'done' };
     case 'denied':
-      return { ...sent, tags: 'refused' };
+      return { ...sent, tags: Object.keys(object.tags).length > 0 ? 'refused' : 'done' };
     case 'failed':
       // The object is there: the next try looks first, and has only the tags to send.
       return { kind: 'failed', failure: { ...tags.failure, ambiguous: true }, upload: null };
@@ -333,11 +333,12 @@ async function completeTags(
   const result = await client.putObjectTagging(key, tags, { signal, silence });
   if (result.ok) return { kind: 'complete', areRefused: false };
   const { failure } = result;
-  const { stage, status } = failure;
-  if (stage === 'answer' && (status === 403 || status === 404)) return { kind: 'denied' };
+  const { stage, status, code } = failure;
+  if (stage === 'answer' && status === 404 && code !== 'NoSuchBucket') return { kind: 'denied' };
+  const isAboutTags = mayRefuseTags(failure) || (stage === 'answer' && status === 405);
+  if (isAboutTags && status === 403) return { kind: 'denied' };
   // A service that does no tags has none.
-  const isUnknown = stage === 'answer' && (status === 400 || status === 405 || status === 501);
-  if (isUnknown) return { kind: 'complete', areRefused: Object.keys(tags).length > 0 };
+  if (isAboutTags) return { kind: 'complete', areRefused: Object.keys(tags).length > 0 };
   return { kind: 'failed', failure };
 }
 

@@ -75,7 +75,7 @@ export class LostUploads {
   ): Promise<void> {
     const now = this.#options.nowMs();
     for (const lost of this.#lost.filter(({ endedAt }) => endedAt + LOOK_AFTER_MS <= now)) {
-      if (!mayGoOn()) return;
+      if (!mayGoOn()) return this.#options.lookAfter(LOOK_AFTER_MS);
       lost.tries += 1;
       const result = await this.#abort(lost, client, options);
       if (result === 'again' && lost.tries < TRIES_MAX) {

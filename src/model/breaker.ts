@@ -160,5 +160,6 @@ function refusedWaitMs(refusedForMs: number, random: number): number {
     refusedForMs < QUICK_PROBES_MS
       ? QUICK_WAIT_MS
       : Math.min(refusedForMs * SLOWDOWN, WAIT_MAX_MS.refusal);
-  return Math.round(waitMs * (1 - JITTER + 2 * JITTER * random));
+  const drawnMs = Math.round(waitMs * (1 - JITTER + 2 * JITTER * random));
+  return Math.min(drawnMs, WAIT_MAX_MS.refusal);
 }

@@ -99,10 +99,9 @@ export function planClaim(input: PlanInput): Plan {
   });
   if (probe !== undefined) {
     // A probe of the target alone may be of either operation: the one that is due for longer.
-    const isOfOperation = breakers.target.state === 'closed';
-    const operations = isOfOperation ? [probe] : [probe, ...more];
-    // Where the target as a whole failed, one row tells as much as another.
-    const untriedFirst = isOfOperation;
+    const operations = breakers.target.state === 'closed' ? [probe] : [probe, ...more];
+    // Where only the target as a whole failed, one row tells as much as another.
+    const untriedFirst = operations.some((operation) => breakers[operation].state !== 'closed');
     return { kind: 'claim', request: { limit: 1, now, operations, untriedFirst } };
   }
   const operations = OPERATIONS.filter(

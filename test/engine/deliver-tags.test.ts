@@ -83,7 +83,7 @@ describe('delivery of tags', () => {
     answer(404, 'NoSuchBucket'),
   ];
   for (const failure of notOfTags) {
-    it(`fault: tags that follow are not given up for ${failure.code}`, async () => {
+    it(`tags that follow are not given up for ${failure.code}`, async () => {
       const { target, deliverOne } = withTags();
       target.fail = (operation) => (operation === 'tag' ? failure : null);
       assert.equal((await deliverOne(claim(row()))).kind, 'failed');
@@ -91,13 +91,24 @@ describe('delivery of tags', () => {
   }
 
   for (const failure of [answer(400, 'ExpiredToken'), answer(400, 'RequestTimeout')]) {
-    it(`fault: tags in doubt are not given up for ${failure.code}`, async () => {
+    it(`tags in doubt are not given up for ${failure.code}`, async () => {
       const { target, deliverOne } = withTags();
       await delivered(deliverOne(claim(row())));
       target.fail = (operation) => (operation === 'tag' ? failure : null);
       assert.equal((await deliverOne(claim(row({ doubtUntil: 1 })))).kind, 'failed');
     });
   }
+
+  it('sends those of an upload that is resumed again: how it began is not known', async () => {
+    const { target, deliverOne } = withTags(9 * MIB);
+    target.fail = (operation, part) => (operation === 'part' && part === 2 ? RESET : null);
+    const broken = await deliverOne(claim(row()));
+    assert.ok(broken.kind === 'failed' && broken.upload !== null);
+    target.fail = () => null;
+    const { uploadId } = await delivered(deliverOne(claim(row({ upload: broken.upload }))));
+    assert.equal(uploadId, broken.upload.uploadId);
+    assert.deepEqual(target.objects.get('key')?.tags, tags);
+  });
 
   it('removes those of a target that does not count them', async () => {
     const { host, target, deliverOne } = setUpDelivery();
@@ -137,7 +148,7 @@ describe('delivery of tags', () => {
     assert.deepEqual(target.log, ['head', 'tag']);
   });
 
-  it('fault: nothing is refused of an object without tags whose put had no proof', async () => {
+  it('nothing is refused of an object without tags whose put had no proof', async () => {
     const { host, target, deliverOne } = setUpDelivery();
     target.countsTags = false;
     host.put('v5', Buffer.from('five'));

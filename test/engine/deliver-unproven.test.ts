@@ -34,6 +34,27 @@ describe('delivery to targets that refuse what helps', () => {
     });
   }
 
+  it('begins a large object anew where the request for its parts is not understood', async () => {
+    const { host, target, deliverOne, stored } = setUpDelivery();
+    host.put('v5', randomBytes(9 * MIB));
+    target.uploads.set('old', new Map());
+    const unknown = { ...refused(400), code: 'InvalidArgument' };
+    target.fail = (operation) => (operation === 'list' ? unknown : null);
+    const upload = { uploadId: 'old', versionId: 'v5', order: 5, partBytes: 8 * MIB };
+    await delivered(deliverOne(claim(row({ upload }))));
+    assert.equal(stored.at(-1)?.uploadId, 'upload-1');
+  });
+
+  it('looks again for a completed upload without an ETag where HEAD fails otherwise', async () => {
+    const { host, target, deliverOne } = setUpDelivery();
+    host.put('v5', randomBytes(9 * MIB));
+    target.completesSilently = true;
+    const connect: RequestFailure = { stage: 'connect', code: 'ECONNREFUSED', ambiguous: false };
+    target.fail = (operation) => (operation === 'head' ? connect : null);
+    const delivery = await deliverOne(claim(row()));
+    assert.ok(delivery.kind === 'failed' && delivery.failure.ambiguous, 'in doubt');
+  });
+
   it('believes a put without proof only where HEAD shows the object', async () => {
     const { host, target, deliverOne } = setUpDelivery();
     host.put('v5', Buffer.from('five'));

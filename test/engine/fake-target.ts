@@ -43,7 +43,7 @@ export class FakeTarget implements TargetClient {
   fail: (operation: Operation, part?: number) => RequestFailure | null = () => null;
   /** Whether CompleteMultipartUpload says what it made. */
   completesSilently = false;
-  /** Whether objects are taken without their tags only. */
+  /** Whether objects are taken without tags only; said of those that have none too. */
   refusesTags = false;
   /** Whether tags are too long to go along. */
   tagsFollow = false;
@@ -216,14 +216,8 @@ export class FakeTarget implements TargetClient {
     readonly metadata: ObjectMetadata;
     readonly tags: TagsSent;
   } {
-    const isTagged = Object.keys(tags).length > 0;
-    const sent = !isTagged
-      ? 'done'
-      : this.refusesTags
-        ? 'refused'
-        : this.tagsFollow
-          ? 'follow'
-          : 'done';
+    const follow = this.tagsFollow && Object.keys(tags).length > 0;
+    const sent = this.refusesTags ? 'refused' : follow ? 'follow' : 'done';
     const metadata = { systemHeaders, userMetadata, tags: sent === 'done' ? tags : {} };
     return { metadata, tags: sent };
   }

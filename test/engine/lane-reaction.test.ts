@@ -256,8 +256,9 @@ describe('reaction: breakers', () => {
     });
   }
 
-  it('a refusal of a request that was no probe leaves the probe to itself', () => {
+  it('a request that was no probe leaves the probe to itself, whatever it meets', () => {
     assert.equal(react(failed(DENIED), { put: PROBING }).breakers.put, PROBING);
+    assert.equal(react(failed(RESET), { target: PROBING }).breakers.target, PROBING);
   });
 
   it('the requests of one round lower the concurrency once', () => {

@@ -217,7 +217,7 @@ describe('uploads whose creation was not answered', () => {
     assert.deepEqual(result(), { aborted: ['ours'], left: 0, open: 0 });
   });
 
-  it('fault: are looked for again where a look came while the target is asked for nothing', async () => {
+  it('are looked for again where a look came while the target is asked for nothing', async () => {
     const { note, look, allow, lookedAfter } = setUp(ours);
     note();
     allow(false);

@@ -218,7 +218,7 @@ describe('uploads whose creation was not answered', () => {
     assert.equal(server.target.uploads.size, 0);
   });
 
-  it('fault: are aborted after a target that was down for long is back', async () => {
+  it('are aborted after a target that was down for long is back', async () => {
     const server = await started();
     await loseOne(server);
     server.target.losesAnswers = false;

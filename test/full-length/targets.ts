@@ -12,6 +12,9 @@ import { runThemes, type WildCase } from '../targets-in-the-wild/wild-case.ts';
 const MIB = 1024 * 1024;
 const SECOND = 1_000;
 
+/** Puts so far whose answer may be lost. */
+let lost = 0;
+
 const cases: readonly WildCase[] = [
   {
     name: 'a put is answered after a minute: one request suffices',
@@ -57,15 +60,15 @@ const cases: readonly WildCase[] = [
     },
   },
   {
-    name: '24 answers are lost: all are verified when a minute has passed',
+    name: '12 of 24 answers are lost: those keys are looked at, and verified when a minute has passed',
     hooks: () => ({
       whenWhole: ({ operation, nth }) =>
-        operation === 'put' && nth === 1 ? applied(reset) : undefined,
+        operation === 'put' && nth === 1 && (lost += 1) % 2 === 0 ? applied(reset) : undefined,
     }),
     async play(scene) {
       await scene.putMany(24);
       await scene.converged();
-      assert.ok(scene.target.requestsOf('head').length >= 48, 'compared, and verified');
+      assert.ok(scene.target.requestsOf('head').length >= 12, 'compared, and verified');
     },
   },
   {

@@ -84,7 +84,7 @@ describe('what a lane claims next', () => {
       { limit: 10, operations: ['delete'], untriedFirst: false },
     ],
     [
-      'fault: one put, an untried one, where the probes of target and puts are due',
+      'one put, an untried one, where the probes of target and puts are due',
       { target: DUE, put: DUE, delete: OPEN },
       { put: 0, delete: 0 },
       { limit: 1, operations: ['put'], untriedFirst: true },

@@ -231,7 +231,7 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'probes take the row that is due for longest',
     file: 'src/model/lane-breakers.ts',
-    find: `const untriedFirst = isOfOperation;`,
+    find: `const untriedFirst = operations.some((operation) => breakers[operation].state !== 'closed');`,
     replacement: `const untriedFirst = false;`,
     suite: 'breakers',
   },

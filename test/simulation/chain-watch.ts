@@ -112,7 +112,9 @@ export class ChainWatch {
         host.bucket.id === row.lane.bucket.id &&
         isDelivered(host, row.key) &&
         !host.isReplica(row.versionId ?? '');
-      if (isWanted && this.#held.get(chain)?.hasAnswer !== true) {
+      // What came while the outcome was being decided has a row of its own.
+      const isNewer = (host.current(row.key)?.order ?? 0) > outcome.upTo;
+      if (isWanted && !isNewer && this.#held.get(chain)?.hasAnswer !== true) {
         violations.push(`${row.key} was completed without a word of the target`);
       }
       if (row.operation !== 'resolve' && outcome.upTo < row.order) {

@@ -269,7 +269,8 @@ export class FaultyTargets {
 
   /**
    * The target is silent after the last byte, and does what was asked at the end of it; where it was
-   * given up, only as long as whoever gave it up has to be in doubt.
+   * given up, only for a minute more: a power failure together with a clock that was set forward ends
+   * longer doubts.
    */
   async #think<T>(
     forMs: number,
@@ -288,13 +289,14 @@ export class FaultyTargets {
     };
     const giveUp = (silenceMs: number, code: string): RequestResult<T> => {
       const lateMs = begunAt + forMs - this.#clock.monotonicMs();
-      if (lateMs < Math.max(LINGER_MS, 2 * silenceMs)) this.#clock.after(lateMs, apply);
+      if (lateMs < LINGER_MS) this.#clock.after(lateMs, apply);
       end(false);
       return failure({ stage: 'transfer', code, ambiguous: true, silenceMs });
     };
     const shortMs = Math.min(forMs, IDLE_MS);
     await wait(shortMs);
-    const granted = forMs > IDLE_MS ? (silence?.begin('answer') ?? null) : null;
+    const mayGoOn = signal?.aborted !== true && observer.isAlive();
+    const granted = mayGoOn && forMs > IDLE_MS ? (silence?.begin('answer') ?? null) : null;
     if (granted !== null) await wait(Math.min(forMs, granted));
     if (!observer.isAlive()) return new Promise(() => undefined);
     const hasRunOut = granted !== null && forMs > granted;
