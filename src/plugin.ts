@@ -27,7 +27,7 @@ import type { Host, Plugin } from './host.ts';
 import { ApiError } from './json-api/errors.ts';
 import { createValidator, readSchema } from './json-api/validator.ts';
 import { StorageError } from './lmdb/storage-error.ts';
-import { logStorageFailure } from './lmdb/storage-log.ts';
+import { logCompaction, logStorageFailure } from './lmdb/storage-log.ts';
 import { parseEndpoint } from './model/endpoint.ts';
 import type { StoreClock } from './model/ports.ts';
 import type { PluginOptions } from './model/generated/options.ts';
@@ -91,6 +91,7 @@ export async function activate(
   );
   const tables = await openTables(host.dataDirectory, {
     onFailure: (failure, cause) => logStorageFailure(host.logger, 'replication', failure, cause),
+    onCompaction: (outcome) => logCompaction(host.logger, 'replication', outcome),
   });
   const stored = storeClock(tables, system.clock);
   const clock = system.clock ?? createEngineClock(stored);

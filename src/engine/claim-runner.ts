@@ -23,7 +23,7 @@ import type { LostUploads } from './lost-uploads.ts';
 
 /** Bodies and parts in memory: four parts of 8 MiB. */
 const BODY_BYTES_MAX = 32 * 1024 * 1024;
-const STORE_RETRY_MS = 5_000;
+const STORE_RETRY_MS = 1_000;
 
 /** The target and its rules as they are now, and the lane's share of connections. */
 export interface CurrentTarget {
@@ -160,7 +160,7 @@ export class ClaimRunner {
     bytes: number,
   ): Promise<void> {
     const { outbox, epoch, clock } = this.#context;
-    for (;;) {
+    for (let failures = 0; ; failures += 1) {
       try {
         await outbox.settleClaim(epoch, claim, outcome, isAwaited);
         this.#context.onOutcome(claim.row, outcome, bytes);
@@ -171,7 +171,9 @@ export class ClaimRunner {
           this.#context.onLeaseLost();
           return;
         }
-        this.#complain(error, 'the outcome of a delivery could not be stored');
+        if (failures === 0) {
+          this.#complain(error, 'the outcome of a delivery could not be stored; it is tried again');
+        }
         if (this.#options.isStopped()) return;
         await pause(clock, STORE_RETRY_MS, this.#options.signal);
       }

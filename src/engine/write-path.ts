@@ -11,7 +11,7 @@ import type { ConfigurationStore, IntentId, Outbox, QueuedRow } from '../model/p
 import { pause, type EngineClock } from './clock.ts';
 import type { DiskState } from './engine-types.ts';
 
-const STORE_RETRY_MS = 5_000;
+const STORE_RETRY_MS = 1_000;
 
 export interface WritePathOptions {
   readonly outbox: Pick<Outbox, 'announce' | 'commit' | 'abandon'>;

@@ -22,6 +22,7 @@
 import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
+import { unusedTailBytes } from './page-usage.ts';
 import { failureOf, StorageError, type StorageFailure } from './storage-error.ts';
 
 /** Room must be used within 2 s of its return. */
@@ -103,10 +104,16 @@ export class Commits {
           resolve(result);
         },
         (error: unknown) => {
+          if (isCommitError(error)) {
+            // Until then this one too is refused where the environment turns out to be broken.
+            void this.#failedWith(error).then((failure) => {
+              this.#waiting.delete(reject);
+              reject(failure);
+            });
+            return;
+          }
           this.#waiting.delete(reject);
-          if (!isCommitError(error))
-            return reject(error instanceof Error ? error : new Error(String(error)));
-          void this.#failedWith(error).then(reject);
+          reject(error instanceof Error ? error : new Error(String(error)));
         },
       );
     });
@@ -153,10 +160,16 @@ export class Commits {
     });
   }
 
+  /** Whether LMDB can write although the disk is full: what was too large for the reserve has left it. */
+  #hasReserve(): boolean {
+    if (this.#failure !== 'full') return false;
+    return unusedTailBytes(join(this.#directory, 'data.mdb')) >= PROBE_BYTES;
+  }
+
   /** Never rejects. */
   async #tryToWrite(): Promise<void> {
     try {
-      await writeProbe(join(this.#directory, PROBE_FILE));
+      if (!this.#hasReserve()) await writeProbe(join(this.#directory, PROBE_FILE));
       await this.#ask(() => this.#meta.putSync(PROBE_KEY, Date.now()));
     } catch {
       return;

@@ -11,6 +11,9 @@ import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'n
 import { basename, join } from 'node:path';
 import { findDamage } from './page-walk.ts';
 
+/** Of Linux; shows the processes of this process's own pid namespace. */
+const LOCKS = '/proc/locks';
+
 interface Closed {
   readonly bytes: number;
   readonly modifiedMs: number;
@@ -47,10 +50,15 @@ export function noteClosed(directory: string): void {
 export function isOpenSomewhere(directory: string): boolean {
   try {
     const { ino } = statSync(join(directory, 'lock.mdb'));
-    return readFileSync('/proc/locks', 'utf8').includes(`:${ino} `);
+    return readFileSync(LOCKS, 'utf8').includes(`:${ino} `);
   } catch {
     return false;
   }
+}
+
+/** Whether {@link isOpenSomewhere} can know. */
+export function canSeeLocks(): boolean {
+  return existsSync(LOCKS);
 }
 
 function isUntouched(directory: string, { bytes, modifiedMs }: Closed): boolean {

@@ -13,7 +13,7 @@ import type { Middleware } from 'koa';
 import { diskSpaceOf } from '../disk/disk-space.ts';
 import type { Health, Logger, Plugin } from '../host.ts';
 import { StorageError } from '../lmdb/storage-error.ts';
-import { logStorageFailure } from '../lmdb/storage-log.ts';
+import { logCompaction, logStorageFailure } from '../lmdb/storage-log.ts';
 import { Keyring, parseKeys } from '../sealing/keyring.ts';
 import { readOrCreateSecret } from '../sealing/secret-file.ts';
 import { AccessKeys } from './access-keys.ts';
@@ -143,6 +143,7 @@ async function openParts<Objects extends ServerObjects>(
   const { dataDirectory } = configuration;
   prepareDirectory(dataDirectory);
   const database = await openServerDatabase(dataDirectory, {
+    onCompaction: (outcome) => logCompaction(logger, 'server', outcome),
     onFailure(failure, cause) {
       logStorageFailure(logger, 'server', failure, cause);
       if (failure === 'broken') dependencies.onDatabaseBroken();

@@ -103,7 +103,7 @@ export function storeDirectory(dataDirectory: string): string {
 /** @throws UnsupportedFormatError where a newer version wrote the environment; nothing is touched */
 export async function openTables(
   dataDirectory: string,
-  options: Pick<EnvironmentOptions, 'readOnly' | 'onFailure'> = {},
+  options: Pick<EnvironmentOptions, 'readOnly' | 'onFailure' | 'onCompaction'> = {},
 ): Promise<Tables> {
   const { root, meta, commits, close } = await openEnvironment({
     directory: storeDirectory(dataDirectory),
