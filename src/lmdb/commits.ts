@@ -22,6 +22,7 @@
 import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
+import { diskSpaceOf } from '../disk/disk-space.ts';
 import { unusedTailBytes } from './page-usage.ts';
 import { failureOf, StorageError, type StorageFailure } from './storage-error.ts';
 
@@ -121,9 +122,20 @@ export class Commits {
 
   async #failedWith(error: LmdbCommitError): Promise<StorageError> {
     const cause: unknown = await error.commitError.catch((reason: unknown) => reason);
-    const failure = this.#isBroken() ? 'broken' : failureOf(cause);
+    const failure = this.#isBroken() ? 'broken' : this.#judge(cause);
     this.#enter(failure, cause);
     return new StorageError(failure, cause);
+  }
+
+  /** Where only a part of a page still has room, LMDB calls that EIO. */
+  #judge(cause: unknown): StorageFailure {
+    const failure = failureOf(cause);
+    if (failure !== 'failing') return failure;
+    try {
+      return diskSpaceOf(this.#directory).freeBytes < PROBE_BYTES ? 'full' : 'failing';
+    } catch {
+      return 'failing';
+    }
   }
 
   #isBroken(): boolean {

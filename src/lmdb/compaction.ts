@@ -14,6 +14,7 @@
  * compaction found no room: the copy is checked before it counts, and whatever fails leaves the old file.
  */
 import {
+  chmodSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -107,8 +108,10 @@ async function replaceByCopy(
       await root.close();
     }
     assertEqual(copy, before);
+    const { size: bytesBefore, mode } = statSync(file);
+    // lmdb makes the file of a copy readable for everybody.
+    chmodSync(copy, mode & 0o777);
     flush(copy);
-    const bytesBefore = statSync(file).size;
     renameSync(copy, file);
     flush(directory);
     return { bytesBefore, bytesAfter: statSync(file).size };
