@@ -34,6 +34,7 @@ import { createInternalApi } from './internal-api/router.ts';
 import { KnownLogins } from './known-logins.ts';
 import { LoginLimits } from './login-limits.ts';
 import type { LoadedPlugin } from './plugin-loader.ts';
+import { assertDatabaseOfBodies, assertRestored } from './restored.ts';
 import { Tokens } from './tokens.ts';
 
 /** HS256 wants a key as long as its hash (RFC 7518 section 3.2). */
@@ -142,6 +143,7 @@ async function openParts<Objects extends ServerObjects>(
   const { logger, clock } = dependencies;
   const { dataDirectory } = configuration;
   prepareDirectory(dataDirectory);
+  assertDatabaseOfBodies(dataDirectory);
   const database = await openServerDatabase(dataDirectory, {
     onCompaction: (outcome) => logCompaction(logger, 'server', outcome),
     onFailure(failure, cause) {
@@ -151,6 +153,7 @@ async function openParts<Objects extends ServerObjects>(
   });
   open.database = database;
   await takeDirectory(database);
+  await assertRestored(dataDirectory, database);
   const accounts = new Accounts({ database, clock });
   const buckets = new Buckets({ database, clock });
   const keyring = new Keyring(
