@@ -58,6 +58,7 @@ export async function compactIfGrown(
   directory: string,
   openRoot: OpenRoot,
 ): Promise<Compaction | null> {
+  removeLeftCopy(directory);
   const usage = grownUsage(directory);
   if (usage === null || !canSeeLocks() || isOpenSomewhere(directory)) return null;
   const release = holdMarker(markerOf(directory));
@@ -79,6 +80,15 @@ export function isBeingCompacted(directory: string): boolean {
   return isMarkerHeld(markerOf(directory));
 }
 
+/** Of a process that was killed: nobody makes one without holding the marker. */
+function removeLeftCopy(directory: string): void {
+  if (!existsSync(copyOf(directory))) return;
+  const release = holdMarker(markerOf(directory));
+  if (release === null) return;
+  rmSync(copyOf(directory), { recursive: true, force: true });
+  release();
+}
+
 /** Null where the file is small, most of it is in use, or the disk has no room for a copy. */
 function grownUsage(directory: string): PageUsage | null {
   const file = join(directory, 'data.mdb');
@@ -96,7 +106,7 @@ async function replaceByCopy(
   before: PageUsage,
 ): Promise<Compaction> {
   const file = join(directory, 'data.mdb');
-  const copyDirectory = `${directory}.compact`;
+  const copyDirectory = copyOf(directory);
   const copy = join(copyDirectory, 'data.mdb');
   rmSync(copyDirectory, { recursive: true, force: true });
   mkdirSync(copyDirectory, { mode: 0o700 });
@@ -138,4 +148,8 @@ function flush(path: string): void {
 
 function markerOf(directory: string): string {
   return `${directory}.compacting`;
+}
+
+function copyOf(directory: string): string {
+  return `${directory}.compact`;
 }
