@@ -31,6 +31,7 @@ import { logCompaction, logStorageFailure } from './lmdb/storage-log.ts';
 import { parseEndpoint } from './model/endpoint.ts';
 import type { StoreClock } from './model/ports.ts';
 import type { PluginOptions } from './model/generated/options.ts';
+import type { Keyring } from './sealing/keyring.ts';
 import { CommitFeed } from './store/commit-feed.ts';
 import { LmdbConfigurationStore } from './store/configuration-store.ts';
 import { openKeyring } from './store/open-keyring.ts';
@@ -83,16 +84,11 @@ export async function activate(
   const { egress, sealing } = validOptions(options ?? {});
   const lookup = system.lookup ?? createSystemLookup();
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
-  const keyring = openKeyring(
-    sealing,
-    host.dataDirectory,
-    system.environment ?? process.env,
-    (message) => host.logger.warn({}, message),
-  );
   const tables = await openTables(host.dataDirectory, {
     onFailure: (failure, cause) => logStorageFailure(host.logger, 'replication', failure, cause),
     onCompaction: (outcome) => logCompaction(host.logger, 'replication', outcome),
   });
+  const keyring = await openKeys(tables, sealing, host, system.environment ?? process.env);
   const stored = storeClock(tables, system.clock);
   const clock = system.clock ?? createEngineClock(stored);
   const now = (): number => stored.nowMs();
@@ -174,6 +170,22 @@ export async function activate(
       return state === 'pending' ? 'PENDING' : 'FAILED';
     },
   };
+}
+
+/** Closes the store again where its secrets cannot be opened. */
+async function openKeys(
+  tables: Tables,
+  sealing: NonNullable<PluginOptions['sealing']>,
+  { dataDirectory, logger }: Host,
+  environment: NodeJS.ProcessEnv,
+): Promise<Keyring> {
+  const warn = (message: string): void => logger.warn({}, message);
+  try {
+    return openKeyring(sealing, dataDirectory, environment, warn, tables);
+  } catch (error) {
+    await tables.close();
+    throw error;
+  }
 }
 
 /** Every lane's client shares the address policy and one resolver, on the share of its bucket's owner. */

@@ -38,7 +38,7 @@ export interface CopyBeside {
   /** Its folder in the backup. */
   readonly folder: string;
   /** Begins the copy into `<destination>/<folder>/data.mdb`; resolves when it is done. */
-  copy(): Promise<void>;
+  readonly copy: () => Promise<void>;
 }
 
 export interface ServerBackup {

@@ -14,7 +14,8 @@ import { diskSpaceOf } from '../disk/disk-space.ts';
 import type { Health, Logger, Plugin } from '../host.ts';
 import { StorageError } from '../lmdb/storage-error.ts';
 import { logCompaction, logStorageFailure } from '../lmdb/storage-log.ts';
-import { Keyring, parseKeys } from '../sealing/keyring.ts';
+import type { Sealed } from '../sealing/keyring.ts';
+import { openOwnKey } from '../sealing/own-key.ts';
 import { readOrCreateSecret } from '../sealing/secret-file.ts';
 import { AccessKeys } from './access-keys.ts';
 import { Accounts } from './accounts.ts';
@@ -156,9 +157,12 @@ async function openParts<Objects extends ServerObjects>(
   await assertRestored(dataDirectory, database);
   const accounts = new Accounts({ database, clock });
   const buckets = new Buckets({ database, clock });
-  const keyring = new Keyring(
-    parseKeys(readOrCreateSecret(join(dataDirectory, 'server.key'), warnWith(logger))),
-  );
+  const keyring = openOwnKey({
+    file: join(dataDirectory, 'server.key'),
+    sealed: configuration.keysLost ? [] : sealedAccessKeys(database),
+    otherwise: 'start once with --keys-lost, and make new access keys',
+    warn: warnWith(logger),
+  });
   const accessKeys = new AccessKeys({ database, keyring, clock });
   const tokens = new Tokens({ secret: tokenSecret(configuration, logger), clock });
   const authenticator = new Authenticator({ accounts, tokens });
@@ -229,6 +233,10 @@ function prepareDirectory(path: string): void {
 
 function warnWith(logger: Logger): (message: string) => void {
   return (message) => logger.warn({}, message);
+}
+
+function sealedAccessKeys({ accessKeys }: ServerDatabase): Iterable<Sealed> {
+  return accessKeys.getRange().map(({ value }) => value.sealedSecret);
 }
 
 function tokenSecret(configuration: ServerConfiguration, logger: Logger): string {

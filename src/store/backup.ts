@@ -12,9 +12,9 @@ export interface StoreCopy {
   /** Its folder in the backup. */
   readonly folder: string;
   /** Resolves when the copy is whole. */
-  copy(): Promise<void>;
+  readonly copy: () => Promise<void>;
   /** Call once. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /**
