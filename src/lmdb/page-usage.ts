@@ -7,7 +7,8 @@ import {
   BRANCH,
   branchChild,
   DATABASE_BYTES,
-  entriesOf,
+  entryAt,
+  entryCount,
   newestHeader,
   NO_PAGE,
   NODE_BYTES,
@@ -71,7 +72,8 @@ function namedDatabases(file: number, header: Header, root: bigint): DatabaseRec
     const page = Buffer.alloc(header.pageBytes);
     readSync(file, page, 0, page.length, Number(number) * header.pageBytes);
     const isBranch = (page.readUInt16LE(18) & BRANCH) !== 0;
-    for (const at of entriesOf(page)) {
+    for (let index = 0; index < entryCount(page); index += 1) {
+      const at = entryAt(page, index);
       if (isBranch) visit(branchChild(page, at));
       else if (isDatabase(page, at)) {
         found.push(readDatabase(page, at + NODE_BYTES + page.readUInt16LE(at + 6)));

@@ -11,7 +11,8 @@ import {
   BRANCH,
   branchChild,
   DATABASE_BYTES,
-  entriesOf,
+  entryAt,
+  entryCount,
   HEADER_BYTES,
   LEAF,
   NO_PAGE,
@@ -19,6 +20,7 @@ import {
   readHeader,
   readStart,
   SUB_DATABASE,
+  word,
   type Header,
 } from './page-format.ts';
 
@@ -53,12 +55,16 @@ class Walk {
   readonly #file: number;
   readonly #size: number;
   readonly #header: Header;
-  readonly #seen = new Set<number>();
+  /** A byte for each page of the file. */
+  readonly #seen: Uint8Array;
+  /** One page for each depth: a page is read again only after all that is below it. */
+  readonly #pages: Buffer[] = [];
 
   constructor(file: number, size: number, header: Header) {
     this.#file = file;
     this.#size = size;
     this.#header = header;
+    this.#seen = new Uint8Array(Math.ceil(size / header.pageBytes));
   }
 
   run(): string | null {
@@ -75,33 +81,35 @@ class Walk {
   #tree(number: bigint, depth: number): void {
     if (number === NO_PAGE) return;
     if (depth > DEPTH_MAX) throw new Damage('a tree is too deep');
-    const page = this.#page(number);
+    const page = this.#page(number, depth);
     const flags = page.readUInt16LE(18);
     if ((flags & (BRANCH | LEAF)) === 0) throw new Damage(`page ${number} is of no known kind`);
-    const entries = entriesOf(page);
-    if (entries.length === 0)
-      throw new Damage(`page ${number} has an impossible number of entries`);
-    for (const at of entries) {
-      if ((flags & BRANCH) !== 0) this.#tree(branchChild(page, at), depth + 1);
+    const count = entryCount(page);
+    if (count === 0) throw new Damage(`page ${number} has an impossible number of entries`);
+    const isBranch = (flags & BRANCH) !== 0;
+    for (let index = 0; index < count; index += 1) {
+      const at = entryAt(page, index);
+      if (isBranch) this.#tree(branchChild(page, at), depth + 1);
       else this.#leaf(page, at, depth);
     }
   }
 
   #leaf(page: Buffer, at: number, depth: number): void {
-    const dataBytes = page.readUInt16LE(at) + page.readUInt16LE(at + 2) * 65_536;
-    const flags = page.readUInt16LE(at + 4);
-    const data = at + NODE_BYTES + page.readUInt16LE(at + 6);
+    const dataBytes = word(page, at) + word(page, at + 2) * 65_536;
+    const flags = word(page, at + 4);
+    const data = at + NODE_BYTES + word(page, at + 6);
     if ((flags & BIG_DATA) !== 0) {
-      this.#overflow(page.readBigUInt64LE(data), dataBytes);
+      this.#overflow(page.readBigUInt64LE(data), dataBytes, depth + 1);
       return;
     }
-    if (data + dataBytes > page.length) throw new Damage('a record ends outside of its page');
+    // An entry outside of the page has no numbers (NaN).
+    if (!(data + dataBytes <= page.length)) throw new Damage('a record ends outside of its page');
     const isDatabase = (flags & SUB_DATABASE) !== 0 && dataBytes === DATABASE_BYTES;
     if (isDatabase) this.#tree(page.readBigUInt64LE(data + 40), depth + 1);
   }
 
-  #overflow(number: bigint, dataBytes: number): void {
-    const page = this.#page(number);
+  #overflow(number: bigint, dataBytes: number, depth: number): void {
+    const page = this.#page(number, depth);
     const pages = page.readUInt32LE(20);
     const isBig = (page.readUInt16LE(18) & OVERFLOW) !== 0;
     const { pageBytes } = this.#header;
@@ -111,14 +119,14 @@ class Walk {
     }
   }
 
-  #page(number: bigint): Buffer {
+  #page(number: bigint, depth: number): Buffer {
     const { pageBytes, lastPage } = this.#header;
     const index = Number(number);
     const isWithin = index > 1 && index <= lastPage && (index + 1) * pageBytes <= this.#size;
     if (!isWithin) throw new Damage(`page ${number} is missing: the file is too short`);
-    if (this.#seen.has(index)) throw new Damage(`page ${number} is used twice`);
-    this.#seen.add(index);
-    const page = Buffer.allocUnsafe(pageBytes);
+    if (this.#seen[index] === 1) throw new Damage(`page ${number} is used twice`);
+    this.#seen[index] = 1;
+    const page = (this.#pages[depth] ??= Buffer.allocUnsafe(pageBytes));
     readSync(this.#file, page, 0, pageBytes, index * pageBytes);
     if (page.readBigUInt64LE(0) !== number) throw new Damage(`page ${number} is damaged`);
     return page;
