@@ -73,8 +73,20 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Envi
   }
 }
 
+/**
+ * One after the other: lmdb gives those of one process that open the same path the same environment, so
+ * that a second one would be given the file that is about to be replaced.
+ */
+let lastOpening: Promise<unknown> = Promise.resolve();
+
+function openWhole(options: EnvironmentOptions): Promise<RootDatabase> {
+  const opening = lastOpening.then(() => openInTurn(options));
+  lastOpening = opening.catch(() => undefined);
+  return opening;
+}
+
 /** Opens what is not damaged, made small before where that is worth it. */
-async function openWhole(options: EnvironmentOptions): Promise<RootDatabase> {
+async function openInTurn(options: EnvironmentOptions): Promise<RootDatabase> {
   const { directory, readOnly, onCompaction } = options;
   for (;;) {
     await compactionEnded(directory);
