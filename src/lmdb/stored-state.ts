@@ -4,7 +4,7 @@
  *
  * The marker `<directory>.state`, beside the environment, says that there was a store, and how large
  * and how old data.mdb was when it was closed last. Where that still holds, nobody has touched the
- * file, and its pages need not be walked (3 ms a MiB). Where a process has it open, the pages change
+ * file, and its pages need not be walked (1 ms a MiB). Where a process has it open, the pages change
  * meanwhile and are not walked either.
  */
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
