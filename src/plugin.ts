@@ -65,6 +65,8 @@ export interface SystemDependencies {
   readonly clock: EngineClock;
 }
 
+type OpenKeys = (stored?: Tables) => Keyring;
+
 /** Thrown before anything is opened where the options do not fit schemas/options.schema.json. */
 export class InvalidOptionsError extends Error {
   readonly code = 'InvalidOptions';
@@ -84,6 +86,16 @@ export async function activate(
   const { egress, sealing } = validOptions(options ?? {});
   const lookup = system.lookup ?? createSystemLookup();
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
+  const openKeys: OpenKeys = (stored) =>
+    openKeyring(
+      sealing,
+      host.dataDirectory,
+      system.environment ?? process.env,
+      (message) => host.logger.warn({}, message),
+      stored,
+    );
+  // Keys that the operator names are refused before anything is opened.
+  const namedKeys = Object.keys(sealing).length > 0 ? openKeys() : null;
   const tables = await openTables(host.dataDirectory, {
     onFailure(failure, cause) {
       logStorageFailure(host.logger, 'replication', failure, cause);
@@ -91,7 +103,7 @@ export async function activate(
     },
     onCompaction: (outcome) => logCompaction(host.logger, 'replication', outcome),
   });
-  const keyring = await openKeys(tables, sealing, host, system.environment ?? process.env);
+  const keyring = namedKeys ?? (await openOwnKeys(tables, openKeys));
   const stored = storeClock(tables, system.clock);
   const clock = system.clock ?? createEngineClock(stored);
   const now = (): number => stored.nowMs();
@@ -183,16 +195,10 @@ function endWithoutLmdb(): void {
   process.prependOnceListener('exit', () => process.kill(process.pid, 'SIGKILL'));
 }
 
-/** Closes the store again where its secrets cannot be opened. */
-async function openKeys(
-  tables: Tables,
-  sealing: NonNullable<PluginOptions['sealing']>,
-  { dataDirectory, logger }: Host,
-  environment: NodeJS.ProcessEnv,
-): Promise<Keyring> {
-  const warn = (message: string): void => logger.warn({}, message);
+/** The key of our own is looked at beside what is stored; closes the store again where it does not fit. */
+async function openOwnKeys(tables: Tables, open: OpenKeys): Promise<Keyring> {
   try {
-    return openKeyring(sealing, dataDirectory, environment, warn, tables);
+    return open(tables);
   } catch (error) {
     await tables.close();
     throw error;

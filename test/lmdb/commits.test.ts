@@ -3,8 +3,10 @@
  * rejection would end it with 1.
  */
 import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { Commits } from '../../src/lmdb/commits.ts';
 import { buildFaultyDisk, isAvailable } from '../faults/faulty-disk.ts';
 import { runProgram } from '../support/child-process.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -65,5 +67,61 @@ describe('commits that the disk refuses', () => {
     assert.deepEqual(report.during, ['ok', 'ok']);
     // Each of two batches is held back for half a second: a lower bound, which no slow machine breaks.
     assert.ok(report.tookMs >= 990, `${report.tookMs} ms`);
+  });
+});
+
+/** What lmdb does when two batches fail at once, in place of the environment. */
+function refusing(error: Error, read: () => number): Commits {
+  const root = {
+    on: () => undefined,
+    resetReadTxn: () => undefined,
+    childTransaction: () => Promise.reject(error),
+  };
+  const meta = { get: read };
+  return new Commits(
+    root as unknown as ConstructorParameters<typeof Commits>[0],
+    meta as unknown as ConstructorParameters<typeof Commits>[1],
+    tmpdir(),
+  );
+}
+
+describe('errors of lmdb that say little', () => {
+  it('a commit whose cause is never told is refused all the same', async () => {
+    const silent = Object.assign(new Error('Commit failed'), {
+      commitError: new Promise<never>(() => undefined),
+    });
+    const commits = refusing(silent, () => 1);
+    // lmdb's own sockets and timers keep a process alive; here nothing else does.
+    const alive = setInterval(() => undefined, 1_000);
+    await assert.rejects(
+      commits.run(() => undefined),
+      { code: 'StorageFailing' },
+    );
+    clearInterval(alive);
+    await commits.close().catch(() => undefined);
+  });
+
+  it('a broken environment is noticed at an error that is no commit’s', async () => {
+    const panic = Object.assign(new Error('MDB_PANIC'), { code: -30795 });
+    const commits = refusing(panic, () => {
+      throw panic;
+    });
+    await assert.rejects(
+      commits.run(() => undefined),
+      { code: 'StorageBroken' },
+    );
+    assert.equal(commits.failure, 'broken');
+    await commits.close();
+  });
+
+  it('what the work throws is told as it is', async () => {
+    const own = Object.assign(new Error('no'), { code: 'NoSuchBucket' });
+    const commits = refusing(own, () => 1);
+    await assert.rejects(
+      commits.run(() => undefined),
+      own,
+    );
+    assert.equal(commits.failure, null);
+    await commits.close();
   });
 });
