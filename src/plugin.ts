@@ -92,7 +92,7 @@ export async function activate(
   const tables = await openTables(host.dataDirectory, {
     onFailure: (failure, cause) => logStorageFailure(host.logger, 'replication', failure, cause),
   });
-  const stored = storeClock(tables, system.clock);
+  const stored = await storeClock(tables, system.clock);
   const clock = system.clock ?? createEngineClock(stored);
   const now = (): number => stored.nowMs();
   const startedAtMs = clock.monotonicMs();
@@ -210,7 +210,7 @@ function createTargetConnector(
 }
 
 /** The clock of the store, or whoever is given in its place. */
-function storeClock(tables: Tables, given: EngineClock | undefined): StoreClock {
+async function storeClock(tables: Tables, given: EngineClock | undefined): Promise<StoreClock> {
   if (given === undefined) return openStoreClock(tables, machineTime(readBootId()));
   return { nowMs: () => given.nowMs(), wallOf: (timeMs) => timeMs };
 }

@@ -35,11 +35,12 @@ const FILL_BATCH = 5000;
 await serveSubject(async ({ dataDirectory, buckets }: Parameters) => {
   const tables = await openTables(join(dataDirectory, OURS));
   const store = new LmdbConfigurationStore(tables, new Keyring([Buffer.alloc(32, 7)]));
+  const ours = tables.root.openDB<true, string>({ name: 'hints' });
   const rawRoot = open({ path: join(dataDirectory, 'raw'), maxDbs: 32 });
   const raw = rawRoot.openDB<true, string>({ name: 'hints' });
   for (let start = 0; start < buckets; start += FILL_BATCH) {
     const end = Math.min(buckets, start + FILL_BATCH);
-    await tables.root.transaction(() => fill(tables.hints, start, end));
+    await tables.root.transaction(() => fill(ours, start, end));
     await rawRoot.transaction(() => fill(raw, start, end));
   }
   const lookups: Record<HintRun['side'], (name: string) => boolean> = {

@@ -110,7 +110,7 @@ export class Claims {
 
   #due(ruleset: Buffer, operation: Operation, limit: number): DueHead[] {
     const start = duePrefix(ruleset, operation);
-    return Array.from(this.#tables.due.getKeys({ start, end: endOf(start), limit }), (key) => ({
+    return Array.from(this.#tables.due.keys({ start, end: endOf(start), limit }), (key) => ({
       time: dueTimeOf(key),
       sequence: trailingSequence(key),
     }));
@@ -189,7 +189,7 @@ export class Claims {
    */
   recover(epoch: number, after: Buffer | null): Buffer | null {
     const start = after === null ? {} : { start: after, exclusiveStart: true };
-    const claims = Array.from(this.#tables.claims.getRange({ ...start, limit: BATCH_MAX }));
+    const claims = Array.from(this.#tables.claims.range({ ...start, limit: BATCH_MAX }));
     for (const { value } of claims) {
       const claim = readClaim(value);
       if (claim.epoch === epoch) continue;
@@ -273,7 +273,7 @@ export class Claims {
     const find = (state: StateByte): Buffer[] => {
       const start = chainEntryKey(lane, keyName, state, 0, 0);
       const end = endOf(start.subarray(0, -12));
-      return Array.from(this.#tables.chains.getKeys({ start, end, limit: BATCH_MAX + 2 }));
+      return Array.from(this.#tables.chains.keys({ start, end, limit: BATCH_MAX + 2 }));
     };
     const isPast = (key: Buffer): boolean => orderOf(key) <= last || orderOf(key) === ORDER_LAST;
     return [

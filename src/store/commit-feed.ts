@@ -43,7 +43,7 @@ export class CommitFeed {
   /** Where the disk failed inside LMDB's header nothing can be read: there is no news then. */
   #readNewest(): string {
     try {
-      this.#tables.root.resetReadTxn();
+      this.#tables.storage.refresh();
       return this.#read();
     } catch {
       return this.#seen;

@@ -116,8 +116,8 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     await this.#write(() => {
       const stored = configurations.get(bucket.name);
       if (stored?.bucketId !== bucket.id) return;
-      configurations.removeSync(bucket.name);
-      hints.removeSync(bucket.name);
+      configurations.remove(bucket.name);
+      hints.remove(bucket.name);
       applyConsequences(this.#tables, bucket.name, stored, undefined, this.#now());
     });
   }
@@ -125,7 +125,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   async listBuckets(after: string | null): Promise<readonly BucketRef[]> {
     return this.#transactions.read(() =>
       Array.from(
-        this.#tables.configurations.getRange({
+        this.#tables.configurations.range({
           ...(after === null ? {} : { start: after, exclusiveStart: true }),
           limit: LIST_MAX,
         }),
@@ -135,13 +135,12 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   }
 
   mayReplicate(bucketName: string): boolean {
-    return this.#tables.hints.doesExist(bucketName);
+    return this.#tables.hints.has(bucketName);
   }
 
   mayReplicateNow(bucketName: string): boolean {
-    // A read transaction outlives its turn of the event loop by a millisecond and more.
-    this.#tables.root.resetReadTxn();
-    return this.#tables.hints.doesExist(bucketName);
+    this.#tables.storage.refresh();
+    return this.#tables.hints.has(bucketName);
   }
 
   async probe(): Promise<void> {
@@ -173,7 +172,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
 
   async #close(): Promise<void> {
     await this.#transactions.close();
-    await this.#tables.close();
+    await this.#tables.storage.close();
   }
 
   /** Inside a write transaction. @param change returns what it is given where nothing changes */
@@ -200,9 +199,9 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   /** Writes a record and everything that is derived from it. */
   #put(bucketName: string, next: StoredConfiguration): void {
     const { configurations, hints } = this.#tables;
-    configurations.putSync(bucketName, next);
-    if (mayReplicate(next)) hints.putSync(bucketName, true);
-    else hints.removeSync(bucketName);
+    configurations.put(bucketName, next);
+    if (mayReplicate(next)) hints.put(bucketName, true);
+    else hints.remove(bucketName);
   }
 
   async #resealBucket(

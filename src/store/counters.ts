@@ -1,8 +1,8 @@
 /**
- * Numbers of the environment that only grow, so that none is ever used twice. Inside one of the
+ * Numbers of the store that only grow, so that none is ever used twice. Inside one of the
  * outbox's transactions each is read once and written once, however often it is counted up.
  */
-import type { Database } from 'lmdb';
+import type { Table } from './table.ts';
 
 /** Sequences order rows, intents, dropped events and runs of resyncs among each other. */
 const SEQUENCE = 'sequence';
@@ -15,14 +15,14 @@ const WORK = 'work';
 const CHANGES = 'changes';
 
 export class Counters {
-  readonly #meta: Database<number, string>;
+  readonly #meta: Table<number, string>;
   /** What the running transaction has read or counted. */
   readonly #values = new Map<string, number>();
   #isInside = false;
   readonly #counted = new Set<string>();
   #aborts = 0;
 
-  constructor(meta: Database<number, string>) {
+  constructor(meta: Table<number, string>) {
     this.#meta = meta;
   }
 
@@ -67,7 +67,7 @@ export class Counters {
   }
 
   end(): void {
-    for (const name of this.#counted) this.#meta.putSync(name, this.#read(name));
+    for (const name of this.#counted) this.#meta.put(name, this.#read(name));
     this.#isInside = false;
   }
 
@@ -87,7 +87,7 @@ export class Counters {
       this.#values.set(name, next);
       this.#counted.add(name);
     } else {
-      this.#meta.putSync(name, next);
+      this.#meta.put(name, next);
     }
     return next;
   }

@@ -14,7 +14,7 @@ export function noteGap(
 ): void {
   const key: [string, number] = [bucket.id, incarnation];
   const known = tables.gaps.get(key);
-  tables.gaps.putSync(key, {
+  tables.gaps.put(key, {
     since: known?.since ?? now,
     deleteLost: deleteLost || (known?.deleteLost ?? false),
     last: tables.counters.nextSequence(),
@@ -30,7 +30,7 @@ export function clearGap(
 ): void {
   const gap = gaps.get([bucket.id, incarnation]);
   if (gap !== undefined && !gap.deleteLost && gap.last <= run) {
-    gaps.removeSync([bucket.id, incarnation]);
+    gaps.remove([bucket.id, incarnation]);
   }
 }
 

@@ -36,7 +36,7 @@ export function storeReport(
   const key: [string, string] = [lane.bucket.id, lane.targetId];
   const { retryMark: present, markedAt } = tables.laneReports.get(key) ?? NEVER;
   if (present !== retryMark) return;
-  tables.laneReports.putSync(key, withMark({ retryMark, markedAt }, report));
+  tables.laneReports.put(key, withMark({ retryMark, markedAt }, report));
 }
 
 /** The targets were saved with other values: what their lanes said is about what is no more. */
@@ -67,7 +67,7 @@ export function removeReports(
   bucketId: string,
   targetIds: readonly string[],
 ): void {
-  for (const targetId of targetIds) laneReports.removeSync([bucketId, targetId]);
+  for (const targetId of targetIds) laneReports.remove([bucketId, targetId]);
 }
 
 /** One mark for all of them. */
@@ -82,10 +82,7 @@ function markAnew(
   const retryMark = tables.counters.nextSequence();
   for (const targetId of targetIds) {
     const report = withoutMark(tables.laneReports.get([bucketId, targetId]));
-    tables.laneReports.putSync(
-      [bucketId, targetId],
-      withMark({ retryMark, markedAt }, change(report)),
-    );
+    tables.laneReports.put([bucketId, targetId], withMark({ retryMark, markedAt }, change(report)));
   }
   // Marks are read with the target, which is remembered until something changes.
   tables.counters.noteChange();

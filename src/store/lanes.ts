@@ -31,9 +31,9 @@ export class LaneNumbers {
     if (known !== undefined) return known;
     const { bucket, targetId } = ref;
     const lane = this.#tables.counters.nextLane();
-    this.#tables.lanes.putSync([bucket.id, targetId], lane);
+    this.#tables.lanes.put([bucket.id, targetId], lane);
     const owner = { bucketId: bucket.id, bucketName: bucket.name, targetId };
-    this.#tables.laneOwners.putSync(lane, owner);
+    this.#tables.laneOwners.put(lane, owner);
     return lane;
   }
 
@@ -41,7 +41,7 @@ export class LaneNumbers {
   of(bucket: BucketRef): { lane: number; targetId: string }[] {
     const found: { lane: number; targetId: string }[] = [];
     const start = [bucket.id] as unknown as [string, string];
-    for (const { key, value } of this.#tables.lanes.getRange({ start })) {
+    for (const { key, value } of this.#tables.lanes.range({ start })) {
       if (key[0] !== bucket.id) break;
       found.push({ lane: value, targetId: key[1] });
     }
@@ -56,8 +56,8 @@ export class LaneNumbers {
   }
 
   remove(lane: number, owner: LaneOwner): void {
-    this.#tables.lanes.removeSync([owner.bucketId, owner.targetId]);
-    this.#tables.laneOwners.removeSync(lane);
+    this.#tables.lanes.remove([owner.bucketId, owner.targetId]);
+    this.#tables.laneOwners.remove(lane);
     this.#tables.counters.noteChange();
   }
 }

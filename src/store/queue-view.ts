@@ -142,7 +142,7 @@ export class QueueView {
   ): boolean {
     const end = Buffer.concat([prefix, Buffer.of(state)]);
     const entries = Array.from(
-      this.#tables.chains.getRange({ start: endOf(end), end, reverse: true, limit: VERSIONS_MAX }),
+      this.#tables.chains.range({ start: endOf(end), end, reverse: true, limit: VERSIONS_MAX }),
     );
     const holds = entries.some(({ key, value }) => {
       if (isDead(readRuleset(value, 0))) return false;
@@ -170,7 +170,7 @@ export class QueueView {
 
   #oldestPending(ruleset: Buffer): number | undefined {
     const start = queuePrefix(ruleset, PENDING);
-    const [entry] = this.#tables.queue.getKeys({ start, end: endOf(start), limit: 1 });
+    const [entry] = this.#tables.queue.keys({ start, end: endOf(start), limit: 1 });
     return entry === undefined ? undefined : trailingSequence(entry);
   }
 
@@ -219,7 +219,7 @@ export class QueueView {
   #newest(ruleset: Buffer, state: QueueStateByte, after: number | null, limit: number): number[] {
     const prefix = queuePrefix(ruleset, state);
     const start = after === null ? endOf(prefix) : queueKey(ruleset, state, after);
-    const keys = this.#tables.queue.getKeys({
+    const keys = this.#tables.queue.keys({
       start,
       end: prefix,
       reverse: true,

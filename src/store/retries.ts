@@ -104,7 +104,7 @@ export class Retries {
     },
     now: number,
   ): RetryProgress {
-    const keys = this.#tables.queue.getKeys({
+    const keys = this.#tables.queue.keys({
       start: queueKey(ruleset, state, after + 1),
       end: endOf(queuePrefix(ruleset, state)),
       limit,

@@ -103,7 +103,7 @@ async function retryWaiting(
     const start: Buffer = after;
     after = await transactions.write<Buffer | null>(() => {
       const range = { start, end: endOf(prefix), limit: BATCH_MAX };
-      const keys = Array.from(tables.due.getKeys(range));
+      const keys = Array.from(tables.due.keys(range));
       for (const key of keys) {
         const entry = parts.chains.rows.expect(trailingSequence(key));
         if (entry.row.refused && parts.retries.retry(entry, now)) retried += 1;

@@ -60,7 +60,7 @@ export class RowCounts {
 
   #read(range: { start?: Buffer; end?: Buffer }): RulesetCount[] {
     this.end();
-    return Array.from(this.#counts.getRange(range), ({ key, value }) => ({
+    return Array.from(this.#counts.range(range), ({ key, value }) => ({
       key,
       ...readCounts(value),
     }));
@@ -75,7 +75,7 @@ export class RowCounts {
       verifying: before.verifying + verifying,
       failed: before.failed + failed,
     };
-    if (next.pending + next.verifying + next.failed === 0) this.#counts.removeSync(key);
-    else this.#counts.putSync(key, countsValue(next));
+    if (next.pending + next.verifying + next.failed === 0) this.#counts.remove(key);
+    else this.#counts.put(key, countsValue(next));
   }
 }

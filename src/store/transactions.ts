@@ -75,7 +75,7 @@ export class Transactions {
   async write<T>(work: () => T): Promise<T> {
     this.#begin();
     try {
-      return await this.#tables.commits.run(() => this.#remembering(work));
+      return await this.#tables.storage.transaction(() => this.#remembering(work));
     } catch (error) {
       throw this.#translate(error);
     } finally {
@@ -109,7 +109,7 @@ export class Transactions {
   /** Runs on the newest committed state, also of other processes, in one read transaction. */
   read<T>(work: () => T): T {
     this.#assertOpen();
-    this.#tables.root.resetReadTxn();
+    this.#tables.storage.refresh();
     return work();
   }
 
@@ -165,7 +165,7 @@ export class Transactions {
   /** @param begin fills `together`, as the first thing inside the transaction */
   async #run(together: Waiting[], begin: () => void): Promise<void> {
     try {
-      await this.#tables.commits.run(() => {
+      await this.#tables.storage.transaction(() => {
         begin();
         this.#remembering(() => {
           for (const { run } of together) run();

@@ -35,10 +35,6 @@ export const suites = {
   plan: { file: 'test/model/transfer-plan.test.ts' },
   strays: { file: 'test/engine/stray-uploads.test.ts' },
   contract: { file: 'test/contract/outbox.test.ts' },
-  lockstep: {
-    file: 'test/store/outbox-lockstep.test.ts',
-    env: { LOCKSTEP_RUNS: '150', LOCKSTEP_SHRINK: 'no' },
-  },
   store: { file: 'test/store/outbox.test.ts' },
 } as const satisfies Readonly<Record<string, Suite>>;
 

@@ -1,4 +1,4 @@
-/** Mistakes in the store in LMDB, for its contract and for the store that it runs in step with. */
+/** Mistakes in the store, for its contract. */
 import type { Mutant } from './mutant.ts';
 
 export const storeMutants: readonly Mutant[] = [
@@ -49,7 +49,7 @@ export const storeMutants: readonly Mutant[] = [
     file: 'src/store/queue-rows.ts',
     find: `    this.#counts.change(ruleset, row.state, -1);`,
     replacement: ``,
-    suite: 'lockstep',
+    suite: 'contract',
   },
   {
     name: 'LMDB: rows of a dead process are not compared first',

@@ -16,14 +16,14 @@ import { startReplicationHost } from '../support/replication-host.ts';
 import { readStoredRecords } from '../support/stored-records.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
-import type { Tables } from '../../src/store/tables.ts';
+import type { LmdbTables, Tables } from '../../src/store/tables.ts';
 
 const PHOTOS = { id: 'bucket-1', name: 'photos' };
 const MUSIC = { id: 'bucket-2', name: 'music' };
 const STRACE = '/usr/bin/strace';
 
 /** Holds back what a commit waits for, its flush (test/lmdb/commits.test.ts); the result lets go. */
-function holdFlushes(tables: Tables): () => void {
+function holdFlushes(tables: LmdbTables): () => void {
   let release: (() => void) | undefined;
   const held = new Promise<void>((resolve) => (release = resolve));
   const run = tables.commits.run.bind(tables.commits);
@@ -120,9 +120,9 @@ describe('a change that fails', () => {
 /** Writes of the bucket's hint throw; by then the record itself was written in the same transaction. */
 function failForPhotos(t: TestContext, tables: Tables): { recordWasWritten(): boolean } {
   let written = false;
-  const putSync = tables.hints.putSync.bind(tables.hints);
-  t.mock.method(tables.hints, 'putSync', (name: string, value: true) => {
-    if (name !== PHOTOS.name) return putSync(name, value);
+  const put = tables.hints.put.bind(tables.hints);
+  t.mock.method(tables.hints, 'put', (name: string, value: true) => {
+    if (name !== PHOTOS.name) return put(name, value);
     written = tables.configurations.get(PHOTOS.name)?.rules.length === 1;
     throw new Error('no room for the hint');
   });

@@ -25,7 +25,7 @@ describe('transactions that are run together', () => {
     const transactions = new Transactions(tables, []);
     const put = (name: string, fails: boolean): Promise<string> =>
       transactions.writeTogether(() => {
-        tables.meta.putSync(name, 1);
+        tables.meta.put(name, 1);
         if (fails) throw new Error(name);
         return name;
       });
@@ -49,7 +49,7 @@ describe('transactions that are run together', () => {
     const manners = [{}, { durably: true }, { patienceMs: 5 }];
     await Promise.all(
       names.map((name, n) =>
-        transactions.writeTogether(() => tables.meta.putSync(name, n), manners[n % 3]),
+        transactions.writeTogether(() => tables.meta.put(name, n), manners[n % 3]),
       ),
     );
     assert.deepEqual(
@@ -70,7 +70,7 @@ describe('transactions that are run together', () => {
     };
     const transactions = new Transactions(tables, []);
     const put = (name: string): Promise<void> =>
-      transactions.writeTogether(() => tables.meta.putSync(name, 1));
+      transactions.writeTogether(() => tables.meta.put(name, 1));
     const results = await Promise.allSettled([put('a'), put('b')]);
     assert.deepEqual(
       results.map(({ status }) => status),
@@ -100,7 +100,7 @@ describe('the outbox and its environment', () => {
     const running = d.outbox.commit(0, [d.write('a', 1)]);
     await (d.outbox as LmdbOutbox).close();
     const { tables } = d.fixture as LmdbFixture;
-    assert.equal(tables.rows.getCount(), 1, 'written before the close resolved');
+    assert.equal([...tables.rows.keys()].length, 1, 'written before the close resolved');
     await running;
     await assert.rejects(d.put('a', 2), { code: 'ServiceUnavailable' });
   });
@@ -149,10 +149,10 @@ describe('the outbox and its environment', () => {
     const d = await OutboxDriver.open(t, openLmdbOutbox);
     const [row] = await d.put('a', 1);
     await d.failOne();
-    const { rows } = (d.fixture as LmdbFixture).tables;
-    const [entry] = Array.from(rows.getRange());
+    const { rows, storage } = (d.fixture as LmdbFixture).tables;
+    const [entry] = Array.from(rows.range());
     const upload = { uploadId: 'u', versionId: 'v1', order: 1, partBytes: 8 };
-    await rows.put(entry!.key, { ...entry!.value, upload });
+    await storage.transaction(() => rows.put(entry!.key, { ...entry!.value, upload }));
     await d.outbox.retryRow(BUCKET, row!.sequence, d.now);
     assert.deepEqual((await d.claim())?.row.upload, upload);
     assert.deepEqual(await d.outbox.strayLanes(), []);
@@ -191,18 +191,18 @@ describe('the outbox and its environment', () => {
     await d.configurations.removeBucket(BUCKET);
     const { tables } = d.fixture as LmdbFixture;
     let calls = 0;
-    let left = tables.rows.getCount();
+    let left = [...tables.rows.keys()].length;
     for (let more = true; more; calls++) {
       more = await d.outbox.sweep(d.epoch, d.now);
-      const now = tables.rows.getCount();
+      const now = [...tables.rows.keys()].length;
       assert(left - now <= 64, 'one transaction removes at most 64 rows');
       left = now;
       assertTablesAgree(tables);
     }
     assert(calls >= 1_500 / 64);
     assert.equal(left, 0);
-    assert.deepEqual(Array.from(tables.laneOwners.getKeys()), []);
-    assert.deepEqual(Array.from(tables.lanes.getKeys()), []);
+    assert.deepEqual(Array.from(tables.laneOwners.keys()), []);
+    assert.deepEqual(Array.from(tables.lanes.keys()), []);
   });
 });
 
@@ -218,18 +218,18 @@ describe('stray uploads of a bucket that is gone', () => {
     }
     const { tables } = d.fixture as LmdbFixture;
     await d.sweep();
-    let left = tables.strays.getCount();
+    let left = [...tables.strays.keys()].length;
     assert.equal(left, 150);
     await d.configurations.removeBucket(BUCKET);
     for (let more = true; more;) {
       more = await d.outbox.sweep(d.epoch, d.now);
-      const now = tables.strays.getCount();
+      const now = [...tables.strays.keys()].length;
       assert(left - now <= 64, 'one transaction forgets at most 64');
       left = now;
       assertTablesAgree(tables);
     }
     assert.equal(left, 0);
-    assert.deepEqual(Array.from(tables.laneOwners.getKeys()), []);
+    assert.deepEqual(Array.from(tables.laneOwners.keys()), []);
   });
 });
 

@@ -1,7 +1,7 @@
 /** A store in LMDB of its own for one test, closed when the test ends. */
 import { randomBytes } from 'node:crypto';
 import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
-import { openTables, type Tables } from '../../src/store/tables.ts';
+import { openTables, type LmdbTables } from '../../src/store/tables.ts';
 import { Keyring } from '../../src/sealing/keyring.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
@@ -11,7 +11,7 @@ interface Cleanup {
 
 export interface OpenedStore {
   readonly store: LmdbConfigurationStore;
-  readonly tables: Tables;
+  readonly tables: LmdbTables;
   readonly keyring: Keyring;
   readonly dataDirectory: string;
 }

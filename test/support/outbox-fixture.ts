@@ -6,8 +6,8 @@ import { CommitFeed } from '../../src/store/commit-feed.ts';
 import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
 import { LmdbOutbox } from '../../src/store/outbox.ts';
 import type { ProcessIdentity } from '../../src/store/process-identity.ts';
-import { openTables, type Tables } from '../../src/store/tables.ts';
-import { MemoryOutbox } from './memory-outbox.ts';
+import { openTables, tablesIn, type LmdbTables, type Tables } from '../../src/store/tables.ts';
+import { MemoryDisk } from './memory-tables.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 /** What the outbox sees of its surroundings; tests change it as they like. */
@@ -48,21 +48,40 @@ function newWorld(): World {
 }
 
 export interface LmdbFixture extends OutboxFixture {
-  readonly tables: Tables;
+  readonly tables: LmdbTables;
   readonly dataDirectory: string;
+}
+
+export interface MemoryFixture extends OutboxFixture {
+  readonly tables: Tables;
+  readonly disk: MemoryDisk;
 }
 
 export const openLmdbOutbox: OpenOutbox<LmdbFixture> = async (t, options = {}) => {
   const dataDirectory = temporaryDirectory(t);
   const tables = await openTables(dataDirectory);
+  return { ...openOutbox(t, tables, () => tables, options), tables, dataDirectory };
+};
+
+/** Each process has the tables, and what it remembers of them, for itself. */
+export const openMemoryOutbox: OpenOutbox<MemoryFixture> = async (t, options = {}) => {
+  const disk = new MemoryDisk();
+  const tables = tablesIn(disk.connect());
+  return { ...openOutbox(t, tables, () => tablesIn(disk.connect()), options), tables, disk };
+};
+
+/** @param open the tables as another process has them */
+function openOutbox(
+  t: Cleanup,
+  tables: Tables,
+  openAnew: () => Tables,
+  options: FixtureOptions,
+): OutboxFixture {
   const keyring = new Keyring([randomBytes(32)]);
   const world = newWorld();
   const now = (): number => world.now;
   const feed = new CommitFeed(tables, 5);
-  // As the store in memory makes them, so that the two can be compared.
-  let changes = 0;
-  const newNonce = (): string => (changes += 1).toString(16).padStart(8, '0');
-  const configurations = new LmdbConfigurationStore(tables, keyring, { feed, now, newNonce });
+  const configurations = new LmdbConfigurationStore(tables, keyring, { feed, now });
   const dead = new Set<string>();
   const opened = new Map<string, LmdbOutbox>();
   const open = (name: string): LmdbOutbox => {
@@ -70,7 +89,7 @@ export const openLmdbOutbox: OpenOutbox<LmdbFixture> = async (t, options = {}) =
     const outbox =
       opened.get(name) ??
       new LmdbOutbox({
-        tables,
+        tables: name === 'self' ? tables : openAnew(),
         keyring,
         feed,
         now,
@@ -92,28 +111,7 @@ export const openLmdbOutbox: OpenOutbox<LmdbFixture> = async (t, options = {}) =
     configurations,
     outbox: open('self'),
     world,
-    tables,
-    dataDirectory,
     asProcess: open,
     kill: (name) => dead.add(name),
   };
-};
-
-export const openMemoryOutbox: OpenOutbox = async (t, options = {}) => {
-  const world = newWorld();
-  const store = new MemoryOutbox({
-    now: () => world.now,
-    uptimeMs: () => world.uptimeMs,
-    bootedForMs: () => world.bootedForMs,
-    isDiskLow: () => world.isDiskLow,
-    ...options,
-  });
-  t.after(() => store.close());
-  return {
-    configurations: store,
-    outbox: store.asProcess('self'),
-    world,
-    asProcess: (name) => store.asProcess(name),
-    kill: (name) => store.kill(name),
-  };
-};
+}
