@@ -31,19 +31,16 @@ import { logStorageFailure } from './lmdb/storage-log.ts';
 import { parseEndpoint } from './model/endpoint.ts';
 import type { StoreClock } from './model/ports.ts';
 import type { PluginOptions } from './model/generated/options.ts';
-import { CommitFeed } from './store/commit-feed.ts';
-import { LmdbConfigurationStore } from './store/configuration-store.ts';
+import type { StoredConfigurations } from './store/configuration-store.ts';
 import { openKeyring } from './store/open-keyring.ts';
 import { machineTime } from './store/boot.ts';
 import { readBootId } from './store/process-identity.ts';
 import { openStoreClock } from './store/store-clock.ts';
-import { LmdbOutbox } from './store/outbox.ts';
+import { createStore } from './store/store.ts';
 import { openTables, storeDirectory, type Tables } from './store/tables.ts';
 
 export type * from './host.ts';
 
-/** How often the commits of other processes are looked for. */
-const FEED_INTERVAL_MS = 500;
 const OWN_ADDRESSES_KEPT_MS = 1_000;
 /** The most threads that lookups of the system take: 3 for saves, 5 for the engine. */
 const SAVE_LOOKUPS = { concurrency: 1, lateMax: 2 };
@@ -96,24 +93,22 @@ export async function activate(
   const clock = system.clock ?? createEngineClock(stored);
   const now = (): number => stored.nowMs();
   const startedAtMs = clock.monotonicMs();
-  const feed = new CommitFeed(tables, FEED_INTERVAL_MS);
   const look = (): DiskSpace => diskSpaceOf(storeDirectory(host.dataDirectory));
   const disk = createDiskWatch(look, () => performance.now());
   const { reason: noRoom } = disk();
   if (noRoom !== null) host.logger.warn({ reason: noRoom }, 'the disk has no room for replication');
-  const store = new LmdbConfigurationStore(tables, keyring, { feed, now });
-  const outbox = new LmdbOutbox({
+  const store = createStore({
     tables,
     keyring,
-    feed,
     now,
     uptimeMs: () => clock.monotonicMs() - startedAtMs,
     isDiskLow: () => disk().state === 'critical',
   });
+  const { configurations, outbox } = store;
   const engine = new Engine({
     host,
     outbox,
-    configurations: store,
+    configurations,
     connectTarget: createTargetConnector(host, addresses, lookup, clock),
     clock,
     random: Math.random,
@@ -124,21 +119,21 @@ export async function activate(
     resolver: new BoundedResolver({ lookup, clock: limitsClock(clock), ...SAVE_LOOKUPS }),
   });
   engine.start();
-  void startUpkeep(host, store);
+  void startUpkeep(host, configurations);
   let closed: Promise<void> | undefined;
   return {
     middleware: createAdminApi({
       host,
-      store,
+      store: configurations,
       outbox,
       judgeEndpoint: (endpoint, ownerId) => endpointPolicy.judge(endpoint, ownerId),
       newId: randomUUID,
       clock: stored,
     }),
-    bucketReplication: createBucketReplication(host, store),
+    bucketReplication: createBucketReplication(host, configurations),
     async health() {
       try {
-        await store.probe();
+        await configurations.probe();
       } catch {
         return { healthy: false, reason: 'The replication store cannot be read.' };
       }
@@ -154,15 +149,12 @@ export async function activate(
       now,
     }),
     close(limits) {
-      closed ??= engine
-        .close(limits?.limitMs)
-        .then(() => outbox.close())
-        .then(() => store.close());
+      closed ??= engine.close(limits?.limitMs).then(() => store.close());
       return closed;
     },
-    bucketDeleted: (bucket) => store.removeBucket(bucket),
+    bucketDeleted: (bucket) => configurations.removeBucket(bucket),
     async mayChangeVersioning(bucket, to) {
-      return to === 'Enabled' || (await store.read(bucket)).rules.length === 0;
+      return to === 'Enabled' || (await configurations.read(bucket)).rules.length === 0;
     },
     announce: (writes) => engine.announce(writes),
     async replicationStatus(ref) {
@@ -224,7 +216,7 @@ function limitsClock(clock: EngineClock): ResolverClock {
 }
 
 /** Work at start that nobody waits for: secrets under old keys, records of buckets that are gone. */
-async function startUpkeep(host: Host, store: LmdbConfigurationStore): Promise<void> {
+async function startUpkeep(host: Host, store: StoredConfigurations): Promise<void> {
   try {
     await store.resealSecrets((bucket, targetId) =>
       host.logger.error(

@@ -94,9 +94,6 @@ export interface ConfigurationStore {
 
   /** Rejects where the store cannot be read. */
   probe(): Promise<void>;
-
-  /** Waits for what was asked before, then closes. Idempotent. */
-  close(): Promise<void>;
 }
 
 /** A target, its opened secret and the enabled rules that name it, as they are now. */

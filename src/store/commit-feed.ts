@@ -4,18 +4,27 @@
  */
 import type { Tables } from './tables.ts';
 
+/** Calls back again and again; returns the way to end that. */
+export type Every = (intervalMs: number, callback: () => void) => () => void;
+
+/** Keeps no process alive. */
+export const systemInterval: Every = (intervalMs, callback) => {
+  const timer = setInterval(callback, intervalMs);
+  timer.unref();
+  return () => clearInterval(timer);
+};
+
 export class CommitFeed {
   readonly #tables: Tables;
   readonly #listeners = new Set<() => void>();
-  readonly #timer: NodeJS.Timeout;
+  readonly #stop: () => void;
   #seen: string;
 
   /** @param intervalMs how often to look for the commits of other processes */
-  constructor(tables: Tables, intervalMs: number) {
+  constructor(tables: Tables, intervalMs: number, every: Every = systemInterval) {
     this.#tables = tables;
     this.#seen = this.#read();
-    this.#timer = setInterval(() => this.#look(), intervalMs);
-    this.#timer.unref();
+    this.#stop = every(intervalMs, () => this.#look());
   }
 
   subscribe(listener: () => void): () => void {
@@ -28,7 +37,7 @@ export class CommitFeed {
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    this.#stop();
     this.#listeners.clear();
   }
 

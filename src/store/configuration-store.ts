@@ -1,10 +1,8 @@
 /**
- * The configurations in LMDB: model/ports.ts on one environment.
+ * The configurations: model/ports.ts on tables.
  *
  * In each change the record and the hint derived from it are written together or not at all, and the
  * answer waits for the flush (transactions.ts). A save that changes nothing writes nothing.
- *
- * States: open → closing (new calls are refused, running ones end) → closed.
  */
 import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
@@ -30,17 +28,20 @@ import { applyConsequences } from './consequences.ts';
 import { Memo } from './memo.ts';
 import { createSecretBoxes } from './secret-boxes.ts';
 import type { Tables } from './tables.ts';
-import { Transactions } from './transactions.ts';
+import type { Transactions } from './transactions.ts';
 
 const LIST_MAX = 256;
 /** A save can wait so long for others to share its commit. */
 const SAVE_PATIENCE_MS = 2;
 
-export interface ConfigurationStoreOptions {
+export interface StoredConfigurationsOptions {
+  readonly tables: Tables;
+  readonly keyring: Keyring;
   /** Told of each change. */
-  readonly feed?: CommitFeed;
-  /** Milliseconds since the epoch; by default the system's clock. */
-  readonly now?: () => number;
+  readonly feed: CommitFeed;
+  readonly transactions: Transactions;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   /** Eight random hex digits; by default the system's. */
   readonly newNonce?: () => string;
 }
@@ -51,26 +52,26 @@ interface Known {
   readonly configuration: Configuration;
 }
 
-export class LmdbConfigurationStore implements ConfigurationStore {
+export class StoredConfigurations implements ConfigurationStore {
   readonly #tables: Tables;
   readonly #keyring: Keyring;
-  readonly #feed: CommitFeed | undefined;
+  readonly #feed: CommitFeed;
   readonly #boxes: SecretBoxes;
   readonly #now: () => number;
   readonly #newNonce: () => string;
   readonly #transactions: Transactions;
   /** Without secrets, by bucket name. */
   readonly #known: Memo<string, Known>;
-  #closed: Promise<void> | undefined;
 
-  constructor(tables: Tables, keyring: Keyring, options: ConfigurationStoreOptions = {}) {
+  constructor(options: StoredConfigurationsOptions) {
+    const { tables, keyring, feed, transactions, now } = options;
     this.#tables = tables;
     this.#keyring = keyring;
     this.#boxes = createSecretBoxes(keyring);
-    this.#transactions = new Transactions(tables, []);
+    this.#transactions = transactions;
     this.#known = new Memo(tables.counters);
-    this.#feed = options.feed;
-    this.#now = options.now ?? Date.now;
+    this.#feed = feed;
+    this.#now = now;
     // A UUID's first eight digits are random, and cost a tenth of bytes that are asked for by themselves.
     this.#newNonce = options.newNonce ?? (() => randomUUID().slice(0, 8));
   }
@@ -165,16 +166,6 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     }
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  async #close(): Promise<void> {
-    await this.#transactions.close();
-    await this.#tables.storage.close();
-  }
-
   /** Inside a write transaction. @param change returns what it is given where nothing changes */
   #replace(
     bucket: BucketRef,
@@ -235,7 +226,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     const result = await this.#transactions.writeTogether(work, {
       patienceMs: SAVE_PATIENCE_MS,
     });
-    this.#feed?.tell();
+    this.#feed.tell();
     return result;
   }
 

@@ -1,10 +1,9 @@
 /**
- * The durable queue in LMDB: model/ports.ts on the environment of the configurations. This file says
+ * The durable queue: model/ports.ts on the tables of the configurations. This file says
  * which transaction each operation is; how a retry of many rows is cut into transactions is in
  * retry-rows.ts, and what happens inside of them in the files that outbox-parts.ts wires together.
  */
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
-import { LEASE_MS } from '../model/lease.ts';
 import type {
   AnnouncedIntent,
   ClaimOutcome,
@@ -23,50 +22,37 @@ import type {
 } from '../model/ports.ts';
 import type { LaneReport } from '../model/lane-report.ts';
 import type { Claim, LaneRef, Row, UploadState } from '../model/row.ts';
-import type { Keyring } from '../sealing/keyring.ts';
-import { bootNumberOf, timeSinceBoot } from './boot.ts';
 import type { CommitFeed } from './commit-feed.ts';
 import { addIntent, findLeftIntents, removeIntent } from './intents.ts';
-import { Lease } from './lease.ts';
-import {
-  createIdentity,
-  mayBeAlive,
-  retireIdentity,
-  type ProcessIdentity,
-} from './process-identity.ts';
+import type { Lease } from './lease.ts';
+import type { ProcessIdentity } from './process-identity.ts';
 import { reportOf, storeReport } from './lane-reports.ts';
 import { findResync, runningResyncs } from './resyncs.ts';
-import { createParts, type OutboxParts } from './outbox-parts.ts';
+import type { OutboxParts } from './outbox-parts.ts';
 import { retryRefused, retryRows } from './retry-rows.ts';
 import type { Tables } from './tables.ts';
-import { Transactions } from './transactions.ts';
+import type { Transactions } from './transactions.ts';
 
-const BACKLOG_MAX = 1_000_000;
 /** How long an outcome that nobody waits for lets others share its transaction. */
 const OUTCOME_PATIENCE_MS = 8;
 
-export interface LmdbOutboxOptions {
+export interface StoredOutboxOptions {
   readonly tables: Tables;
-  readonly keyring: Keyring;
-  /** Shared with the configuration store; closed with the outbox. */
+  /** Shared with the configurations. */
   readonly feed: CommitFeed;
-  /** Below half of the limit at which puts are refused: events are dropped then, with a gap. */
-  readonly isDiskLow: () => boolean;
-  /** Milliseconds since the epoch; by default the system's clock. */
-  readonly now?: () => number;
-  /** Since the server started, by a clock that does not jump; by default since the outbox was made. */
-  readonly uptimeMs?: () => number;
-  /** Since the operating system started; by default as it says itself. */
-  readonly bootedForMs?: () => number;
-  /** Rows a bucket, 1,000,000 by default. */
-  readonly backlogMax?: number;
-  readonly leaseMs?: number;
-  /** Who this process is, and whether another may still be alive; by default as /proc says. */
-  readonly identity?: ProcessIdentity;
-  readonly mayBeAlive?: (process: ProcessIdentity) => boolean;
+  readonly transactions: Transactions;
+  readonly parts: OutboxParts;
+  readonly lease: Lease;
+  readonly identity: ProcessIdentity;
+  readonly mayBeAlive: (process: ProcessIdentity) => boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Since the server started, by a clock that does not jump. */
+  readonly uptimeMs: () => number;
+  readonly leaseMs: number;
 }
 
-export class LmdbOutbox implements Outbox {
+export class StoredOutbox implements Outbox {
   readonly #tables: Tables;
   readonly #feed: CommitFeed;
   readonly #identity: ProcessIdentity;
@@ -78,28 +64,17 @@ export class LmdbOutbox implements Outbox {
   readonly #transactions: Transactions;
   readonly #parts: OutboxParts;
 
-  constructor(options: LmdbOutboxOptions) {
-    const { tables, keyring, feed, isDiskLow } = options;
-    const started = performance.now();
-    const now = options.now ?? Date.now;
-    this.#tables = tables;
-    this.#feed = feed;
-    this.#now = now;
-    this.#uptimeMs = options.uptimeMs ?? (() => performance.now() - started);
-    this.#leaseMs = options.leaseMs ?? LEASE_MS;
-    this.#identity = options.identity ?? createIdentity();
-    this.#mayBeAlive = options.mayBeAlive ?? mayBeAlive;
-    this.#parts = createParts({
-      tables,
-      keyring,
-      now,
-      isDiskLow,
-      backlogMax: options.backlogMax ?? BACKLOG_MAX,
-      boot: bootNumberOf(this.#identity.bootId),
-      bootedForMs: options.bootedForMs ?? timeSinceBoot(),
-    });
-    this.#lease = new Lease(tables);
-    this.#transactions = new Transactions(tables, [this.#parts.counts, this.#lease]);
+  constructor(options: StoredOutboxOptions) {
+    this.#tables = options.tables;
+    this.#feed = options.feed;
+    this.#transactions = options.transactions;
+    this.#parts = options.parts;
+    this.#lease = options.lease;
+    this.#identity = options.identity;
+    this.#mayBeAlive = options.mayBeAlive;
+    this.#now = options.now;
+    this.#uptimeMs = options.uptimeMs;
+    this.#leaseMs = options.leaseMs;
   }
 
   announce(writes: readonly AnnouncedWrite[]): Promise<AnnouncedIntent> {
@@ -345,13 +320,6 @@ export class LmdbOutbox implements Outbox {
 
   subscribe(listener: () => void): () => void {
     return this.#feed.subscribe(listener);
-  }
-
-  /** Waits for what runs; the environment stays open. Idempotent. */
-  async close(): Promise<void> {
-    await this.#transactions.close();
-    this.#feed.close();
-    retireIdentity(this.#identity);
   }
 
   #writeDurably<T>(work: () => T): Promise<T> {

@@ -30,30 +30,30 @@ async function leftBehind(
   target: Partial<TargetDraft> = {},
 ): Promise<VirtualServer> {
   const server = new VirtualServer();
-  const { store, lane, clock } = server;
+  const { outbox, lane, clock } = server;
   await server.configure();
   for (let n = 0; n < count; n++) await server.put(`key-${n}`);
-  const epoch = (await store.acquireLease())!;
-  for (const claim of await store.claim(epoch, lane, due(count, clock.nowMs()))) {
+  const epoch = (await outbox.acquireLease())!;
+  for (const claim of await outbox.claim(epoch, lane, due(count, clock.nowMs()))) {
     const { key, versionId, order } = claim.row;
     const uploadId = `of ${key}`;
     server.target.uploads.set(uploadId, new Map());
-    await store.storeUpload(epoch, claim, {
+    await outbox.storeUpload(epoch, claim, {
       uploadId,
       versionId: versionId ?? '',
       order,
       partBytes: 1,
     });
-    await store.settleClaim(epoch, claim, complete(order));
+    await outbox.settleClaim(epoch, claim, complete(order));
   }
-  await store.releaseLease(epoch);
+  await outbox.releaseLease(epoch);
   await server.configure({ newSecret: null, ...target });
   assert.equal((await straysOf(server)).length, count);
   return server;
 }
 
-function straysOf({ store, lane }: VirtualServer): Promise<readonly StrayUpload[]> {
-  return store.strayUploads(lane, null, 1_000);
+function straysOf({ outbox, lane }: VirtualServer): Promise<readonly StrayUpload[]> {
+  return outbox.strayUploads(lane, null, 1_000);
 }
 
 function aborts({ target }: VirtualServer): number {
@@ -162,15 +162,15 @@ describe('stray uploads', () => {
   it('leave the connection to a delivery that has none', async () => {
     const server = await leftBehind(20);
     server.latencyMs = 1_000;
-    const { store, hooks, clock, target } = server;
+    const { outbox, hooks, clock, target } = server;
     const slots = new ConnectionSlots({ total: 1, perOwner: 1 });
     const lane = new Lane(server.lane, {
-      outbox: store,
+      outbox,
       host: hooks,
       clock,
       random: () => 0.5,
       connectTarget: (access) => server.connectTarget(access),
-      epoch: (await store.acquireLease())!,
+      epoch: (await outbox.acquireLease())!,
       logger: hooks.logger,
       joinSlots: async (_lane, onFree) => slots.join('owner', onFree),
       onOutcome: () => undefined,

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import { runProgram } from '../support/child-process.ts';
-import { openLmdbStore } from '../support/lmdb-store.ts';
+import { openLmdbOutbox } from '../support/outbox-fixture.ts';
 import { targetBody } from '../support/replication-bodies.ts';
 import { startReplicationHost } from '../support/replication-host.ts';
 import { readStoredRecords } from '../support/stored-records.ts';
@@ -36,7 +36,9 @@ function holdFlushes(tables: LmdbTables): () => void {
 }
 
 describe('the flush precedes the answer', () => {
-  type Change = (store: Awaited<ReturnType<typeof openLmdbStore>>['store']) => Promise<unknown>;
+  type Change = (
+    store: Awaited<ReturnType<typeof openLmdbOutbox>>['configurations'],
+  ) => Promise<unknown>;
   const changes: Readonly<Record<string, Change>> = {
     replaceTargets: (store) => store.replaceTargets(PHOTOS, [targetDraft(2)], ANY),
     replaceRules: (store) => store.replaceRules(PHOTOS, [ruleDraft(4)], ANY),
@@ -44,7 +46,7 @@ describe('the flush precedes the answer', () => {
   };
   for (const [name, change] of Object.entries(changes)) {
     it(`${name} is committed at once and resolves with the flush`, async (t) => {
-      const { store, tables } = await openLmdbStore(t);
+      const { configurations: store, tables } = await openLmdbOutbox(t);
       const { after } = await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
       const release = holdFlushes(tables);
       let resolved = false;
@@ -81,7 +83,7 @@ describe('the flush precedes the answer', () => {
 
 describe('a change that fails', () => {
   it('leaves nothing behind, and what shares its transaction is committed', async (t) => {
-    const { store, tables, dataDirectory } = await openLmdbStore(t);
+    const { configurations: store, tables, dataDirectory } = await openLmdbOutbox(t);
     await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     const before = await readStoredRecords(dataDirectory);
     const broken = failForPhotos(t, tables);

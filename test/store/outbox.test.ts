@@ -6,15 +6,18 @@ import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Keyring } from '../../src/sealing/keyring.ts';
-import { CommitFeed } from '../../src/store/commit-feed.ts';
-import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
-import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { createStore, type Store } from '../../src/store/store.ts';
 import { createIdentity, mayBeAlive, retireIdentity } from '../../src/store/process-identity.ts';
 import { openTables } from '../../src/store/tables.ts';
 import { Transactions } from '../../src/store/transactions.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import { BUCKET, OutboxDriver, RULE, complete, due, retry } from '../support/outbox-driver.ts';
-import { openLmdbOutbox, type LmdbFixture } from '../support/outbox-fixture.ts';
+import {
+  openLmdbOutbox,
+  openMemoryOutbox,
+  type LmdbFixture,
+  type MemoryFixture,
+} from '../support/outbox-fixture.ts';
 import { assertTablesAgree } from '../support/outbox-tables.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
@@ -96,29 +99,26 @@ describe('transactions that are run together', () => {
 
 describe('the outbox and its environment', () => {
   it('refuses new work once it closes, and finishes what runs', async (t) => {
-    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const d = await OutboxDriver.open(t, openMemoryOutbox);
     const running = d.outbox.commit(0, [d.write('a', 1)]);
-    await (d.outbox as LmdbOutbox).close();
-    const { tables } = d.fixture as LmdbFixture;
+    await d.fixture.close();
+    const { tables } = d.fixture as MemoryFixture;
     assert.equal([...tables.rows.keys()].length, 1, 'written before the close resolved');
     await running;
     await assert.rejects(d.put('a', 2), { code: 'ServiceUnavailable' });
   });
 
   it('rows of before a start of the operating system are in doubt', async (t) => {
-    const { tables, configurations } = await openLmdbOutbox(t);
-    const feed = new CommitFeed(tables, 1_000);
+    const { tables, configurations } = await openMemoryOutbox(t);
     const keyring = new Keyring([randomBytes(32)]);
-    const open = (bootId: string): LmdbOutbox =>
-      new LmdbOutbox({
+    const open = (bootId: string): Store['outbox'] =>
+      createStore({
         tables,
         keyring,
-        feed,
-        isDiskLow: () => false,
         identity: { instance: bootId, pid: 1, startTime: '1', bootId },
         mayBeAlive: () => false,
         bootedForMs: () => Infinity,
-      });
+      }).outbox;
     await configurations.replaceTargets(BUCKET, [targetDraft(1)], ANY);
     await configurations.replaceRules(BUCKET, [ruleDraft(RULE)], ANY);
     const write = {
@@ -142,14 +142,13 @@ describe('the outbox and its environment', () => {
         ['b', false],
       ],
     );
-    feed.close();
   });
 
   it('a failed row of a former version that carries an upload resumes it when it is retried', async (t) => {
-    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const d = await OutboxDriver.open(t, openMemoryOutbox);
     const [row] = await d.put('a', 1);
     await d.failOne();
-    const { rows, storage } = (d.fixture as LmdbFixture).tables;
+    const { rows, storage } = (d.fixture as MemoryFixture).tables;
     const [entry] = Array.from(rows.range());
     const upload = { uploadId: 'u', versionId: 'v1', order: 1, partBytes: 8 };
     await storage.transaction(() => rows.put(entry!.key, { ...entry!.value, upload }));
@@ -159,7 +158,7 @@ describe('the outbox and its environment', () => {
   });
 
   it('a row behind very many of a disabled rule goes first again after a retry', async (t) => {
-    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const d = await OutboxDriver.open(t, openMemoryOutbox);
     const writes = Array.from({ length: 1_500 }, (_, n) => d.write('a', n));
     await d.outbox.commit(0, writes);
     await d.rules([{ n: RULE, enabled: false }, { n: 7 }]);
@@ -169,10 +168,10 @@ describe('the outbox and its environment', () => {
   });
 
   it('looks at a bounded number of rows to tell what became of a version', async (t) => {
-    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const d = await OutboxDriver.open(t, openMemoryOutbox);
     const writes = Array.from({ length: 1_000 }, (_, n) => d.write('a', n + 1));
     await d.outbox.commit(0, writes);
-    const { rows } = (d.fixture as LmdbFixture).tables;
+    const { rows } = (d.fixture as MemoryFixture).tables;
     const get = t.mock.method(rows, 'get');
     const stateOf = (versionId: string): Promise<unknown> =>
       d.outbox.versionState({ bucket: BUCKET, key: 'a', versionId });
@@ -185,11 +184,11 @@ describe('the outbox and its environment', () => {
   });
 
   it('sweeps a large backlog in batches, and forgets the lanes of a bucket that is gone', async (t) => {
-    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const d = await OutboxDriver.open(t, openMemoryOutbox);
     const writes = Array.from({ length: 1_500 }, (_, n) => d.write(`k${n % 700}`, n));
     await d.outbox.commit(0, writes);
     await d.configurations.removeBucket(BUCKET);
-    const { tables } = d.fixture as LmdbFixture;
+    const { tables } = d.fixture as MemoryFixture;
     let calls = 0;
     let left = [...tables.rows.keys()].length;
     for (let more = true; more; calls++) {
@@ -208,7 +207,7 @@ describe('the outbox and its environment', () => {
 
 describe('stray uploads of a bucket that is gone', () => {
   it('are forgotten in batches, before their lane', async (t) => {
-    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const d = await OutboxDriver.open(t, openMemoryOutbox);
     const writes = Array.from({ length: 150 }, (_, n) => d.write(`k${n}`, n));
     await d.outbox.commit(0, writes);
     for (const claim of await d.outbox.claim(d.epoch, d.lane(), due(150, d.now))) {
@@ -216,7 +215,7 @@ describe('stray uploads of a bucket that is gone', () => {
       await d.outbox.storeUpload(d.epoch, claim, upload);
       await d.settle(claim, complete(claim.row.order));
     }
-    const { tables } = d.fixture as LmdbFixture;
+    const { tables } = d.fixture as MemoryFixture;
     await d.sweep();
     let left = [...tables.strays.keys()].length;
     assert.equal(left, 150);
@@ -251,13 +250,8 @@ describe('several processes on one environment', () => {
     const dataDirectory = temporaryDirectory(t);
     const tables = await openTables(dataDirectory);
     const keyring = new Keyring([randomBytes(32)]);
-    const feed = new CommitFeed(tables, 10);
-    const configurations = new LmdbConfigurationStore(tables, keyring, { feed });
-    const outbox = new LmdbOutbox({ tables, keyring, feed, isDiskLow: () => false });
-    t.after(async () => {
-      await outbox.close();
-      await configurations.close();
-    });
+    const { configurations, outbox, close } = createStore({ tables, keyring, feedIntervalMs: 10 });
+    t.after(close);
     await configurations.replaceTargets(BUCKET, [targetDraft(1)], ANY);
     await configurations.replaceRules(BUCKET, [ruleDraft(RULE)], ANY);
     let told = 0;

@@ -122,17 +122,12 @@ export class MemoryStorage implements TableStorage {
     return table as unknown as Table<Value, TableKey>;
   }
 
-  transaction<T>(work: () => T): Promise<T> {
-    return new Promise((resolve, reject) => {
-      queueMicrotask(() => {
-        if (!this.#isAlive) return;
-        try {
-          this.#disk.transaction(work, (result) => {
-            if (this.#isAlive) resolve(result);
-          });
-        } catch (error) {
-          reject(error);
-        }
+  async transaction<T>(work: () => T): Promise<T> {
+    await Promise.resolve();
+    return new Promise((resolve) => {
+      if (!this.#isAlive) return;
+      this.#disk.transaction(work, (result) => {
+        if (this.#isAlive) resolve(result);
       });
     });
   }

@@ -2,10 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import type { ConfigurationStore, Outbox } from '../../src/model/ports.ts';
 import { Keyring } from '../../src/sealing/keyring.ts';
-import { CommitFeed } from '../../src/store/commit-feed.ts';
-import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
-import { LmdbOutbox } from '../../src/store/outbox.ts';
-import type { ProcessIdentity } from '../../src/store/process-identity.ts';
+import { LmdbStorage } from '../../src/store/lmdb-storage.ts';
+import { createStore, type Store } from '../../src/store/store.ts';
 import { openTables, tablesIn, type LmdbTables, type Tables } from '../../src/store/tables.ts';
 import { MemoryDisk } from './memory-tables.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
@@ -22,14 +20,21 @@ export interface OutboxFixture {
   readonly configurations: ConfigurationStore;
   readonly outbox: Outbox;
   readonly world: World;
+  readonly keyring: Keyring;
+  readonly close: () => Promise<void>;
   /** The outbox as another process of the same server has it. */
   asProcess(name: string): Outbox;
+  /** The same, with its configurations. */
+  readonly another: (name: string) => Pick<Store, 'configurations' | 'outbox'>;
   /** From now on that process counts as dead; `self` is the one that `outbox` belongs to. */
   kill(name: string): void;
 }
 
 export interface FixtureOptions {
   readonly backlogMax?: number;
+  readonly keyring?: Keyring;
+  /** Of LMDB; by default one of its own. */
+  readonly dataDirectory?: string;
 }
 
 interface Cleanup {
@@ -58,60 +63,62 @@ export interface MemoryFixture extends OutboxFixture {
 }
 
 export const openLmdbOutbox: OpenOutbox<LmdbFixture> = async (t, options = {}) => {
-  const dataDirectory = temporaryDirectory(t);
+  const dataDirectory = options.dataDirectory ?? temporaryDirectory(t);
   const tables = await openTables(dataDirectory);
-  return { ...openOutbox(t, tables, () => tables, options), tables, dataDirectory };
+  const { root, commits } = tables;
+  const openAgain = (): Tables =>
+    tablesIn(new LmdbStorage({ root, commits, close: async () => undefined }));
+  return { ...openFixture(t, tables, openAgain, options), tables, dataDirectory };
 };
 
-/** Each process has the tables, and what it remembers of them, for itself. */
 export const openMemoryOutbox: OpenOutbox<MemoryFixture> = async (t, options = {}) => {
   const disk = new MemoryDisk();
-  const tables = tablesIn(disk.connect());
-  return { ...openOutbox(t, tables, () => tablesIn(disk.connect()), options), tables, disk };
+  const openAgain = (): Tables => tablesIn(disk.connect());
+  const tables = openAgain();
+  return { ...openFixture(t, tables, openAgain, options), tables, disk };
 };
 
-/** @param open the tables as another process has them */
-function openOutbox(
+/** @param openAgain the tables as another process has them, and what it remembers of them */
+function openFixture(
   t: Cleanup,
   tables: Tables,
-  openAnew: () => Tables,
-  options: FixtureOptions,
+  openAgain: () => Tables,
+  { keyring = new Keyring([randomBytes(32)]), backlogMax = 1_000_000 }: FixtureOptions,
 ): OutboxFixture {
-  const keyring = new Keyring([randomBytes(32)]);
   const world = newWorld();
-  const now = (): number => world.now;
-  const feed = new CommitFeed(tables, 5);
-  const configurations = new LmdbConfigurationStore(tables, keyring, { feed, now });
   const dead = new Set<string>();
-  const opened = new Map<string, LmdbOutbox>();
-  const open = (name: string): LmdbOutbox => {
-    const identity: ProcessIdentity = { instance: name, pid: 1, startTime: '1', bootId: 'boot' };
-    const outbox =
-      opened.get(name) ??
-      new LmdbOutbox({
-        tables: name === 'self' ? tables : openAnew(),
-        keyring,
-        feed,
-        now,
-        identity,
-        isDiskLow: () => world.isDiskLow,
-        uptimeMs: () => world.uptimeMs,
-        bootedForMs: () => world.bootedForMs,
-        mayBeAlive: ({ instance }) => !dead.has(instance),
-        ...options,
-      });
-    opened.set(name, outbox);
-    return outbox;
+  const opened = new Map<string, Store>();
+  const open = (name: string): Store => {
+    const known = opened.get(name);
+    if (known !== undefined) return known;
+    const store = createStore({
+      tables: name === 'self' ? tables : openAgain(),
+      keyring,
+      backlogMax,
+      now: () => world.now,
+      identity: { instance: name, pid: 1, startTime: '1', bootId: 'boot' },
+      isDiskLow: () => world.isDiskLow,
+      uptimeMs: () => world.uptimeMs,
+      bootedForMs: () => world.bootedForMs,
+      mayBeAlive: ({ instance }) => !dead.has(instance),
+      feedIntervalMs: 5,
+    });
+    opened.set(name, store);
+    return store;
   };
+  const { configurations, outbox, close } = open('self');
   t.after(async () => {
-    for (const outbox of opened.values()) await outbox.close();
-    await configurations.close();
+    for (const [name, store] of opened) if (name !== 'self') await store.close();
+    await close();
   });
   return {
     configurations,
-    outbox: open('self'),
+    outbox,
     world,
-    asProcess: open,
+    keyring,
+    close,
+    asProcess: (name) => open(name).outbox,
+    another: open,
     kill: (name) => dead.add(name),
   };
 }

@@ -14,7 +14,7 @@ import { TargetRequester, type TargetRequest } from '../../src/egress/target-req
 import type { AnnouncedWrite, BucketRef, Host, Plugin } from '../../src/host.ts';
 import type { Claim } from '../../src/model/row.ts';
 import { activate as activateReplication } from '../../src/plugin.ts';
-import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { StoredOutbox } from '../../src/store/outbox.ts';
 import { Transactions } from '../../src/store/transactions.ts';
 import {
   describeStep,
@@ -107,14 +107,14 @@ function hookOutbox(): void {
 
 function hook<Name extends OutboxCall>(
   call: Name,
-  bucketOf: (...args: Parameters<LmdbOutbox[Name]>) => string | null,
+  bucketOf: (...args: Parameters<StoredOutbox[Name]>) => string | null,
 ): void {
-  const methods = LmdbOutbox.prototype as unknown as Record<
+  const methods = StoredOutbox.prototype as unknown as Record<
     Name,
-    (...args: Parameters<LmdbOutbox[Name]>) => Promise<unknown>
+    (...args: Parameters<StoredOutbox[Name]>) => Promise<unknown>
   >;
   const original = methods[call];
-  methods[call] = async function (this: LmdbOutbox, ...args) {
+  methods[call] = async function (this: StoredOutbox, ...args) {
     const bucket = bucketOf(...args);
     await pass(call, 'before', bucket);
     const running = { call, bucket, transactions: 0 };
@@ -130,7 +130,7 @@ function hook<Name extends OutboxCall>(
 function hookTransactions(): void {
   /* eslint-disable @typescript-eslint/unbound-method -- they are called with `this` below */
   const { write, writeTogether } = Transactions.prototype;
-  const { subscribe } = LmdbOutbox.prototype;
+  const { subscribe } = StoredOutbox.prototype;
   /* eslint-enable @typescript-eslint/unbound-method */
   Transactions.prototype.write = async function (this: Transactions, work) {
     await passBetween();
@@ -141,7 +141,7 @@ function hookTransactions(): void {
     return writeTogether.call(this, work, manner) as ReturnType<typeof work>;
   };
   // What a call tells of its commit leads to calls that are no part of it.
-  LmdbOutbox.prototype.subscribe = function (this: LmdbOutbox, listener) {
+  StoredOutbox.prototype.subscribe = function (this: StoredOutbox, listener) {
     return subscribe.call(this, AsyncResource.bind(listener));
   };
 }
