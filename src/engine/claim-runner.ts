@@ -6,7 +6,7 @@
  * that has stopped leaves one to whoever recovers the claim.
  */
 import type { Silence } from '../egress/silence.ts';
-import type { ClaimOutcome } from '../model/ports.ts';
+import type { ClaimOutcome } from '../model/queue.ts';
 import type { Claim, LaneRef } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
 import { ByteBudget } from './byte-budget.ts';

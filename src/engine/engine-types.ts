@@ -1,7 +1,8 @@
 /** What the engine is given, and what it tells about itself. */
 import type { TargetClient } from '../egress/target-client.ts';
 import type { Host } from '../host.ts';
-import type { ConfigurationStore, Outbox, TargetAccess } from '../model/ports.ts';
+import type { ConfigurationStore, Outbox } from '../model/ports.ts';
+import type { TargetAccess } from '../model/queue.ts';
 import type { LaneRef } from '../model/row.ts';
 import type { DiskState } from '../disk/disk-space.ts';
 import type { EngineClock } from './clock.ts';

@@ -9,7 +9,7 @@
  * synchronous rule are let go at once. Nothing is lost: what is not delivered is in the store.
  */
 import type { AnnouncedWrite, Announcement } from '../host.ts';
-import type { ClaimOutcome } from '../model/ports.ts';
+import type { ClaimOutcome } from '../model/queue.ts';
 import type { Row } from '../model/row.ts';
 import type { EngineCounters, EngineOptions } from './engine-types.ts';
 import { Leadership } from './leadership.ts';

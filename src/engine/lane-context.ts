@@ -1,6 +1,6 @@
 /** What lanes share, for as long as this process holds the lease. */
 import type { Row } from '../model/row.ts';
-import type { ClaimOutcome } from '../model/ports.ts';
+import type { ClaimOutcome } from '../model/queue.ts';
 import type { LaneRef } from '../model/row.ts';
 import type { LaneSlots } from './connection-slots.ts';
 import type { EngineOptions } from './engine-types.ts';

@@ -32,7 +32,7 @@ import {
   type BreakerName,
   type LaneBreakers,
 } from '../model/lane-breakers.ts';
-import type { ClaimRequest } from '../model/ports.ts';
+import type { ClaimRequest } from '../model/queue.ts';
 import { operationOf, type Claim, type LaneRef, type Row } from '../model/row.ts';
 import { ClaimRunner, type CurrentTarget } from './claim-runner.ts';
 import { ConnectingWatch } from './connecting-watch.ts';

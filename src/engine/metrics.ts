@@ -3,7 +3,7 @@
  * an endpoint: their number is not bounded, and they are nobody else's business.
  */
 import { Counter, Gauge, Registry } from 'prom-client';
-import type { QueueTotals } from '../model/ports.ts';
+import type { QueueTotals } from '../model/queue.ts';
 import type { EngineCounters } from './engine-types.ts';
 
 export interface MetricSources {

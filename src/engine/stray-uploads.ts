@@ -8,7 +8,7 @@
  * credentials are not for that place.
  */
 import type { RequestResult } from '../model/delivery.ts';
-import type { StrayUpload } from '../model/ports.ts';
+import type { StrayUpload } from '../model/queue.ts';
 import type { LaneRef } from '../model/row.ts';
 import type { LaneSlots } from './connection-slots.ts';
 import type { LaneConnection } from './lane-connection.ts';

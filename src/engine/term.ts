@@ -8,7 +8,7 @@
  * flight twice.
  */
 import type { LaneRef, Row } from '../model/row.ts';
-import type { ClaimOutcome } from '../model/ports.ts';
+import type { ClaimOutcome } from '../model/queue.ts';
 import { pause } from './clock.ts';
 import { ConnectionSlots, type LaneSlots } from './connection-slots.ts';
 import type { EngineOptions } from './engine-types.ts';

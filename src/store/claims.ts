@@ -5,7 +5,7 @@
 import { judgeRuleset } from '../model/match.ts';
 import { LINGER_MS } from '../model/delivery.ts';
 import { laterDoubt } from '../model/doubt.ts';
-import type { ClaimOutcome, ClaimRequest, DueTimes } from '../model/ports.ts';
+import type { ClaimOutcome, ClaimRequest, DueTimes } from '../model/queue.ts';
 import {
   ORDER_LAST,
   type Claim,

@@ -9,7 +9,7 @@ import {
   matchEvent,
   type MatchedEvent,
 } from '../model/match.ts';
-import type { QueuedRow } from '../model/ports.ts';
+import type { QueuedRow } from '../model/queue.ts';
 import { ORDER_LAST, type LaneRef } from '../model/row.ts';
 import { chainOf, type ChainRef, type Chains } from './chains.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';

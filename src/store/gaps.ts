@@ -1,7 +1,7 @@
 /** Gaps: rules that missed events, and since when. */
 import type { BucketRef } from '../host.ts';
 import type { DroppedEvent } from '../model/match.ts';
-import type { RuleGap } from '../model/ports.ts';
+import type { RuleGap } from '../model/queue.ts';
 import type { Rule } from '../model/rule.ts';
 import type { Tables } from './tables.ts';
 

@@ -1,7 +1,7 @@
 /** Announcements that nobody finished yet; those of dead processes are left to be settled. */
 import type { AnnouncedWrite } from '../host.ts';
 import type { StoredIntent } from '../model/generated/stored-intent.ts';
-import type { IntentId, LeftIntent } from '../model/ports.ts';
+import type { IntentId, LeftIntent } from '../model/queue.ts';
 import { sequenceKey, trailingSequence } from './outbox-keys.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Tables } from './tables.ts';

@@ -4,6 +4,7 @@
  * retry-rows.ts, and what happens inside of them in the files that outbox-parts.ts wires together.
  */
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
+import type { Outbox } from '../model/ports.ts';
 import type {
   AnnouncedIntent,
   ClaimOutcome,
@@ -11,7 +12,6 @@ import type {
   DueTimes,
   IntentId,
   LeftIntent,
-  Outbox,
   QueuedRow,
   QueueStatus,
   QueueTotals,
@@ -19,7 +19,7 @@ import type {
   RowFilter,
   StrayUpload,
   TargetAccess,
-} from '../model/ports.ts';
+} from '../model/queue.ts';
 import type { LaneReport } from '../model/lane-report.ts';
 import type { Claim, LaneRef, Row, UploadState } from '../model/row.ts';
 import type { CommitFeed } from './commit-feed.ts';

@@ -1,7 +1,7 @@
 /** What users see of a bucket's queue: pages of rows, one row, and numbers. */
 import type { BucketRef, ObjectRef } from '../host.ts';
 import { judgeRuleset } from '../model/match.ts';
-import type { LaneCondition, QueueStatus, QueueTotals, RowFilter } from '../model/ports.ts';
+import type { LaneCondition, QueueStatus, QueueTotals, RowFilter } from '../model/queue.ts';
 import type { LaneRef, Row, RowCount } from '../model/row.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
 import { gapsOf } from './gaps.ts';

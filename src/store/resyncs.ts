@@ -1,7 +1,7 @@
 /** Resync jobs: the last run of each rule's resync, and an index of those that run. */
 import type { BucketRef } from '../host.ts';
 import type { StoredResync } from '../model/generated/stored-resync.ts';
-import type { ResyncJob } from '../model/ports.ts';
+import type { ResyncJob } from '../model/queue.ts';
 import type { Rule } from '../model/rule.ts';
 import type { Tables } from './tables.ts';
 

@@ -4,7 +4,7 @@
  */
 import type { BucketRef } from '../host.ts';
 import type { StoredRow } from '../model/generated/stored-row.ts';
-import type { RowFilter } from '../model/ports.ts';
+import type { RowFilter } from '../model/queue.ts';
 import type { Operation } from '../model/row.ts';
 import { BATCH_MAX } from './claims.ts';
 import {

@@ -7,7 +7,7 @@
  * All that write run inside a write transaction of the caller.
  */
 import type { StoredRow } from '../model/generated/stored-row.ts';
-import type { StrayUpload } from '../model/ports.ts';
+import type { StrayUpload } from '../model/queue.ts';
 import type { LaneRef } from '../model/row.ts';
 import { placeOf } from '../model/target.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { HEALTHY, type LaneReport } from '../../src/model/lane-report.ts';
-import type { RowFilter } from '../../src/model/ports.ts';
+import type { RowFilter } from '../../src/model/queue.ts';
 import type { LaneRef } from '../../src/model/row.ts';
 import { ANY, targetDraft } from '../support/drafts.ts';
 import { BUCKET, OutboxDriver, RECREATED, RULE, TARGET } from '../support/outbox-driver.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { LINGER_MS } from '../../src/model/delivery.ts';
-import type { ResyncJob } from '../../src/model/ports.ts';
+import type { ResyncJob } from '../../src/model/queue.ts';
 import { type Claim, type Row } from '../../src/model/row.ts';
 import type { OpenOutbox } from '../support/outbox-fixture.ts';
 import {

@@ -13,7 +13,7 @@ import { Engine, type UsableTarget } from '../../src/engine/engine.ts';
 import { Lane } from '../../src/engine/lane.ts';
 import type { RequestFailure } from '../../src/model/delivery.ts';
 import { parseEndpoint } from '../../src/model/endpoint.ts';
-import type { StrayUpload } from '../../src/model/ports.ts';
+import type { StrayUpload } from '../../src/model/queue.ts';
 import type { TargetDraft } from '../../src/model/target.ts';
 import { OWNER, REGION, startS3Server } from '../server/s3/s3-server.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { BucketRef, ObjectHead } from '../../src/host.ts';
-import type { ClaimOutcome } from '../../src/model/ports.ts';
+import type { ClaimOutcome } from '../../src/model/queue.ts';
 import { ORDER_LAST, type Claim, type Row } from '../../src/model/row.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import type { UploadLedger } from './upload-ledger.ts';

@@ -5,7 +5,7 @@
  */
 import type { BucketRef } from '../../src/host.ts';
 import type { Configuration } from '../../src/model/configuration.ts';
-import type { QueueStatus, ResyncJob } from '../../src/model/ports.ts';
+import type { QueueStatus, ResyncJob } from '../../src/model/queue.ts';
 import type { Row } from '../../src/model/row.ts';
 import type { Rule } from '../../src/model/rule.ts';
 import { assertTablesAgree } from '../support/outbox-tables.ts';

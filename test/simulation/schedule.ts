@@ -3,7 +3,7 @@
  * configuration, all drawn from one seed; then the faults end, time runs until nothing is queued, and
  * the checkers look.
  */
-import type { RowFilter } from '../../src/model/ports.ts';
+import type { RowFilter } from '../../src/model/queue.ts';
 import type { Row } from '../../src/model/row.ts';
 import { uuid } from '../support/replication-bodies.ts';
 import { checkAll, checkStore } from './checkers.ts';

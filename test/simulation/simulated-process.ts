@@ -5,7 +5,7 @@
 import type { EngineClock } from '../../src/engine/clock.ts';
 import { Engine, type UsableTarget } from '../../src/engine/engine.ts';
 import type { Host, Logger } from '../../src/host.ts';
-import type { ClaimOutcome } from '../../src/model/ports.ts';
+import type { ClaimOutcome } from '../../src/model/queue.ts';
 import type { Claim, UploadState } from '../../src/model/row.ts';
 import { ChainWatch } from './chain-watch.ts';
 import type { FaultyTargets, RequestObserver } from './faulty-target.ts';
