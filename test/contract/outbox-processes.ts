@@ -258,8 +258,12 @@ export function upkeep(open: OpenOutbox): void {
     await d.failOne();
     d.world.now += 8 * 86_400_000;
     await d.sweep();
-    assert.equal((await d.status()).failed, 1);
+    assert.equal((await d.status()).failed, 1, 'in the first hour');
     d.world.uptimeMs = 3_600_000;
+    d.world.now -= 86_400_000 + 1;
+    await d.sweep();
+    assert.equal((await d.status()).failed, 1, 'before their time');
+    d.world.now += 1;
     await d.sweep();
     assert.deepEqual(await d.status(), { pending: 0, verifying: 0, failed: 0 });
     assert.equal((await d.outbox.queueStatus(BUCKET)).gaps.length, 1);

@@ -3,9 +3,10 @@
  * what happened at the source and at the targets, and nothing of how the store works. Each checker
  * answers with what it found, one sentence for each violation.
  */
-import type { BucketRef } from '../../src/host.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { BucketRef, CommittedWrite } from '../../src/host.ts';
 import type { Configuration } from '../../src/model/configuration.ts';
-import type { QueueStatus, ResyncJob } from '../../src/model/queue.ts';
+import type { QueuedRow, QueueStatus, ResyncJob } from '../../src/model/queue.ts';
 import type { Row } from '../../src/model/row.ts';
 import type { Rule } from '../../src/model/rule.ts';
 import { assertTablesAgree } from '../support/outbox-tables.ts';
@@ -43,6 +44,30 @@ export async function checkStore(stores: SimulatedStores, bucket: BucketRef): Pr
     const counted = counts.reduce((sum, count) => sum + count[state], 0);
     const listed = rows.filter((row) => row.state === state).length;
     return counted === listed ? [] : [`${counted} ${state} rows are counted, ${listed} listed`];
+  });
+}
+
+/** An acknowledged event is queued once for each target that an enabled rule sends it to. */
+export function checkCommit(
+  { rules }: Configuration,
+  writes: readonly CommittedWrite[],
+  rows: readonly QueuedRow[],
+): string[] {
+  return writes.flatMap(({ key, operation, order, replica }) => {
+    const matching = rules.filter(
+      ({ enabled, prefix, replicateDeletes }) =>
+        enabled && key.startsWith(prefix) && (operation === 'put' || replicateDeletes),
+    );
+    const wanted = replica ? [] : [...new Set(matching.map(({ targetId }) => targetId))].sort();
+    const queued = rows
+      .filter((row) => row.key === key && row.order === order)
+      .map(({ lane }) => lane.targetId)
+      .sort();
+    return isDeepStrictEqual(queued, wanted)
+      ? []
+      : [
+          `${operation} ${key} ${order} is queued for ${queued.join()} in place of ${wanted.join()}`,
+        ];
   });
 }
 

@@ -4,10 +4,11 @@
  */
 import type { EngineClock } from '../../src/engine/clock.ts';
 import { Engine, type UsableTarget } from '../../src/engine/engine.ts';
-import type { Host, Logger } from '../../src/host.ts';
-import type { ClaimOutcome } from '../../src/model/queue.ts';
+import type { CommittedWrite, Host, Logger } from '../../src/host.ts';
+import type { ClaimOutcome, QueuedRow } from '../../src/model/queue.ts';
 import type { Claim, UploadState } from '../../src/model/row.ts';
 import { ChainWatch } from './chain-watch.ts';
+import { checkCommit } from './checkers.ts';
 import type { FaultyTargets, RequestObserver } from './faulty-target.ts';
 import type { Random } from './random.ts';
 import type { SimulatedHost } from './simulated-host.ts';
@@ -157,10 +158,27 @@ export class SimulatedProcess {
           if (!this.#isAlive) return NEVER;
           const result = method.apply(own, args) as Promise<unknown>;
           const askedAtMs = clock.nowMs();
+          if (name === 'commit') this.#watchCommit(args[1] as readonly CommittedWrite[], result);
           return this.#noteClaims(name, args, await this.#guard(result), askedAtMs);
         };
       },
     });
+  }
+
+  /** The acknowledgement of a write says one row for each target that the rules send it to. */
+  #watchCommit(writes: readonly CommittedWrite[], result: Promise<unknown>): void {
+    const [first] = writes;
+    if (first === undefined) return;
+    const { configurations } = this.#store;
+    const before = configurations.read(first.bucket);
+    void result
+      .then(async (rows) => {
+        const [then, now] = await Promise.all([before, configurations.read(first.bucket)]);
+        if (then.revision !== now.revision) return;
+        this.#world.violations.push(...checkCommit(then, writes, rows as readonly QueuedRow[]));
+      })
+      // Refused, as the process closes: nothing was acknowledged.
+      .catch(() => undefined);
   }
 
   #noteClaims(name: string, args: readonly unknown[], result: unknown, askedAtMs: number): unknown {
