@@ -209,6 +209,14 @@ export class Scene {
     assert.equal(answer.status, 200, answer.text);
   }
 
+  /** Begins a resync of the bucket's rule. */
+  async resync(): Promise<void> {
+    const { json } = await this.#request('GET', 'rules');
+    const [rule] = (json as { readonly rules: readonly { readonly id: string }[] }).rules;
+    const answer = await this.#request('POST', `rules/${rule!.id}/resync`);
+    assert.equal(answer.status, 202, answer.text);
+  }
+
   /** The replication status header of the key's current version. */
   async header(key: string): Promise<ReplicationStatus | undefined> {
     const { host, shelf, bucket } = this.#parts;
