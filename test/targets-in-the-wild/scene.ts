@@ -82,7 +82,7 @@ export class Scene {
   async configure({ target = {}, rule = {} }: SceneOptions): Promise<void> {
     await this.saveTarget({ endpoint: this.target.url, secretAccessKey: SECRET, ...target });
     const answer = await this.#request('PUT', 'rules', {
-      rules: [ruleBody({ targetId: this.#saved.id, replicateExisting: true, ...rule })],
+      rules: [ruleBody({ targetId: this.#saved.id, ...rule })],
     });
     assert.equal(answer.status, 200, answer.text);
   }
