@@ -48,6 +48,8 @@ import { StrayUploads } from './stray-uploads.ts';
 
 const TIMER_MIN_MS = 10;
 const STORE_RETRY_MS = 5_000;
+/** However often somebody asks: each probe may send an object. */
+const PROBES_EVERY_MS = 1_000;
 /** How much is claimed ahead, in rounds of as many requests as may be in flight. */
 const ROUNDS_AHEAD = 7;
 /** Where the store is slow, nothing more is claimed while so many outcomes are to be stored. */
@@ -78,6 +80,8 @@ export class Lane {
   #breakers: LaneBreakers = ALL_CLOSED;
   #silences = new Silences();
   #concurrency: Concurrency = newConcurrency();
+  /** When a probe that somebody asked for is due, or was last; monotonic. */
+  #probesWantedAt = -Infinity;
   #connection: LaneConnection | null = null;
   #slots: LaneSlots | null = null;
   #isPaused = false;
@@ -323,10 +327,8 @@ export class Lane {
     const isReplaced = this.#connection?.fits(access) !== true;
     if (isReplaced || !this.#reporter.isUnder(access.retryMark)) {
       await this.#reporter.begin(access.retryMark);
-      const now = this.#context.clock.monotonicMs();
-      this.#breakers = isReplaced
-        ? ALL_CLOSED
-        : withEvent(this.#breakers, BREAKER_NAMES, { type: 'probe-wanted', now });
+      if (isReplaced) this.#breakers = ALL_CLOSED;
+      else this.#wantProbes();
       if (isReplaced) this.#silences = new Silences();
     }
     if (isReplaced) {
@@ -339,6 +341,12 @@ export class Lane {
     return connection === null || slots === null
       ? null
       : { connection, slots, rules: access.rules };
+  }
+
+  #wantProbes(): void {
+    const now = Math.max(this.#context.clock.monotonicMs(), this.#probesWantedAt + PROBES_EVERY_MS);
+    this.#probesWantedAt = now;
+    this.#breakers = withEvent(this.#breakers, BREAKER_NAMES, { type: 'probe-wanted', now });
   }
 
   #begin(claim: Claim, current: CurrentTarget, probed: readonly BreakerName[]): void {

@@ -15,8 +15,6 @@ const LOST_MAX = 64;
 export const LOOK_AFTER_MS = 60_000;
 /** Times of targets are in seconds mostly, and their Date is as old as the answer took. */
 const TIME_SLACK_MS = 2_000;
-/** Tries further apart than this are told apart by their times. */
-const RETRY_MAX_MS = 10_000;
 const TRIES_MAX = 5;
 /** Timers and the store's clock are rounded. */
 const TIMER_SLACK_MS = 1_000;
@@ -99,19 +97,21 @@ export class LostUploads {
     if (!listed.ok) return isDenied(listed.failure) ? 'left' : 'again';
     const { uploads, dateMs, complete } = listed.value;
     if (dateMs === null || !complete) return 'left';
-    // Tries follow each other within seconds, and times are not exact: their requests are one.
-    const requests = this.#lost.filter((other) => other.key === key && isNear(other, lost));
+    // The target's clock was at `dateMs` at some moment between question and answer.
+    const aheadMin = dateMs - answeredAt - TIME_SLACK_MS;
+    const aheadMax = dateMs - askedAt + TIME_SLACK_MS;
+    const requests = this.#indistinguishable(lost, aheadMax - aheadMin);
     const begunAt = Math.min(...requests.map((other) => other.begunAt));
     const endedAt = Math.max(...requests.map((other) => other.endedAt));
     const unknown = uploads.filter(
       ({ uploadId, initiatedAtMs }) =>
         !lost.known.has(uploadId) &&
         initiatedAtMs !== null &&
-        // The target's clock was at `dateMs` at some moment between question and answer.
-        initiatedAtMs >= begunAt + (dateMs - answeredAt) - TIME_SLACK_MS &&
-        initiatedAtMs <= endedAt + (dateMs - askedAt) + TIME_SLACK_MS,
+        initiatedAtMs >= begunAt + aheadMin &&
+        initiatedAtMs <= endedAt + aheadMax,
     );
-    const [found] = unknown;
+    // The oldest: those that stay must be within the requests that stay.
+    const [found] = unknown.sort((a, b) => Number(a.initiatedAtMs) - Number(b.initiatedAtMs));
     if (found === undefined) return 'over';
     if (unknown.length > requests.length) return 'left';
     const upload = { key, uploadId: found.uploadId };
@@ -120,12 +120,17 @@ export class LostUploads {
     if (parts.value.parts.length > 0) return 'left';
     return (await client.abortMultipartUpload(upload, options)).ok ? 'over' : 'again';
   }
-}
 
-/** Whether uploads of one may be taken for those of the other. */
-function isNear(a: LostCreation, b: LostCreation): boolean {
-  return (
-    a.begunAt <= b.endedAt + 2 * TIME_SLACK_MS + RETRY_MAX_MS &&
-    b.begunAt <= a.endedAt + 2 * TIME_SLACK_MS + RETRY_MAX_MS
-  );
+  /** Requests whose uploads may be taken for each other's: their times, so inexact, touch. */
+  #indistinguishable(lost: Lost, inexactMs: number): readonly Lost[] {
+    const together = new Set([lost]);
+    for (const one of together) {
+      for (const other of this.#lost) {
+        const touches =
+          one.begunAt <= other.endedAt + inexactMs && other.begunAt <= one.endedAt + inexactMs;
+        if (touches && other.key === lost.key) together.add(other);
+      }
+    }
+    return [...together];
+  }
 }

@@ -270,7 +270,7 @@ export class StoredOutbox implements Outbox {
       const started = this.#parts.resyncs.start(bucket, ruleId, now);
       const rule = this.#parts.resyncs.ruleOf(bucket, ruleId);
       if (started !== null && rule !== undefined)
-        this.#parts.retries.tryTargetsAnew(bucket, [rule.targetId], now);
+        this.#parts.retries.tryTargetsAnew(bucket, [rule.targetId]);
       return started;
     });
     if (job !== null) this.#feed.tell();

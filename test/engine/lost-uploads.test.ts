@@ -24,10 +24,12 @@ interface Answers {
   readonly abort?: RequestFailure;
   readonly hasDate?: boolean;
   readonly complete?: boolean;
+  /** How long the target thinks before it lists uploads, by a Date of the end. */
+  readonly thinksMs?: number;
 }
 
 function setUp(listed: readonly Listed[], answers: Answers = {}) {
-  const { hasDate = true, complete = true } = answers;
+  const { hasDate = true, complete = true, thinksMs = 0 } = answers;
   let now = BEGUN + 1_000 + LOOK_AFTER_MS;
   const aborted: string[] = [];
   const lookedAfter: number[] = [];
@@ -46,6 +48,7 @@ function setUp(listed: readonly Listed[], answers: Answers = {}) {
       const uploads = listed
         .filter(({ uploadId }) => !aborted.includes(uploadId))
         .map(({ uploadId, at }) => ({ key, uploadId, initiatedAtMs: at + AHEAD }));
+      now += thinksMs;
       return { ok: true, value: { uploads, dateMs: hasDate ? now + AHEAD : null, complete } };
     },
     listParts: async ({ uploadId }: { uploadId: string }) => {
@@ -107,6 +110,15 @@ describe('uploads whose creation was not answered', () => {
     pass(7_000);
     await look();
     assert.deepEqual(result(), { aborted: ['a', 'b', 'c'], left: 0, open: 0 });
+  });
+
+  it('those of three tries are aborted where slow answers leave open which is whose', async () => {
+    const listed = [20_500, 40_500, 500].map((at) => ({ uploadId: `at ${at}`, at: BEGUN + at }));
+    const { note, look, pass, result } = setUp(listed, { thinksMs: 30_000 });
+    for (const at of [0, 20_000, 40_000]) note(BEGUN + at);
+    pass(40_000);
+    await look();
+    assert.deepEqual(result(), { aborted: ['at 500', 'at 20500', 'at 40500'], left: 0, open: 0 });
   });
 
   it('one that was created since is known', async () => {
