@@ -80,7 +80,7 @@ export async function activate(
   options?: unknown,
   system: Partial<SystemDependencies> = {},
 ): Promise<Plugin> {
-  const { egress, sealing } = validOptions(options ?? {});
+  const { delivery, egress, sealing } = validOptions(options ?? {});
   const lookup = system.lookup ?? createSystemLookup();
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
   const keyring = openKeyring(
@@ -118,6 +118,7 @@ export async function activate(
     clock,
     random: Math.random,
     diskState: () => disk().state,
+    ...delivery,
   });
   const endpointPolicy = new EndpointPolicy({
     addresses,
@@ -255,6 +256,7 @@ function rememberOwnAddresses(): () => readonly string[] {
 }
 
 function validOptions(options: unknown): {
+  delivery: Pick<EngineOptions, 'bodyBytesMax'>;
   egress: { allow: string[]; deny: string[] };
   sealing: NonNullable<PluginOptions['sealing']>;
 } {
@@ -268,8 +270,9 @@ function validOptions(options: unknown): {
     const list = problems.map(({ path, message }) => `${path || 'options'} ${message}`).join('; ');
     throw new InvalidOptionsError(`Plugin options: ${list}.`);
   }
-  const { egress, sealing } = copy as PluginOptions;
+  const { delivery, egress, sealing } = copy as PluginOptions;
   return {
+    delivery: delivery ?? {},
     egress: { allow: egress?.allow ?? [], deny: egress?.deny ?? [] },
     sealing: sealing ?? {},
   };

@@ -20,6 +20,7 @@ import type {
 } from './row.ts';
 import type { Rule, RuleDraft } from './rule.ts';
 import type { Target, TargetDraft } from './target.ts';
+import type { Work } from './work.ts';
 
 /**
  * The clock by which everything in the store is written and waited for: the same in every process, and
@@ -288,8 +289,8 @@ export interface Outbox {
   /** Forgets the intent and enqueues a `resolve` row for each listed write under the rules that match. */
   settle(epoch: number, intent: IntentId, changed: readonly AnnouncedWrite[]): Promise<void>;
 
-  /** Lanes that have pending rows. */
-  lanes(): Promise<readonly LaneRef[]>;
+  /** Lanes that have pending rows, of one bucket or of all. */
+  lanes(bucket?: BucketRef): Promise<readonly LaneRef[]>;
   /** When the lane's next row of each operation is due under a rule that is enabled. */
   nextDueAt(lane: LaneRef): Promise<DueTimes>;
   /** Claims due heads of the lane, the longest due first, committed when it resolves. */
@@ -401,6 +402,9 @@ export interface Outbox {
    * behind them are brought back when they become heads.
    */
   clampSchedules(epoch: number, now: number): Promise<void>;
-  /** Told after each commit of this or another process that may have made work; returns the way to stop. */
-  subscribe(listener: () => void): () => void;
+  /**
+   * Told after each commit of this or another process that may have made work, and where. (The lane
+   * whose claim was settled knows that by itself.) Returns the way to stop.
+   */
+  subscribe(listener: (work: Work) => void): () => void;
 }

@@ -23,6 +23,7 @@ import type {
 } from '../model/ports.ts';
 import type { LaneReport } from '../model/lane-report.ts';
 import type { Claim, LaneRef, Row, UploadState } from '../model/row.ts';
+import { ANYWHERE, type Work } from '../model/work.ts';
 import type { Keyring } from '../sealing/keyring.ts';
 import { bootNumberOf, timeSinceBoot } from './boot.ts';
 import type { CommitFeed } from './commit-feed.ts';
@@ -114,7 +115,7 @@ export class LmdbOutbox implements Outbox {
       removeIntent(this.#tables, intent);
       return writes.flatMap((write) => this.#parts.enqueuer.enqueueMatching(write, write));
     });
-    if (rows.length > 0) this.#feed.tell();
+    this.#tellRows(rows);
     return rows;
   }
 
@@ -145,7 +146,7 @@ export class LmdbOutbox implements Outbox {
         this.#parts.claims.recover(epoch, from),
       );
     } while (after !== null);
-    this.#feed.tell();
+    this.#feed.tell(ANYWHERE);
   }
 
   leftIntents(epoch: number): Promise<readonly LeftIntent[]> {
@@ -153,17 +154,17 @@ export class LmdbOutbox implements Outbox {
   }
 
   async settle(epoch: number, intent: IntentId, changed: readonly AnnouncedWrite[]): Promise<void> {
-    await this.#fenced(epoch, () => {
+    const rows = await this.#fenced(epoch, () => {
       removeIntent(this.#tables, intent);
-      for (const write of changed) {
-        this.#parts.enqueuer.enqueueMatching({ ...write, replica: false }, null);
-      }
+      return changed.flatMap((write) =>
+        this.#parts.enqueuer.enqueueMatching({ ...write, replica: false }, null),
+      );
     });
-    this.#feed.tell();
+    this.#tellRows(rows);
   }
 
-  async lanes(): Promise<readonly LaneRef[]> {
-    return this.#transactions.read(() => this.#parts.view.lanes());
+  async lanes(bucket?: BucketRef): Promise<readonly LaneRef[]> {
+    return this.#transactions.read(() => this.#parts.view.lanes(bucket));
   }
 
   async nextDueAt(lane: LaneRef): Promise<DueTimes> {
@@ -191,9 +192,7 @@ export class LmdbOutbox implements Outbox {
         if (entry === undefined) return false;
         return this.#parts.claims.settle(entry, outcome) || 'more';
       }, manner);
-      if (settled === 'more') continue;
-      this.#feed.tell();
-      return settled;
+      if (settled !== 'more') return settled;
     }
   }
 
@@ -256,14 +255,14 @@ export class LmdbOutbox implements Outbox {
 
   async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
     const row = await this.#writeDurably(() => this.#parts.retries.retryRow(bucket, sequence, now));
-    if (row !== null) this.#feed.tell();
+    if (row !== null) this.#tellRows([row]);
     return row;
   }
 
   async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
     const context = { tables: this.#tables, transactions: this.#transactions, parts: this.#parts };
     const retried = await retryRows(context, bucket, filter, now);
-    this.#feed.tell();
+    this.#feed.tell({ kind: 'bucket', bucket });
     return retried;
   }
 
@@ -274,7 +273,7 @@ export class LmdbOutbox implements Outbox {
   ): Promise<number> {
     const context = { tables: this.#tables, transactions: this.#transactions, parts: this.#parts };
     const retried = await retryRefused(context, bucket, targetIds, now);
-    this.#feed.tell();
+    this.#feed.tell({ kind: 'bucket', bucket });
     return retried;
   }
 
@@ -298,7 +297,7 @@ export class LmdbOutbox implements Outbox {
         this.#parts.retries.tryTargetsAnew(bucket, [rule.targetId], now);
       return started;
     });
-    if (job !== null) this.#feed.tell();
+    if (job !== null) this.#feed.tell({ kind: 'bucket', bucket });
     return job;
   }
 
@@ -327,7 +326,7 @@ export class LmdbOutbox implements Outbox {
     const advanced = await this.#fenced(epoch, () =>
       this.#parts.resyncs.advance(job, { keys, cursor, done }, now),
     );
-    this.#feed.tell();
+    this.#feed.tell({ kind: 'bucket', bucket: job.bucket });
     return advanced;
   }
 
@@ -340,10 +339,10 @@ export class LmdbOutbox implements Outbox {
     for (const ruleset of rulesets) {
       while (await this.#fenced(epoch, () => this.#parts.clamp.run(ruleset, now)));
     }
-    this.#feed.tell();
+    this.#feed.tell(ANYWHERE);
   }
 
-  subscribe(listener: () => void): () => void {
+  subscribe(listener: (work: Work) => void): () => void {
     return this.#feed.subscribe(listener);
   }
 
@@ -352,6 +351,10 @@ export class LmdbOutbox implements Outbox {
     await this.#transactions.close();
     this.#feed.close();
     retireIdentity(this.#identity);
+  }
+
+  #tellRows(rows: readonly Row[]): void {
+    if (rows.length > 0) this.#feed.tell({ kind: 'lanes', lanes: rows.map(({ lane }) => lane) });
   }
 
   #writeDurably<T>(work: () => T): Promise<T> {

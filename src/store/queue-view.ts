@@ -174,10 +174,14 @@ export class QueueView {
     return entry === undefined ? undefined : trailingSequence(entry);
   }
 
-  /** Lanes with rows to try that some rule is left for. */
-  lanes(): LaneRef[] {
+  /** Lanes with rows to try that some rule is left for, of one bucket or of all. */
+  lanes(bucket?: BucketRef): LaneRef[] {
     const lanes = new Map<number, LaneRef>();
-    for (const { key, pending, verifying } of this.#counts.all()) {
+    const counts =
+      bucket === undefined
+        ? this.#counts.all()
+        : this.#lanes.of(bucket).flatMap(({ lane }) => this.#counts.of(lane));
+    for (const { key, pending, verifying } of counts) {
       const lane = laneOf(key);
       if (lanes.has(lane) || pending + verifying === 0) continue;
       const owner = this.#lanes.ownerOf(lane);

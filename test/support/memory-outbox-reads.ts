@@ -25,9 +25,10 @@ import { stateOf, statusOf, totalsOf } from './memory-view.ts';
 export abstract class MemoryOutboxReads extends MemoryConfigurationStore {
   protected abstract rows: MemoryRows;
 
-  async lanes(): Promise<readonly LaneRef[]> {
+  async lanes(bucket?: BucketRef): Promise<readonly LaneRef[]> {
     const lanes: LaneRef[] = [];
     for (const row of this.rows.queue.rows.values()) {
+      if (bucket !== undefined && row.lane.bucket.id !== bucket.id) continue;
       if (row.state === 'failed' || this.rows.judge(row) === 'dead') continue;
       if (!lanes.some((lane) => isSameLane(lane, row.lane))) lanes.push(row.lane);
     }

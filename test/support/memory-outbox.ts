@@ -30,6 +30,7 @@ import {
   type Row,
   type UploadState,
 } from '../../src/model/row.ts';
+import { ANYWHERE, type Work } from '../../src/model/work.ts';
 import { chainOf, HOUR_MS } from './memory-queue.ts';
 import { callsInside } from './calls-inside.ts';
 import { MemoryLease } from './memory-lease.ts';
@@ -57,7 +58,7 @@ interface State {
 export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
   readonly #now: () => number;
   readonly #dead = new Set<string>();
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(work: Work) => void>();
   #instance = 'process-1';
   protected rows: MemoryRows;
   #intents = new Map<number, { writes: readonly AnnouncedWrite[]; instance: string }>();
@@ -124,7 +125,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
   async commit(intent: number, writes: readonly CommittedWrite[]): Promise<readonly QueuedRow[]> {
     this.#intents.delete(intent);
     const rows = writes.flatMap((write) => this.rows.enqueueMatching(write, write));
-    this.#tell();
+    this.#tellRows(rows);
     return rows.map((row) => ({
       ...this.answer(this.rows.queue.rows.get(row.sequence) ?? row),
       isSynchronous: this.rows.isSynchronous(row),
@@ -157,7 +158,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
       const given = { ...row, doubtUntil: this.#now() + LINGER_MS };
       this.rows.losingUploads(() => this.rows.giveBack(given));
     }
-    this.#tell();
+    this.#tell(ANYWHERE);
   }
 
   async leftIntents(epoch: number): Promise<readonly LeftIntent[]> {
@@ -171,8 +172,9 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
   async settle(epoch: number, intent: number, changed: readonly AnnouncedWrite[]): Promise<void> {
     this.#fence(epoch);
     this.#intents.delete(intent);
-    for (const write of changed) this.rows.enqueueMatching({ ...write, replica: false }, null);
-    this.#tell();
+    this.#tellRows(
+      changed.flatMap((write) => this.rows.enqueueMatching({ ...write, replica: false }, null)),
+    );
   }
 
   async claim(epoch: number, lane: LaneRef, request: ClaimRequest): Promise<Claim[]> {
@@ -212,7 +214,6 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
         ),
       ended,
     );
-    this.#tell();
     return true;
   }
 
@@ -252,7 +253,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     this.rows.losingUploads(() => this.rows.retry(row, now));
     this.#askToTryAnew(bucket, now, (id) => id === row.lane.targetId);
     await this.flushed();
-    this.#tell();
+    this.#tellRows([row]);
     return this.answer(this.rows.queue.rows.get(sequence) ?? row);
   }
 
@@ -263,7 +264,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     const rule = rules.find(({ incarnation }) => incarnation === ruleIncarnation);
     this.#askToTryAnew(bucket, now, (id) => ruleIncarnation === undefined || id === rule?.targetId);
     await this.flushed();
-    this.#tell();
+    this.#tell({ kind: 'bucket', bucket });
     return retried;
   }
 
@@ -274,7 +275,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
   ): Promise<number> {
     const retried = this.rows.losingUploads(() => this.rows.retryRefused(bucket, targetIds, now));
     await this.flushed();
-    this.#tell();
+    this.#tell({ kind: 'bucket', bucket });
     return retried;
   }
 
@@ -285,7 +286,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     const job = this.rows.gapsAndJobs.begin(bucket, rule, this.rows.next(), now);
     this.#askToTryAnew(bucket, now, (id) => id === rule.targetId);
     await this.flushed();
-    this.#tell();
+    this.#tell({ kind: 'bucket', bucket });
     return job;
   }
 
@@ -308,7 +309,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     this.#fence(epoch);
     const stored = this.resyncOf(job.bucket, job.ruleId);
     if (stored?.run !== job.run) return null;
-    this.#tell();
+    this.#tell({ kind: 'bucket', bucket: job.bucket });
     return this.rows.advanceResync(stored, keys, cursor, done, now);
   }
 
@@ -334,10 +335,10 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
       const doubtUntil = row.doubtUntil === null ? null : Math.min(row.doubtUntil, latest);
       this.rows.queue.rows.set(sequence, { ...row, nextAttemptAt: latest, doubtUntil });
     }
-    this.#tell();
+    this.#tell(ANYWHERE);
   }
 
-  subscribe(listener: () => void): () => void {
+  subscribe(listener: (work: Work) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -350,7 +351,10 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     const next = (): number => this.rows.next();
     this.rows.gapsAndJobs.change(bucketName, before, after, this.#now(), next);
     this.rows.reports.change(before, after, next);
-    this.#tell();
+    const ids = new Set([before?.bucketId, after?.bucketId]);
+    for (const id of ids) {
+      if (id !== undefined) this.#tell({ kind: 'bucket', bucket: { id, name: bucketName } });
+    }
   }
 
   #askToTryAnew(bucket: BucketRef, now: number, isConcerned: (targetId: string) => boolean): void {
@@ -362,8 +366,12 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     this.#lease.assert(epoch);
   }
 
-  #tell(): void {
-    for (const listener of this.#listeners) queueMicrotask(listener);
+  #tellRows(rows: readonly Pick<Row, 'lane'>[]): void {
+    if (rows.length > 0) this.#tell({ kind: 'lanes', lanes: rows.map(({ lane }) => lane) });
+  }
+
+  #tell(work: Work): void {
+    for (const listener of this.#listeners) queueMicrotask(() => listener(work));
   }
 
   #copy(): State {
