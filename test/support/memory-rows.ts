@@ -226,7 +226,7 @@ export class MemoryRows {
     const doubtUntil = this.doubtOf(row);
     this.queue.rows.delete(row.sequence);
     this.queue.chooseHead(row);
-    if (doubtUntil !== null) {
+    if (doubtUntil !== null && doubtUntil > this.#options.now()) {
       this.#insertNew(row.lane, row.ruleset, row.key, null, 'put', doubtUntil);
     }
   }
