@@ -6,6 +6,7 @@
  * that has stopped leaves one to whoever recovers the claim.
  */
 import type { Silence } from '../egress/silence.ts';
+import type { BreakerName } from '../model/lane-breakers.ts';
 import type { ClaimOutcome } from '../model/ports.ts';
 import type { Claim, LaneRef } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
@@ -25,6 +26,18 @@ const STORE_RETRY_MS = 5_000;
 export interface CurrentTarget extends LaneShares {
   readonly connection: LaneConnection;
   readonly rules: readonly Rule[];
+}
+
+/** What a claim was begun with. */
+export interface Begun extends CurrentTarget {
+  readonly claim: Claim;
+  readonly cutsAtStart: number;
+  /** By the store's clock. */
+  readonly begunAt: number;
+  /** Which breakers it is a probe of; none any longer once it is silent. */
+  probed: readonly BreakerName[];
+  /** How many of its requests are silent. */
+  silent: number;
 }
 
 /** How the lane is doing when a try has ended. */

@@ -33,7 +33,7 @@ import {
   type LaneBreakers,
 } from '../model/lane-breakers.ts';
 import { operationOf, type Claim, type LaneRef, type Row } from '../model/row.ts';
-import { ClaimRunner, type CurrentTarget } from './claim-runner.ts';
+import { ClaimRunner, type Begun, type CurrentTarget } from './claim-runner.ts';
 import { ClaimsAhead } from './claims-ahead.ts';
 import { ConnectingWatch } from './connecting-watch.ts';
 import type { Delivery } from './deliver.ts';
@@ -49,18 +49,8 @@ import type { Sleeper } from './wake-times.ts';
 const STORE_RETRY_MS = 5_000;
 /** How late a look may come after a row is due. */
 const LATE_MAX_MS = 1_000;
-
-/** What a claim was begun with. */
-interface Begun extends CurrentTarget {
-  readonly claim: Claim;
-  readonly cutsAtStart: number;
-  /** By the store's clock. */
-  readonly begunAt: number;
-  /** Which breakers it is a probe of; none any longer once it is silent. */
-  probed: readonly BreakerName[];
-  /** How many of its requests are silent. */
-  silent: number;
-}
+/** However often somebody asks: each probe may send an object. */
+const PROBES_EVERY_MS = 1_000;
 
 export class Lane implements Sleeper {
   readonly ref: LaneRef;
@@ -75,6 +65,8 @@ export class Lane implements Sleeper {
   #breakers: LaneBreakers = ALL_CLOSED;
   #silences = new Silences();
   #concurrency: Concurrency = newConcurrency();
+  /** When a probe that somebody asked for is due, or was last; monotonic. */
+  #probesWantedAt = -Infinity;
   #isStopped = false;
   /** Null while none runs. */
   #stepping: Promise<void> | null = null;
@@ -144,22 +136,24 @@ export class Lane implements Sleeper {
     return isAnyOpen(this.#breakers);
   }
 
+  get #isBusy(): boolean {
+    return this.#running.size > 0 || this.#ahead.isBusy || this.#stepping !== null;
+  }
+
   /** Milliseconds for which there was nothing to do, 0 while there is. */
   idleMs(): number {
-    const isBusy = this.#running.size > 0 || this.#ahead.isBusy || this.#stepping !== null;
     // A row that is due later is known to its wake time alone: nobody else would wake the lane for it.
     const isWaiting = this.#context.wakeTimes.has(this) || this.#strays.lost.size > 0;
     // What holds a lane up is remembered here: it must not try at once again.
     const isHeldUp = this.isBroken || this.#target.isPaused;
-    const isIdle = !isBusy && !isWaiting && !isHeldUp;
+    const isIdle = !this.#isBusy && !isWaiting && !isHeldUp;
     return isIdle ? this.#context.clock.monotonicMs() - this.#ahead.idleSince : 0;
   }
 
   /** Whether it will look at its queue, by itself, no later than at `dueAt` by the store's clock. */
   expects(dueAt: number): boolean {
     const { wakeTimes, clock } = this.#context;
-    const isBusy = this.#running.size > 0 || this.#ahead.isBusy || this.#stepping !== null;
-    if (isBusy || this.#target.isPaused) return true;
+    if (this.#isBusy || this.#target.isPaused) return true;
     const wakesInMs = wakeTimes.at(this) - clock.monotonicMs();
     return this.isBroken ? wakeTimes.has(this) : wakesInMs <= dueAt - clock.nowMs() + LATE_MAX_MS;
   }
@@ -286,9 +280,15 @@ export class Lane implements Sleeper {
   async #targetIsUsable(retryMark: number, isReplaced: boolean): Promise<void> {
     if (!isReplaced && this.#reporter.isUnder(retryMark)) return;
     await this.#reporter.begin(retryMark);
-    const wanted = { type: 'probe-wanted', now: this.#context.clock.monotonicMs() } as const;
-    this.#setBreakers(isReplaced ? ALL_CLOSED : withEvent(this.#breakers, BREAKER_NAMES, wanted));
-    if (isReplaced) this.#silences = new Silences();
+    if (!isReplaced) return this.#wantProbes();
+    this.#setBreakers(ALL_CLOSED);
+    this.#silences = new Silences();
+  }
+
+  #wantProbes(): void {
+    const now = Math.max(this.#context.clock.monotonicMs(), this.#probesWantedAt + PROBES_EVERY_MS);
+    this.#probesWantedAt = now;
+    this.#setBreakers(withEvent(this.#breakers, BREAKER_NAMES, { type: 'probe-wanted', now }));
   }
 
   #begin(claim: Claim, current: CurrentTarget, probed: readonly BreakerName[]): void {

@@ -341,8 +341,8 @@ export interface Outbox {
   findRow(bucket: BucketRef, sequence: number): Promise<Row | null>;
   /**
    * Makes the row due now with no attempts behind it; null where there is none. A row in flight stays
-   * as it is; one that is verifying stays due when it was. The row's lane gets a new retry mark, at most
-   * one a second. Durable.
+   * as it is; one that is verifying stays due when it was. The row's lane gets a new retry mark.
+   * Durable.
    */
   retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null>;
   /**

@@ -294,7 +294,7 @@ export class LmdbOutbox implements Outbox {
       const started = this.#parts.resyncs.start(bucket, ruleId, now);
       const rule = this.#parts.resyncs.ruleOf(bucket, ruleId);
       if (started !== null && rule !== undefined)
-        this.#parts.retries.tryTargetsAnew(bucket, [rule.targetId], now);
+        this.#parts.retries.tryTargetsAnew(bucket, [rule.targetId]);
       return started;
     });
     if (job !== null) this.#feed.tell({ kind: 'bucket', bucket });

@@ -57,7 +57,7 @@ export async function retryRows(
     }
   }
   const askTargets = (): void =>
-    parts.retries.tryTargetsAnew(bucket, parts.view.targets(bucket, filter), now);
+    parts.retries.tryTargetsAnew(bucket, parts.view.targets(bucket, filter));
   await transactions.writeTogether(askTargets);
   return retried;
 }

@@ -56,6 +56,21 @@ describe('a quiet server', () => {
     assert.equal(server.target.log.at(-1), 'head');
   });
 
+  it('is tried again for each of two requests for a retry, within a second of the later one', async () => {
+    const server = await started();
+    server.target.fail = () => UNREACHABLE;
+    const rows = await Promise.all(['a', 'b', 'c'].map((key) => server.put(key)));
+    await server.clock.run(10 * MINUTE_MS);
+    const sequence = (await server.store.pageRows(server.host.bucket, {}, null, 1))[0]!.sequence;
+    await server.store.retryRow(server.host.bucket, sequence, server.clock.nowMs());
+    await server.clock.run(400);
+    assert.equal(server.target.objects.size, 0);
+    server.target.fail = () => null;
+    await server.store.retryRow(server.host.bucket, sequence, server.clock.nowMs());
+    await server.clock.run(1_000);
+    assert.equal(server.target.objects.size, rows.length);
+  });
+
   for (const [name, failure] of [
     ['that cannot be reached', UNREACHABLE],
     ['that refuses', DENIED],

@@ -5,7 +5,8 @@ import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { CreateBucketCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { createAddressPolicy } from '../../src/egress/address.ts';
-import { BoundedResolver, createResolverClock } from '../../src/egress/resolver.ts';
+import { BoundedResolver } from '../../src/egress/resolver.ts';
+import { createRealClock } from '../support/real-clock.ts';
 import { createTargetClient, type TargetClient } from '../../src/egress/target-client.ts';
 import { createEngineClock } from '../../src/engine/clock.ts';
 import { BodyMemory } from '../../src/engine/body-memory.ts';
@@ -314,7 +315,7 @@ describe('stray uploads at a real server', () => {
 });
 
 function connect({ target, secretAccessKey }: UsableTarget): TargetClient {
-  const clock = createResolverClock();
+  const clock = createRealClock();
   const lookup = (): never => assert.fail('no name is looked up');
   return createTargetClient({
     connection: { ...target, endpoint: parseEndpoint(target.endpoint)!, secretAccessKey },

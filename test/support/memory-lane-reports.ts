@@ -7,11 +7,10 @@ import type { Target } from '../../src/model/target.ts';
 
 interface Marked {
   readonly retryMark: number;
-  readonly markedAt: number;
   readonly report: LaneReport;
 }
 
-const NEVER: Marked = { retryMark: 0, markedAt: 0, report: HEALTHY };
+const NEVER: Marked = { retryMark: 0, report: HEALTHY };
 
 export class MemoryLaneReports {
   /** By bucket id and target id. */
@@ -28,9 +27,8 @@ export class MemoryLaneReports {
   }
 
   store({ bucket, targetId }: LaneRef, retryMark: number, report: LaneReport): void {
-    const { retryMark: present, markedAt } = this.of({ bucket, targetId });
-    if (present !== retryMark) return;
-    this.#lanes.set(nameOf(bucket.id, targetId), { retryMark, markedAt, report });
+    if (this.of({ bucket, targetId }).retryMark !== retryMark) return;
+    this.#lanes.set(nameOf(bucket.id, targetId), { retryMark, report });
   }
 
   change(
@@ -46,26 +44,16 @@ export class MemoryLaneReports {
     const previous = isSame ? before : undefined;
     const { left, renewed } = consequencesOf(previous ?? { targets: [], rules: [] }, after);
     for (const { id } of left) this.#lanes.delete(nameOf(after.bucketId, id));
-    this.#mark(after.bucketId, renewed, 0, next, () => HEALTHY);
+    this.#mark(after.bucketId, renewed, next, () => HEALTHY);
   }
 
-  askToTryAnew(
-    bucketId: string,
-    targets: readonly Pick<Target, 'id'>[],
-    now: number,
-    next: () => number,
-  ): void {
-    const marked = targets.filter(({ id }) => {
-      const { markedAt } = this.#lanes.get(nameOf(bucketId, id)) ?? NEVER;
-      return markedAt > now || now - markedAt >= 1_000;
-    });
-    this.#mark(bucketId, marked, now, next, (report) => ({ ...report, degraded: [] }));
+  askToTryAnew(bucketId: string, targets: readonly Pick<Target, 'id'>[], next: () => number): void {
+    this.#mark(bucketId, targets, next, (report) => ({ ...report, degraded: [] }));
   }
 
   #mark(
     bucketId: string,
     targets: readonly Pick<Target, 'id'>[],
-    markedAt: number,
     next: () => number,
     change: (report: LaneReport) => LaneReport,
   ): void {
@@ -74,7 +62,6 @@ export class MemoryLaneReports {
       const name = nameOf(bucketId, id);
       this.#lanes.set(name, {
         retryMark,
-        markedAt,
         report: change((this.#lanes.get(name) ?? NEVER).report),
       });
     }

@@ -251,7 +251,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     const row = this.rows.visible(bucket, {}).find((visible) => visible.sequence === sequence);
     if (row === undefined) return null;
     this.rows.losingUploads(() => this.rows.retry(row, now));
-    this.#askToTryAnew(bucket, now, (id) => id === row.lane.targetId);
+    this.#askToTryAnew(bucket, (id) => id === row.lane.targetId);
     await this.flushed();
     this.#tellRows([row]);
     return this.answer(this.rows.queue.rows.get(sequence) ?? row);
@@ -262,7 +262,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     const { ruleIncarnation } = filter;
     const { rules } = this.configuration(bucket);
     const rule = rules.find(({ incarnation }) => incarnation === ruleIncarnation);
-    this.#askToTryAnew(bucket, now, (id) => ruleIncarnation === undefined || id === rule?.targetId);
+    this.#askToTryAnew(bucket, (id) => ruleIncarnation === undefined || id === rule?.targetId);
     await this.flushed();
     this.#tell({ kind: 'bucket', bucket });
     return retried;
@@ -284,7 +284,7 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     if (rule?.enabled !== true) return null;
     if (this.resyncOf(bucket, ruleId)?.state === 'running') return null;
     const job = this.rows.gapsAndJobs.begin(bucket, rule, this.rows.next(), now);
-    this.#askToTryAnew(bucket, now, (id) => id === rule.targetId);
+    this.#askToTryAnew(bucket, (id) => id === rule.targetId);
     await this.flushed();
     this.#tell({ kind: 'bucket', bucket });
     return job;
@@ -357,9 +357,9 @@ export class MemoryOutbox extends MemoryOutboxReads implements Outbox {
     }
   }
 
-  #askToTryAnew(bucket: BucketRef, now: number, isConcerned: (targetId: string) => boolean): void {
+  #askToTryAnew(bucket: BucketRef, isConcerned: (targetId: string) => boolean): void {
     const targets = this.configuration(bucket).targets.filter(({ id }) => isConcerned(id));
-    this.rows.reports.askToTryAnew(bucket.id, targets, now, () => this.rows.next());
+    this.rows.reports.askToTryAnew(bucket.id, targets, () => this.rows.next());
   }
 
   #fence(epoch: number): void {

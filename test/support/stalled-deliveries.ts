@@ -8,7 +8,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAddressPolicy } from '../../src/egress/address.ts';
-import { BoundedResolver, createResolverClock } from '../../src/egress/resolver.ts';
+import { BoundedResolver } from '../../src/egress/resolver.ts';
 import { createTargetClient } from '../../src/egress/target-client.ts';
 import { createEngineClock } from '../../src/engine/clock.ts';
 import { Engine } from '../../src/engine/engine.ts';
@@ -63,7 +63,12 @@ async function fill(name: string, owner: string, endpoint: string, objects: numb
 }
 for (let n = 0; n < STALLED_LANES; n++) await fill(`stalled-${n}`, 'greedy', stalling, OBJECTS);
 
-const clock = { ...createResolverClock(), wallClockMs: () => Date.now() };
+const engineClock = createEngineClock({ nowMs: Date.now });
+const clock = {
+  nowMs: () => engineClock.monotonicMs(),
+  after: (delayMs: number, callback: () => void) => engineClock.after(delayMs, callback),
+  wallClockMs: () => Date.now(),
+};
 const addresses = createAddressPolicy({
   allow: ['127.0.0.0/8'],
   deny: [],
@@ -81,7 +86,7 @@ const engine = new Engine({
   }),
   outbox: store,
   configurations: store,
-  clock: createEngineClock({ nowMs: Date.now }),
+  clock: engineClock,
   random: () => 0.5,
   diskState: () => 'ok',
   bodyBytesMax: Number(process.argv[2]),

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import type { Bucket } from '../../src/host.ts';
-import { onEachRequest, startRawTarget } from '../egress/fake-target.ts';
+import { onEachRequest, startRawTarget } from '../support/scripted-target.ts';
 import { until } from '../support/until.ts';
 import { EgressSite, PUBLIC } from './egress-site.ts';
 
@@ -69,11 +69,7 @@ const cases: readonly (readonly [name: string, lastError: RegExp, serve: Serve])
     /connection to the target/,
     answer((socket) => socket.write('HTTP/1.1 101 X\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n')),
   ],
-  [
-    'bad-id',
-    /without proof/,
-    answer((socket) => socket.write(initiated('a'.repeat(9_000)))),
-  ],
+  ['bad-id', /without proof/, answer((socket) => socket.write(initiated('a'.repeat(9_000))))],
   [
     'fails-completed',
     /internal error/,
