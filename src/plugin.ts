@@ -77,7 +77,7 @@ export async function activate(
   options?: unknown,
   system: Partial<SystemDependencies> = {},
 ): Promise<Plugin> {
-  const { egress, sealing } = validOptions(options ?? {});
+  const { delivery, egress, sealing } = validOptions(options ?? {});
   const lookup = system.lookup ?? createSystemLookup();
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
   const keyring = openKeyring(
@@ -113,6 +113,7 @@ export async function activate(
     clock,
     random: Math.random,
     diskState: () => disk().state,
+    ...delivery,
   });
   const endpointPolicy = new EndpointPolicy({
     addresses,
@@ -247,6 +248,7 @@ function rememberOwnAddresses(): () => readonly string[] {
 }
 
 function validOptions(options: unknown): {
+  delivery: Pick<EngineOptions, 'bodyBytesMax'>;
   egress: { allow: string[]; deny: string[] };
   sealing: NonNullable<PluginOptions['sealing']>;
 } {
@@ -260,8 +262,9 @@ function validOptions(options: unknown): {
     const list = problems.map(({ path, message }) => `${path || 'options'} ${message}`).join('; ');
     throw new InvalidOptionsError(`Plugin options: ${list}.`);
   }
-  const { egress, sealing } = copy as PluginOptions;
+  const { delivery, egress, sealing } = copy as PluginOptions;
   return {
+    delivery: delivery ?? {},
     egress: { allow: egress?.allow ?? [], deny: egress?.deny ?? [] },
     sealing: sealing ?? {},
   };

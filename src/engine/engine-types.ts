@@ -21,6 +21,8 @@ export interface EngineOptions {
   /** In [0, 1). */
   readonly random: () => number;
   readonly diskState: () => DiskState;
+  /** Memory for bodies of all deliveries together; 256 MiB by default. */
+  readonly bodyBytesMax?: number;
 }
 
 /** Since the process started; plain numbers for metrics. */
@@ -34,4 +36,6 @@ export interface EngineCounters {
   /** Lanes whose breaker is open or probing now. */
   readonly openBreakers: number;
   readonly inFlight: number;
+  /** Memory that is taken for bodies now. */
+  readonly bodyBytes: number;
 }

@@ -16,6 +16,8 @@ export const LOOK_AFTER_MS = 60_000;
 /** Times of targets are in seconds mostly, and their Date is as old as the answer took. */
 const TIME_SLACK_MS = 2_000;
 const TRIES_MAX = 5;
+/** Where the target could not be asked for so long, they are counted as left. */
+const KEPT_MS = 60 * 60_000;
 /** Timers and the store's clock are rounded. */
 const TIMER_SLACK_MS = 1_000;
 
@@ -28,6 +30,8 @@ export interface LostCreation {
 
 interface Lost extends LostCreation {
   tries: number;
+  /** When it is looked for, by the store's clock. */
+  lookAt: number;
   /** Uploads of the key that were created since. */
   readonly known: Set<string>;
 }
@@ -36,8 +40,6 @@ export interface LostUploadsOptions {
   readonly nowMs: () => number;
   /** An upload may be left at the target. */
   readonly onLeft: () => void;
-  /** There is something to look for in so many milliseconds. */
-  readonly lookAfter: (delayMs: number) => void;
 }
 
 export class LostUploads {
@@ -53,11 +55,26 @@ export class LostUploads {
   }
 
   note(creation: LostCreation): void {
-    this.#lost.push({ ...creation, tries: 0, known: new Set() });
-    this.#options.lookAfter(LOOK_AFTER_MS + TIMER_SLACK_MS);
+    const lookAt = creation.endedAt + LOOK_AFTER_MS;
+    this.#lost.push({ ...creation, tries: 0, lookAt, known: new Set() });
     if (this.#lost.length <= LOST_MAX) return;
     this.#lost.shift();
     this.#options.onLeft();
+  }
+
+  /** In how many milliseconds there is one to look for; null where there is none at all. */
+  nextLookMs(): number | null {
+    if (this.#lost.length === 0) return null;
+    const lookAt = Math.min(...this.#lost.map((lost) => lost.lookAt));
+    return Math.max(0, lookAt - this.#options.nowMs()) + TIMER_SLACK_MS;
+  }
+
+  /** What could not be looked for in an hour is not kept. */
+  forgetOld(): void {
+    const oldest = this.#options.nowMs() - KEPT_MS;
+    const kept = this.#lost.filter(({ endedAt }) => endedAt >= oldest);
+    for (let left = this.#lost.length - kept.length; left > 0; left--) this.#options.onLeft();
+    this.#lost = kept;
   }
 
   /** The answer to a creation arrived: that upload is nobody else's. */
@@ -72,14 +89,12 @@ export class LostUploads {
     options: RequestOptions,
   ): Promise<void> {
     const now = this.#options.nowMs();
-    for (const lost of this.#lost.filter(({ endedAt }) => endedAt + LOOK_AFTER_MS <= now)) {
-      if (!mayGoOn()) return this.#options.lookAfter(LOOK_AFTER_MS);
+    for (const lost of this.#lost.filter(({ lookAt }) => lookAt <= now)) {
+      lost.lookAt = now + LOOK_AFTER_MS;
+      if (!mayGoOn()) continue;
       lost.tries += 1;
       const result = await this.#abort(lost, client, options);
-      if (result === 'again' && lost.tries < TRIES_MAX) {
-        this.#options.lookAfter(LOOK_AFTER_MS);
-        continue;
-      }
+      if (result === 'again' && lost.tries < TRIES_MAX) continue;
       this.#lost = this.#lost.filter((other) => other !== lost);
       if (result !== 'over') this.#options.onLeft();
     }

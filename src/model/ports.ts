@@ -26,6 +26,7 @@ import type {
 import type { Claim, LaneRef, Row, UploadState } from './row.ts';
 import type { RuleDraft } from './rule.ts';
 import type { TargetDraft } from './target.ts';
+import type { Work } from './work.ts';
 
 /**
  * The clock by which everything in the store is written and waited for: the same in every process, and
@@ -130,8 +131,8 @@ export interface Lease {
  * and below, and reject with `LeaseLost` where another process holds a newer one.
  */
 export interface Deliveries {
-  /** Lanes that have pending rows. */
-  lanes(): Promise<readonly LaneRef[]>;
+  /** Lanes that have pending rows, of one bucket or of all. */
+  lanes(bucket?: BucketRef): Promise<readonly LaneRef[]>;
   /** When the lane's next row of each operation is due under a rule that is enabled. */
   nextDueAt(lane: LaneRef): Promise<DueTimes>;
   /** Claims due heads of the lane, the longest due first, committed when it resolves. */
@@ -171,8 +172,11 @@ export interface Deliveries {
   laneReport(lane: LaneRef): Promise<LaneReport>;
   /** Changes nothing where the target is gone or has another mark than the report was made under. */
   storeReport(epoch: number, lane: LaneRef, retryMark: number, report: LaneReport): Promise<void>;
-  /** Told after each commit of this or another process that may have made work; returns the way to stop. */
-  subscribe(listener: () => void): () => void;
+  /**
+   * Told after each commit of this or another process that may have made work, and where. (The lane
+   * whose claim was settled knows that by itself.) Returns the way to stop.
+   */
+  subscribe(listener: (work: Work) => void): () => void;
 }
 
 /** What the holder of the lease does beside deliveries: for processes that died, and for order. */

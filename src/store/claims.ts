@@ -178,7 +178,7 @@ export class Claims {
   /** What the target refuses, or what is gone, does not hold up what came after it. */
   #overtake(claimed: Entry, doubtUntil: number | null): void {
     this.#chains.finish(claimed);
-    if (doubtUntil !== null) this.#verifyLater(claimed, doubtUntil);
+    if (doubtUntil !== null && doubtUntil > this.#now()) this.#verifyLater(claimed, doubtUntil);
   }
 
   /**

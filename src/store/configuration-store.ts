@@ -88,7 +88,7 @@ export class StoredConfigurations implements ConfigurationStore {
     drafts: readonly TargetDraft[],
     precondition: Precondition,
   ): Promise<TargetsChange> {
-    return this.#write(() => {
+    return this.#write(bucket, () => {
       let newSecrets: readonly string[] = [];
       const change = this.#replace(bucket, precondition, (current) => {
         const replacement = withTargets(current, drafts, this.#boxes);
@@ -105,7 +105,7 @@ export class StoredConfigurations implements ConfigurationStore {
     precondition: Precondition,
   ): Promise<ConfigurationChange> {
     const { counters } = this.#tables;
-    return this.#write(() =>
+    return this.#write(bucket, () =>
       this.#replace(bucket, precondition, (current) =>
         withRules(current, drafts, () => counters.nextIncarnation()),
       ),
@@ -114,7 +114,7 @@ export class StoredConfigurations implements ConfigurationStore {
 
   async removeBucket(bucket: BucketRef): Promise<void> {
     const { configurations, hints } = this.#tables;
-    await this.#write(() => {
+    await this.#write(bucket, () => {
       const stored = configurations.get(bucket.name);
       if (stored?.bucketId !== bucket.id) return;
       configurations.remove(bucket.name);
@@ -222,11 +222,11 @@ export class StoredConfigurations implements ConfigurationStore {
   }
 
   /** Rolled back where `work` throws, durable when it resolves. */
-  async #write<T>(work: () => T): Promise<T> {
+  async #write<T>(bucket: BucketRef, work: () => T): Promise<T> {
     const result = await this.#transactions.writeTogether(work, {
       patienceMs: SAVE_PATIENCE_MS,
     });
-    this.#feed.tell();
+    this.#feed.tell({ kind: 'bucket', bucket });
     return result;
   }
 

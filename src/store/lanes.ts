@@ -7,6 +7,9 @@ import type { LaneRef } from '../model/row.ts';
 import { Memo } from './memo.ts';
 import type { LaneOwner, Tables } from './tables.ts';
 
+/** Some hundred bytes each. */
+const KNOWN_MAX = 10_000;
+
 export class LaneNumbers {
   readonly #tables: Tables;
   readonly #owners: Memo<number, LaneOwner>;
@@ -15,8 +18,8 @@ export class LaneNumbers {
 
   constructor(tables: Tables) {
     this.#tables = tables;
-    this.#owners = new Memo(tables.counters);
-    this.#numbers = new Memo(tables.counters);
+    this.#owners = new Memo(tables.counters, KNOWN_MAX);
+    this.#numbers = new Memo(tables.counters, KNOWN_MAX);
   }
 
   find({ bucket, targetId }: LaneRef): number | undefined {

@@ -22,6 +22,7 @@ import type {
 } from '../model/queue.ts';
 import type { LaneReport } from '../model/lane-report.ts';
 import type { Claim, LaneRef, Row, UploadState } from '../model/row.ts';
+import { ANYWHERE, type Work } from '../model/work.ts';
 import type { CommitFeed } from './commit-feed.ts';
 import { addIntent, findLeftIntents, removeIntent } from './intents.ts';
 import type { Lease } from './lease.ts';
@@ -89,7 +90,7 @@ export class StoredOutbox implements Outbox {
       removeIntent(this.#tables, intent);
       return writes.flatMap((write) => this.#parts.enqueuer.enqueueMatching(write, write));
     });
-    if (rows.length > 0) this.#feed.tell();
+    this.#tellRows(rows);
     return rows;
   }
 
@@ -120,7 +121,7 @@ export class StoredOutbox implements Outbox {
         this.#parts.claims.recover(epoch, from),
       );
     } while (after !== null);
-    this.#feed.tell();
+    this.#feed.tell(ANYWHERE);
   }
 
   leftIntents(epoch: number): Promise<readonly LeftIntent[]> {
@@ -128,17 +129,17 @@ export class StoredOutbox implements Outbox {
   }
 
   async settle(epoch: number, intent: IntentId, changed: readonly AnnouncedWrite[]): Promise<void> {
-    await this.#fenced(epoch, () => {
+    const rows = await this.#fenced(epoch, () => {
       removeIntent(this.#tables, intent);
-      for (const write of changed) {
-        this.#parts.enqueuer.enqueueMatching({ ...write, replica: false }, null);
-      }
+      return changed.flatMap((write) =>
+        this.#parts.enqueuer.enqueueMatching({ ...write, replica: false }, null),
+      );
     });
-    this.#feed.tell();
+    this.#tellRows(rows);
   }
 
-  async lanes(): Promise<readonly LaneRef[]> {
-    return this.#transactions.read(() => this.#parts.view.lanes());
+  async lanes(bucket?: BucketRef): Promise<readonly LaneRef[]> {
+    return this.#transactions.read(() => this.#parts.view.lanes(bucket));
   }
 
   async nextDueAt(lane: LaneRef): Promise<DueTimes> {
@@ -166,9 +167,7 @@ export class StoredOutbox implements Outbox {
         if (entry === undefined) return false;
         return this.#parts.claims.settle(entry, outcome) || 'more';
       }, manner);
-      if (settled === 'more') continue;
-      this.#feed.tell();
-      return settled;
+      if (settled !== 'more') return settled;
     }
   }
 
@@ -231,14 +230,14 @@ export class StoredOutbox implements Outbox {
 
   async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
     const row = await this.#writeDurably(() => this.#parts.retries.retryRow(bucket, sequence, now));
-    if (row !== null) this.#feed.tell();
+    if (row !== null) this.#tellRows([row]);
     return row;
   }
 
   async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
     const context = { tables: this.#tables, transactions: this.#transactions, parts: this.#parts };
     const retried = await retryRows(context, bucket, filter, now);
-    this.#feed.tell();
+    this.#feed.tell({ kind: 'bucket', bucket });
     return retried;
   }
 
@@ -249,7 +248,7 @@ export class StoredOutbox implements Outbox {
   ): Promise<number> {
     const context = { tables: this.#tables, transactions: this.#transactions, parts: this.#parts };
     const retried = await retryRefused(context, bucket, targetIds, now);
-    this.#feed.tell();
+    this.#feed.tell({ kind: 'bucket', bucket });
     return retried;
   }
 
@@ -273,7 +272,7 @@ export class StoredOutbox implements Outbox {
         this.#parts.retries.tryTargetsAnew(bucket, [rule.targetId]);
       return started;
     });
-    if (job !== null) this.#feed.tell();
+    if (job !== null) this.#feed.tell({ kind: 'bucket', bucket });
     return job;
   }
 
@@ -302,7 +301,7 @@ export class StoredOutbox implements Outbox {
     const advanced = await this.#fenced(epoch, () =>
       this.#parts.resyncs.advance(job, { keys, cursor, done }, now),
     );
-    this.#feed.tell();
+    this.#feed.tell({ kind: 'bucket', bucket: job.bucket });
     return advanced;
   }
 
@@ -315,11 +314,15 @@ export class StoredOutbox implements Outbox {
     for (const ruleset of rulesets) {
       while (await this.#fenced(epoch, () => this.#parts.clamp.run(ruleset, now)));
     }
-    this.#feed.tell();
+    this.#feed.tell(ANYWHERE);
   }
 
-  subscribe(listener: () => void): () => void {
+  subscribe(listener: (work: Work) => void): () => void {
     return this.#feed.subscribe(listener);
+  }
+
+  #tellRows(rows: readonly Row[]): void {
+    if (rows.length > 0) this.#feed.tell({ kind: 'lanes', lanes: rows.map(({ lane }) => lane) });
   }
 
   #writeDurably<T>(work: () => T): Promise<T> {

@@ -24,6 +24,7 @@ import {
   type QueueStateByte,
   type StateByte,
 } from './outbox-keys.ts';
+import { OldestPending } from './oldest-pending.ts';
 import { answerRow, queueStateOf, type QueueRows } from './queue-rows.ts';
 import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
@@ -58,6 +59,7 @@ export class QueueView {
   readonly #counts: RowCounts;
   readonly #configurations: ConfigurationCache;
   readonly #accesses: TargetAccesses;
+  readonly #oldest: OldestPending;
 
   constructor({ tables, rows, lanes, counts, configurations, accesses }: QueueViewOptions) {
     this.#tables = tables;
@@ -66,6 +68,7 @@ export class QueueView {
     this.#counts = counts;
     this.#configurations = configurations;
     this.#accesses = accesses;
+    this.#oldest = new OldestPending(tables);
   }
 
   /** Newest first, before `after`; each ruleset gives its newest, and the newest of those are shown. */
@@ -154,18 +157,8 @@ export class QueueView {
   }
 
   totals(): QueueTotals {
-    let pending = 0;
-    let verifying = 0;
-    let failed = 0;
-    let oldest = Infinity;
-    for (const count of this.#counts.all()) {
-      pending += count.pending;
-      verifying += count.verifying;
-      failed += count.failed;
-      if (count.pending > 0) oldest = Math.min(oldest, this.#oldestPending(count.key) ?? Infinity);
-    }
-    const oldestPendingAt = oldest === Infinity ? null : this.#rows.expect(oldest).row.createdAt;
-    return { pending, verifying, failed, oldestPendingAt };
+    const totals = this.#counts.totals();
+    return { ...totals, oldestPendingAt: totals.pending === 0 ? null : this.#oldest.createdAt() };
   }
 
   #oldestPending(ruleset: Buffer): number | undefined {
@@ -174,10 +167,14 @@ export class QueueView {
     return entry === undefined ? undefined : trailingSequence(entry);
   }
 
-  /** Lanes with rows to try that some rule is left for. */
-  lanes(): LaneRef[] {
+  /** Lanes with rows to try that some rule is left for, of one bucket or of all. */
+  lanes(bucket?: BucketRef): LaneRef[] {
     const lanes = new Map<number, LaneRef>();
-    for (const { key, pending, verifying } of this.#counts.all()) {
+    const counts =
+      bucket === undefined
+        ? this.#counts.all()
+        : this.#lanes.of(bucket).flatMap(({ lane }) => this.#counts.of(lane));
+    for (const { key, pending, verifying } of counts) {
       const lane = laneOf(key);
       if (lanes.has(lane) || pending + verifying === 0) continue;
       const owner = this.#lanes.ownerOf(lane);

@@ -143,8 +143,8 @@ describe('a quiet server', () => {
   it('delivers what was queued before it started, though its first look fails', async () => {
     const before = await started({ enabled: false });
     await before.put('a');
-    await before.configure({ enabled: true });
     await before.await(before.engine.close());
+    await before.configure({ enabled: true });
     const server = new VirtualServer(before);
     server.hooks.logger.warn = () => undefined;
     let failures = 1;

@@ -9,9 +9,11 @@ import { BoundedResolver } from '../../src/egress/resolver.ts';
 import { createRealClock } from '../support/real-clock.ts';
 import { createTargetClient, type TargetClient } from '../../src/egress/target-client.ts';
 import { createEngineClock } from '../../src/engine/clock.ts';
+import { BodyMemory } from '../../src/engine/body-memory.ts';
 import { ConnectionSlots } from '../../src/engine/connection-slots.ts';
 import { Engine, type UsableTarget } from '../../src/engine/engine.ts';
 import { Lane } from '../../src/engine/lane.ts';
+import { WakeTimes } from '../../src/engine/wake-times.ts';
 import type { RequestFailure } from '../../src/model/delivery.ts';
 import { parseEndpoint } from '../../src/model/endpoint.ts';
 import type { StrayUpload } from '../../src/model/queue.ts';
@@ -165,6 +167,7 @@ describe('stray uploads', () => {
     server.latencyMs = 1_000;
     const { outbox, hooks, clock, target } = server;
     const slots = new ConnectionSlots({ total: 1, perOwner: 1 });
+    const memory = new BodyMemory(64 * 1024 * 1024);
     const lane = new Lane(server.lane, {
       outbox,
       host: hooks,
@@ -173,7 +176,12 @@ describe('stray uploads', () => {
       connectTarget: (access) => server.connectTarget(access),
       epoch: (await outbox.acquireLease())!,
       logger: hooks.logger,
-      joinSlots: async (_lane, onFree) => slots.join('owner', onFree),
+      wakeTimes: new WakeTimes(clock),
+      tally: { openBreakers: 0, inFlight: 0 },
+      joinShares: async (_lane, onFree) => ({
+        slots: slots.join('owner', onFree),
+        memory: memory.of('owner'),
+      }),
       onOutcome: () => undefined,
       onUploadLeft: () => undefined,
       onLeaseLost: () => assert.fail('the lease is held'),

@@ -192,7 +192,7 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'a lane that waits for a time is let go',
     file: 'src/engine/lane.ts',
-    find: `const isWaiting = this.#cancelTimer !== null || this.#strays.lost.size > 0;`,
+    find: `const isWaiting = this.#context.wakeTimes.has(this) || this.#strays.lost.size > 0;`,
     replacement: `const isWaiting = this.#strays.lost.size > 0;`,
     suite: 'liveness',
   },

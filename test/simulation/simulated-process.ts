@@ -7,6 +7,7 @@ import { Engine, type UsableTarget } from '../../src/engine/engine.ts';
 import type { CommittedWrite, Host, Logger } from '../../src/host.ts';
 import type { ClaimOutcome, QueuedRow } from '../../src/model/queue.ts';
 import type { Claim, UploadState } from '../../src/model/row.ts';
+import type { Work } from '../../src/model/work.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { checkCommit } from './checkers.ts';
 import type { FaultyTargets, RequestObserver } from './faulty-target.ts';
@@ -144,9 +145,9 @@ export class SimulatedProcess {
         const method = Reflect.get(own, name, own) as (...args: unknown[]) => unknown;
         if (name === 'mayReplicate' || name === 'mayReplicateNow') return method.bind(own);
         if (name === 'subscribe') {
-          return (listener: () => void) =>
-            method.call(own, () => {
-              if (this.#isAlive) clock.after(1, () => this.#isAlive && listener());
+          return (listener: (work: Work) => void) =>
+            method.call(own, (work: Work) => {
+              if (this.#isAlive) clock.after(1, () => this.#isAlive && listener(work));
             });
         }
         return async (...args: unknown[]): Promise<unknown> => {

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { Work } from '../../src/model/work.ts';
 import { Keyring } from '../../src/sealing/keyring.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { createIdentity, mayBeAlive, retireIdentity } from '../../src/store/process-identity.ts';
@@ -254,15 +255,17 @@ describe('several processes on one environment', () => {
     t.after(close);
     await configurations.replaceTargets(BUCKET, [targetDraft(1)], ANY);
     await configurations.replaceRules(BUCKET, [ruleDraft(RULE)], ANY);
-    let told = 0;
-    outbox.subscribe(() => (told += 1));
+    const told: Work[] = [];
+    outbox.subscribe((work) => told.push(work));
     const epoch = (await outbox.acquireLease())!;
 
     const program = fileURLToPath(new URL('../support/outbox-process.ts', import.meta.url));
     const child = fork(program, [dataDirectory], { execArgv: ['--import', 'tsx'] });
     const [first] = (await once(child, 'message')) as [{ lease: number | null }];
     assert.equal(first.lease, null, 'the lease is held');
-    await until(() => told > 0, 'the notice of the other process');
+    await until(() => told.length > 0, 'the notice of the other process');
+    const lane = { bucket: { id: BUCKET.id, name: BUCKET.name }, targetId: targetDraft(1).id };
+    assert.deepEqual(told, [{ kind: 'lanes', lanes: [lane] }], 'and of nothing that is our own');
     assert.equal((await outbox.leftIntents(epoch)).length, 0);
     child.kill('SIGKILL');
     await once(child, 'exit');

@@ -151,6 +151,12 @@ function recount(rows: readonly RawRow[]): Map<string, Counts> {
       verifying + one('verifying'),
     ]);
   }
+  const [pending, failed, verifying] = [...counts.values()].reduce(
+    (sums, numbers) => [sums[0] + numbers[0], sums[1] + numbers[1], sums[2] + numbers[2]],
+    [0, 0, 0],
+  );
+  // Of all lanes, under the number that no lane has.
+  if (rows.length > 0) counts.set(number(0, 4), [pending, failed, verifying]);
   return new Map([...counts].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
