@@ -8,9 +8,11 @@
  * around the methods that begin them. Nothing in src/ knows of them.
  */
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import type { Context, Middleware } from 'koa';
 import { TargetRequester, type TargetRequest } from '../../src/egress/target-request.ts';
+import { ConnectionSlots } from '../../src/engine/connection-slots.ts';
 import type { AnnouncedWrite, BucketRef, Host, Plugin } from '../../src/host.ts';
 import type { Claim } from '../../src/model/row.ts';
 import { activate as activateReplication } from '../../src/plugin.ts';
@@ -52,6 +54,7 @@ moveClocks();
 hookOutbox();
 hookTransactions();
 hookTargets();
+hookShares();
 
 export async function activate(host: Host, options: unknown): Promise<Plugin> {
   const plugin = await activateReplication(host, options);
@@ -154,6 +157,15 @@ async function passBetween(): Promise<void> {
 }
 
 /** Keys begin with the name of their bucket: a request knows no more of it. */
+/** Deliveries that stand still keep their connections: each bucket counts as an owner of its own. */
+function hookShares(): void {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with `this` below
+  const { join } = ConnectionSlots.prototype;
+  ConnectionSlots.prototype.join = function (this: ConnectionSlots, _ownerId, onFree) {
+    return join.call(this, randomUUID(), onFree);
+  };
+}
+
 function hookTargets(): void {
   // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with `this` below
   const original = TargetRequester.prototype.send;
