@@ -27,17 +27,18 @@ import type { Host, Plugin } from './host.ts';
 import { ApiError } from './json-api/errors.ts';
 import { createValidator, readSchema } from './json-api/validator.ts';
 import { StorageError } from './lmdb/storage-error.ts';
-import { logStorageFailure } from './lmdb/storage-log.ts';
+import { logCompaction, logStorageFailure } from './lmdb/storage-log.ts';
 import { parseEndpoint } from './model/endpoint.ts';
 import type { StoreClock } from './model/ports.ts';
 import type { PluginOptions } from './model/generated/options.ts';
+import type { Keyring } from './sealing/keyring.ts';
 import type { StoredConfigurations } from './store/configuration-store.ts';
 import { openKeyring } from './store/open-keyring.ts';
 import { machineTime } from './store/boot.ts';
 import { readBootId } from './store/process-identity.ts';
 import { openStoreClock } from './store/store-clock.ts';
 import { createStore } from './store/store.ts';
-import { openTables, storeDirectory, type Tables } from './store/tables.ts';
+import { openTables, storeDirectory, type LmdbTables, type Tables } from './store/tables.ts';
 
 export type * from './host.ts';
 
@@ -80,15 +81,11 @@ export async function activate(
   const { delivery, egress, sealing } = validOptions(options ?? {});
   const lookup = system.lookup ?? createSystemLookup();
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
-  const keyring = openKeyring(
-    sealing,
-    host.dataDirectory,
-    system.environment ?? process.env,
-    (message) => host.logger.warn({}, message),
-  );
   const tables = await openTables(host.dataDirectory, {
     onFailure: (failure, cause) => logStorageFailure(host.logger, 'replication', failure, cause),
+    onCompaction: (outcome) => logCompaction(host.logger, 'replication', outcome),
   });
+  const keyring = await openKeys(tables, sealing, host, system.environment ?? process.env);
   const stored = await storeClock(tables, system.clock);
   const clock = system.clock ?? createEngineClock(stored);
   const now = (): number => stored.nowMs();
@@ -166,6 +163,22 @@ export async function activate(
       return state === 'pending' ? 'PENDING' : 'FAILED';
     },
   };
+}
+
+/** Closes the store again where its secrets cannot be opened. */
+async function openKeys(
+  tables: LmdbTables,
+  sealing: NonNullable<PluginOptions['sealing']>,
+  { dataDirectory, logger }: Host,
+  environment: NodeJS.ProcessEnv,
+): Promise<Keyring> {
+  const warn = (message: string): void => logger.warn({}, message);
+  try {
+    return openKeyring(sealing, dataDirectory, environment, warn, tables);
+  } catch (error) {
+    await tables.close();
+    throw error;
+  }
 }
 
 /** Every lane's client shares the address policy and one resolver, on the share of its bucket's owner. */

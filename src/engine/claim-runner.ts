@@ -20,7 +20,7 @@ import type { Judgement } from './lane-reaction.ts';
 import { isLeaseLost } from './lease-lost.ts';
 import type { StrayUploads } from './stray-uploads.ts';
 
-const STORE_RETRY_MS = 5_000;
+const STORE_RETRY_MS = 1_000;
 
 /** The target and its rules as they are now, and the lane's shares. */
 export interface CurrentTarget extends LaneShares {
@@ -167,7 +167,7 @@ export class ClaimRunner {
     bytes: number,
   ): Promise<void> {
     const { outbox, epoch, clock } = this.#context;
-    for (;;) {
+    for (let failures = 0; ; failures += 1) {
       try {
         await outbox.settleClaim(epoch, claim, outcome, isAwaited);
         this.#context.onOutcome(claim.row, outcome, bytes);
@@ -178,7 +178,9 @@ export class ClaimRunner {
           this.#context.onLeaseLost();
           return;
         }
-        this.#complain(error, 'the outcome of a delivery could not be stored');
+        if (failures === 0) {
+          this.#complain(error, 'the outcome of a delivery could not be stored; it is tried again');
+        }
         if (this.#options.isStopped()) return;
         await pause(clock, STORE_RETRY_MS, this.#options.signal);
       }

@@ -11,7 +11,7 @@ import type { Claim, LaneRef } from '../model/row.ts';
 import type { LaneContext } from './lane-context.ts';
 
 const WAIT_MIN_MS = 10;
-const STORE_RETRY_MS = 5_000;
+const STORE_RETRY_MS = 1_000;
 /** How much is claimed ahead, in rounds of as many requests as may be in flight. */
 const ROUNDS_AHEAD = 7;
 /** Where the store is slow, nothing more is claimed while so many outcomes are to be stored. */

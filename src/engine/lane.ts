@@ -46,7 +46,7 @@ import { Silences } from './silences.ts';
 import { StrayUploads } from './stray-uploads.ts';
 import type { Sleeper } from './wake-times.ts';
 
-const STORE_RETRY_MS = 5_000;
+const STORE_RETRY_MS = 1_000;
 /** How late a look may come after a row is due. */
 const LATE_MAX_MS = 1_000;
 /** However often somebody asks: each probe may send an object. */

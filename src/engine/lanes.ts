@@ -17,7 +17,7 @@ import { isLeaseLost } from './lease-lost.ts';
 import { WakeTimes } from './wake-times.ts';
 
 const SCAN_INTERVAL_MS = 100;
-const STORE_RETRY_MS = 5_000;
+const STORE_RETRY_MS = 1_000;
 const IDLE_MAX_MS = 60_000;
 /** After being told to end, deliveries have so long to give their claims back. */
 const GIVE_BACK_MS = 2_000;

@@ -17,7 +17,7 @@ const BATCH_KEYS_MAX = 256;
 const BACKLOG_MAX = 10_000;
 const BACKLOG_WAIT_MS = 1_000;
 const LOOK_INTERVAL_MS = 250;
-const ERROR_WAIT_MS = 5_000;
+const ERROR_WAIT_MS = 1_000;
 
 export interface ResyncRunnerOptions {
   readonly outbox: Resyncs & Pick<QueueView, 'queueStatus'>;

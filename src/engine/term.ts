@@ -20,7 +20,7 @@ import { isLeaseLost } from './lease-lost.ts';
 import { ResyncRunner } from './resync-runner.ts';
 import { settleLeftIntents } from './settlement.ts';
 
-const ERROR_WAIT_MS = 5_000;
+const ERROR_WAIT_MS = 1_000;
 /** Rows without rules, expired rows, announcements of dead processes, idle lanes, stray uploads. */
 const UPKEEP_INTERVAL_MS = 60_000;
 const UPKEEP_END_MS = 2_000;

@@ -12,7 +12,7 @@ import type { IntentId, QueuedRow } from '../model/queue.ts';
 import { pause, type EngineClock } from './clock.ts';
 import type { DiskState } from './engine-types.ts';
 
-const STORE_RETRY_MS = 5_000;
+const STORE_RETRY_MS = 1_000;
 
 export interface WritePathOptions {
   readonly outbox: WriteLog;

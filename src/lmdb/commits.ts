@@ -22,6 +22,8 @@
 import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
+import { diskSpaceOf } from '../disk/disk-space.ts';
+import { unusedTailBytes } from './page-usage.ts';
 import { failureOf, StorageError, type StorageFailure } from './storage-error.ts';
 
 /** Room must be used within 2 s of its return. */
@@ -103,10 +105,16 @@ export class Commits {
           resolve(result);
         },
         (error: unknown) => {
+          if (isCommitError(error)) {
+            // Until then this one too is refused where the environment turns out to be broken.
+            void this.#failedWith(error).then((failure) => {
+              this.#waiting.delete(reject);
+              reject(failure);
+            });
+            return;
+          }
           this.#waiting.delete(reject);
-          if (!isCommitError(error))
-            return reject(error instanceof Error ? error : new Error(String(error)));
-          void this.#failedWith(error).then(reject);
+          reject(error instanceof Error ? error : new Error(String(error)));
         },
       );
     });
@@ -114,9 +122,20 @@ export class Commits {
 
   async #failedWith(error: LmdbCommitError): Promise<StorageError> {
     const cause: unknown = await error.commitError.catch((reason: unknown) => reason);
-    const failure = this.#isBroken() ? 'broken' : failureOf(cause);
+    const failure = this.#isBroken() ? 'broken' : this.#judge(cause);
     this.#enter(failure, cause);
     return new StorageError(failure, cause);
+  }
+
+  /** Where only a part of a page still has room, LMDB calls that EIO. */
+  #judge(cause: unknown): StorageFailure {
+    const failure = failureOf(cause);
+    if (failure !== 'failing') return failure;
+    try {
+      return diskSpaceOf(this.#directory).freeBytes < PROBE_BYTES ? 'full' : 'failing';
+    } catch {
+      return 'failing';
+    }
   }
 
   #isBroken(): boolean {
@@ -153,10 +172,16 @@ export class Commits {
     });
   }
 
+  /** Whether LMDB can write although the disk is full: what was too large for the reserve has left it. */
+  #hasReserve(): boolean {
+    if (this.#failure !== 'full') return false;
+    return unusedTailBytes(join(this.#directory, 'data.mdb')) >= PROBE_BYTES;
+  }
+
   /** Never rejects. */
   async #tryToWrite(): Promise<void> {
     try {
-      await writeProbe(join(this.#directory, PROBE_FILE));
+      if (!this.#hasReserve()) await writeProbe(join(this.#directory, PROBE_FILE));
       await this.#ask(() => this.#meta.putSync(PROBE_KEY, Date.now()));
     } catch {
       return;

@@ -9,6 +9,13 @@ import { accessSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type Database, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
 import { assertUndamaged, isOpenSomewhere, noteClosed, noteOpened } from './stored-state.ts';
+import {
+  compactIfGrown,
+  compactionEnded,
+  isBeingCompacted,
+  type Compaction,
+} from './compaction.ts';
+import { Reserve } from './reserve.ts';
 import { Commits, FORMAT_KEY, type FailureListener } from './commits.ts';
 
 const META = 'meta';
@@ -27,6 +34,8 @@ export interface EnvironmentOptions {
   readonly readOnly?: boolean;
   /** Told where the disk refuses commits, and where it takes them again. */
   readonly onFailure?: FailureListener;
+  /** Told where the file was made small, or why it could not be. */
+  readonly onCompaction?: (outcome: Compaction | Error) => void;
 }
 
 export interface Environment {
@@ -50,26 +59,62 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Envi
   // A reader that lmdb lets make the directory would leave an empty one behind, with mode 0755.
   if (options.readOnly === true) accessSync(join(options.directory, 'data.mdb'));
   else mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-  assertUndamaged(options.directory);
-  // `permissionsMode` is missing from lmdb's types.
-  const root = open({
-    path: options.directory,
-    noSubdir: false,
-    permissionsMode: 0o600,
-    maxDbs: 32,
-    readOnly: options.readOnly ?? false,
-  } as RootDatabaseOptionsWithPath);
+  const root = await openWhole(options);
   try {
     const meta = root.openDB<number, string>({ name: META });
     const commits = new Commits(root, meta, options.directory, options.onFailure);
     const format = await checkFormat({ meta, commits }, options);
     if (options.readOnly !== true) noteOpened(options.directory);
-    const close = startUpkeep(root, commits);
+    const close = startUpkeep(root, commits, options);
     return { root, meta, commits, format, close: () => closeClean(options, commits, close) };
   } catch (error) {
     await root.close();
     throw error;
   }
+}
+
+/**
+ * One after the other: lmdb gives those of one process that open the same path the same environment, so
+ * that a second one would be given the file that is about to be replaced.
+ */
+let lastOpening: Promise<unknown> = Promise.resolve();
+
+function openWhole(options: EnvironmentOptions): Promise<RootDatabase> {
+  const opening = lastOpening.then(() => openInTurn(options));
+  lastOpening = opening.catch(() => undefined);
+  return opening;
+}
+
+/** Opens what is not damaged, made small before where that is worth it. */
+async function openInTurn(options: EnvironmentOptions): Promise<RootDatabase> {
+  const { directory, readOnly, onCompaction } = options;
+  for (;;) {
+    await compactionEnded(directory);
+    assertUndamaged(directory);
+    if (readOnly !== true) {
+      try {
+        const compaction = await compactIfGrown(directory, () => openRoot(options));
+        if (compaction !== null) onCompaction?.(compaction);
+      } catch (error) {
+        // The file is as it was.
+        onCompaction?.(error as Error);
+      }
+    }
+    const root = openRoot(options);
+    if (!isBeingCompacted(directory)) return root;
+    await root.close();
+  }
+}
+
+function openRoot({ directory, readOnly }: EnvironmentOptions): RootDatabase {
+  // `permissionsMode` is missing from lmdb's types.
+  return open({
+    path: directory,
+    noSubdir: false,
+    permissionsMode: 0o600,
+    maxDbs: 32,
+    readOnly: readOnly ?? false,
+  } as RootDatabaseOptionsWithPath);
 }
 
 /** The next start need not look at every page again. */
@@ -87,12 +132,18 @@ async function closeClean(
  * A reader that died inside a snapshot keeps all pages that were freed since from being used again:
  * the file grew by 43 KiB with each write. Returns what ends the upkeep and closes the environment.
  */
-function startUpkeep(root: RootDatabase, commits: Commits): () => Promise<void> {
+function startUpkeep(
+  root: RootDatabase,
+  commits: Commits,
+  { directory, readOnly }: EnvironmentOptions,
+): () => Promise<void> {
   root.readerCheck();
   const readerCheck = setInterval(() => root.readerCheck(), READER_CHECK_INTERVAL_MS);
   readerCheck.unref();
+  const reserve = readOnly === true ? null : new Reserve(directory, commits);
   return async () => {
     clearInterval(readerCheck);
+    await reserve?.close();
     await commits.close();
     // LMDB holds a lock of a broken environment for ever, and closing waits for it.
     if (commits.failure !== 'broken') await root.close();

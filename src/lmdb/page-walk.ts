@@ -6,65 +6,47 @@
  * Contents of records are not looked at: LMDB has no checksums.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import {
+  BIG_DATA,
+  BRANCH,
+  branchChild,
+  DATABASE_BYTES,
+  entryAt,
+  entryCount,
+  HEADER_BYTES,
+  LEAF,
+  NO_PAGE,
+  NODE_BYTES,
+  readHeader,
+  readStart,
+  SUB_DATABASE,
+  word,
+  type Header,
+} from './page-format.ts';
 
-const HEADER_BYTES = 24;
-const MAGIC = 0xbeefc0de;
-const VERSION = 2;
-const BRANCH = 1;
-const LEAF = 2;
 const OVERFLOW = 4;
-const BIG_DATA = 1;
-const SUB_DATABASE = 2;
-const NODE_BYTES = 8;
-const DATABASE_BYTES = 48;
-const NO_PAGE = 0xffff_ffff_ffff_ffffn;
 const DEPTH_MAX = 32;
-
-interface Header {
-  readonly pageBytes: number;
-  readonly transaction: bigint;
-  readonly lastPage: number;
-  readonly roots: readonly bigint[];
-}
 
 /** Null where the file is whole; else what is wrong, for people. */
 export function findDamage(path: string): string | null {
   const file = openSync(path, 'r');
   try {
-    const start = Buffer.alloc(64 * 1024 * 2);
+    const start = readStart(file);
     const { size } = fstatSync(file);
-    const read = readSync(file, start, 0, start.length, 0);
-    const first = readHeader(start.subarray(0, read), 0);
+    const first = readHeader(start, 0);
     if (first === null) return 'its header is damaged';
-    const second = readHeader(start.subarray(0, read), first.pageBytes);
+    const second = readHeader(start, first.pageBytes);
     if (second === null) return 'its second header is damaged';
     const newest = first.transaction >= second.transaction ? first : second;
     const damage = new Walk(file, size, newest).run();
     if (damage === null) return null;
     // After a crash of the system LMDB goes back to the header of the last flush.
-    const flushed = readHeader(start.subarray(0, read), first.pageBytes / 2);
+    const flushed = readHeader(start, first.pageBytes / 2);
     const isOther = flushed !== null && flushed.transaction !== newest.transaction;
     return isOther && new Walk(file, size, flushed).run() === null ? null : damage;
   } finally {
     closeSync(file);
   }
-}
-
-function readHeader(bytes: Buffer, at: number): Header | null {
-  const meta = at + HEADER_BYTES;
-  if (bytes.length < meta + 144) return null;
-  // The header of the last flush has neither magic nor version of its own: it is half a page.
-  const isHalf = at % 4096 !== 0;
-  if (!isHalf && bytes.readUInt32LE(meta) !== MAGIC) return null;
-  if (!isHalf && (bytes.readUInt32LE(meta + 4) & 0xffff) !== VERSION) return null;
-  const pageBytes = bytes.readUInt32LE(meta + 24);
-  if (pageBytes < 512 || pageBytes > 65_536 || (pageBytes & (pageBytes - 1)) !== 0) return null;
-  return {
-    pageBytes,
-    lastPage: Number(bytes.readBigUInt64LE(meta + 120)),
-    transaction: bytes.readBigUInt64LE(meta + 128),
-    roots: [64, 112].map((offset) => bytes.readBigUInt64LE(meta + offset)),
-  };
 }
 
 class Damage extends Error {}
@@ -73,12 +55,16 @@ class Walk {
   readonly #file: number;
   readonly #size: number;
   readonly #header: Header;
-  readonly #seen = new Set<number>();
+  /** A byte for each page of the file. */
+  readonly #seen: Uint8Array;
+  /** One page for each depth: a page is read again only after all that is below it. */
+  readonly #pages: Buffer[] = [];
 
   constructor(file: number, size: number, header: Header) {
     this.#file = file;
     this.#size = size;
     this.#header = header;
+    this.#seen = new Uint8Array(Math.ceil(size / header.pageBytes));
   }
 
   run(): string | null {
@@ -95,34 +81,35 @@ class Walk {
   #tree(number: bigint, depth: number): void {
     if (number === NO_PAGE) return;
     if (depth > DEPTH_MAX) throw new Damage('a tree is too deep');
-    const page = this.#page(number);
+    const page = this.#page(number, depth);
     const flags = page.readUInt16LE(18);
     if ((flags & (BRANCH | LEAF)) === 0) throw new Damage(`page ${number} is of no known kind`);
-    const count = page.readUInt16LE(20) >> 1;
-    const isEmpty = count === 0 || HEADER_BYTES + count * 2 > page.length;
-    if (isEmpty) throw new Damage(`page ${number} has an impossible number of entries`);
+    const count = entryCount(page);
+    if (count === 0) throw new Damage(`page ${number} has an impossible number of entries`);
+    const isBranch = (flags & BRANCH) !== 0;
     for (let index = 0; index < count; index += 1) {
-      const at = page.readUInt16LE(HEADER_BYTES + index * 2) + HEADER_BYTES;
-      if ((flags & BRANCH) !== 0) this.#tree(branchChild(page, at), depth + 1);
+      const at = entryAt(page, index);
+      if (isBranch) this.#tree(branchChild(page, at), depth + 1);
       else this.#leaf(page, at, depth);
     }
   }
 
   #leaf(page: Buffer, at: number, depth: number): void {
-    const dataBytes = page.readUInt16LE(at) + page.readUInt16LE(at + 2) * 65_536;
-    const flags = page.readUInt16LE(at + 4);
-    const data = at + NODE_BYTES + page.readUInt16LE(at + 6);
+    const dataBytes = word(page, at) + word(page, at + 2) * 65_536;
+    const flags = word(page, at + 4);
+    const data = at + NODE_BYTES + word(page, at + 6);
     if ((flags & BIG_DATA) !== 0) {
-      this.#overflow(page.readBigUInt64LE(data), dataBytes);
+      this.#overflow(page.readBigUInt64LE(data), dataBytes, depth + 1);
       return;
     }
-    if (data + dataBytes > page.length) throw new Damage('a record ends outside of its page');
+    // An entry outside of the page has no numbers (NaN).
+    if (!(data + dataBytes <= page.length)) throw new Damage('a record ends outside of its page');
     const isDatabase = (flags & SUB_DATABASE) !== 0 && dataBytes === DATABASE_BYTES;
     if (isDatabase) this.#tree(page.readBigUInt64LE(data + 40), depth + 1);
   }
 
-  #overflow(number: bigint, dataBytes: number): void {
-    const page = this.#page(number);
+  #overflow(number: bigint, dataBytes: number, depth: number): void {
+    const page = this.#page(number, depth);
     const pages = page.readUInt32LE(20);
     const isBig = (page.readUInt16LE(18) & OVERFLOW) !== 0;
     const { pageBytes } = this.#header;
@@ -132,21 +119,16 @@ class Walk {
     }
   }
 
-  #page(number: bigint): Buffer {
+  #page(number: bigint, depth: number): Buffer {
     const { pageBytes, lastPage } = this.#header;
     const index = Number(number);
     const isWithin = index > 1 && index <= lastPage && (index + 1) * pageBytes <= this.#size;
     if (!isWithin) throw new Damage(`page ${number} is missing: the file is too short`);
-    if (this.#seen.has(index)) throw new Damage(`page ${number} is used twice`);
-    this.#seen.add(index);
-    const page = Buffer.allocUnsafe(pageBytes);
+    if (this.#seen[index] === 1) throw new Damage(`page ${number} is used twice`);
+    this.#seen[index] = 1;
+    const page = (this.#pages[depth] ??= Buffer.allocUnsafe(pageBytes));
     readSync(this.#file, page, 0, pageBytes, index * pageBytes);
     if (page.readBigUInt64LE(0) !== number) throw new Damage(`page ${number} is damaged`);
     return page;
   }
-}
-
-function branchChild(page: Buffer, at: number): bigint {
-  const [low, high, top] = [0, 2, 4].map((offset) => BigInt(page.readUInt16LE(at + offset)));
-  return low! | (high! << 16n) | (top! << 32n);
 }

@@ -38,6 +38,11 @@ export class Keyring {
     this.#keys = new Map(keys.map((key) => [fingerprint(key), key]));
   }
 
+  /** Whether one of the keys has sealed it, as far as its key's id tells. */
+  knows({ keyId }: Pick<Sealed, 'keyId'>): boolean {
+    return this.#keys.has(keyId);
+  }
+
   /** @param context where the secret is kept, for instance [bucket id, target id] */
   seal(secret: string, context: readonly string[]): Sealed {
     const key = this.#keys.get(this.newestKeyId)!;

@@ -45,6 +45,8 @@ export interface ServerConfiguration {
   readonly allowAccountCreation: boolean;
   /** Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
+  /** Start although server.key opens none of the access keys. */
+  readonly keysLost: boolean;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -71,6 +73,7 @@ export function readConfiguration(
     defaultAccessKey: parseDefaultKey(environment),
     allowAccountCreation: parseFlag(environment, 'ALLOW_ACCOUNT_CREATION'),
     trustedProxies: parseProxies(values['trusted-proxies'], environment),
+    keysLost: values['keys-lost'],
   };
 }
 
@@ -87,6 +90,7 @@ function parseArguments(args: readonly string[]) {
         plugin: { type: 'string', default: OWN_PLUGIN },
         'plugin-options': { type: 'string' },
         'trusted-proxies': { type: 'string' },
+        'keys-lost': { type: 'boolean', default: false },
       },
     }).values;
   } catch (error) {

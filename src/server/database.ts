@@ -37,7 +37,7 @@ export interface ServerDatabase extends Pick<Environment, 'root' | 'commits' | '
  */
 export async function openServerDatabase(
   dataDirectory: string,
-  options: Pick<EnvironmentOptions, 'onFailure'> = {},
+  options: Pick<EnvironmentOptions, 'onFailure' | 'onCompaction'> = {},
 ): Promise<ServerDatabase> {
   const { root, commits, close } = await openEnvironment({
     directory: join(dataDirectory, DIRECTORY),

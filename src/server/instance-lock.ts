@@ -45,6 +45,15 @@ export async function takeDirectory(
   });
 }
 
+/** In a copy of the environment, which nobody runs on yet. */
+export async function forgetHolder({
+  root,
+  commits,
+}: Pick<Environment, 'root' | 'commits'>): Promise<void> {
+  const locks: Database<ProcessIdentity, string> = root.openDB({ name: 'instance' });
+  await commits.run(() => locks.removeSync(HOLDER));
+}
+
 function isRunning(holder: ProcessIdentity): boolean {
   return identityOf(holder.pid)?.startedAt === holder.startedAt;
 }

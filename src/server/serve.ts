@@ -29,6 +29,8 @@ export const serveUsage = `alarik-replication serve [options]
   --plugin-options <file>   its options, a JSON file; {} if absent
   --trusted-proxies <list>  addresses or CIDR ranges, joined by commas, of proxies in front of the
                             server: their X-Forwarded-For tells who logs in; none if absent
+  --keys-lost               start although server.key, lost for good, is not the one that sealed the
+                            access keys: these have to be made anew
 
   Environment: JWT, ALARIK_REGION, ADMIN_USERNAME, ADMIN_PASSWORD, DEFAULT_ACCESS_KEY,
   DEFAULT_SECRET_KEY, ALLOW_ACCOUNT_CREATION, TRUSTED_PROXIES (see README.md).

@@ -13,8 +13,9 @@ import type { Middleware } from 'koa';
 import { diskSpaceOf } from '../disk/disk-space.ts';
 import type { Health, Logger, Plugin } from '../host.ts';
 import { StorageError } from '../lmdb/storage-error.ts';
-import { logStorageFailure } from '../lmdb/storage-log.ts';
-import { Keyring, parseKeys } from '../sealing/keyring.ts';
+import { logCompaction, logStorageFailure } from '../lmdb/storage-log.ts';
+import type { Sealed } from '../sealing/keyring.ts';
+import { openOwnKey } from '../sealing/own-key.ts';
 import { readOrCreateSecret } from '../sealing/secret-file.ts';
 import { AccessKeys } from './access-keys.ts';
 import { Accounts } from './accounts.ts';
@@ -34,6 +35,7 @@ import { createInternalApi } from './internal-api/router.ts';
 import { KnownLogins } from './known-logins.ts';
 import { LoginLimits } from './login-limits.ts';
 import type { LoadedPlugin } from './plugin-loader.ts';
+import { assertDatabaseOfBodies, assertRestored } from './restored.ts';
 import { Tokens } from './tokens.ts';
 
 /** HS256 wants a key as long as its hash (RFC 7518 section 3.2). */
@@ -142,7 +144,9 @@ async function openParts<Objects extends ServerObjects>(
   const { logger, clock } = dependencies;
   const { dataDirectory } = configuration;
   prepareDirectory(dataDirectory);
+  assertDatabaseOfBodies(dataDirectory);
   const database = await openServerDatabase(dataDirectory, {
+    onCompaction: (outcome) => logCompaction(logger, 'server', outcome),
     onFailure(failure, cause) {
       logStorageFailure(logger, 'server', failure, cause);
       if (failure === 'broken') dependencies.onDatabaseBroken();
@@ -150,11 +154,15 @@ async function openParts<Objects extends ServerObjects>(
   });
   open.database = database;
   await takeDirectory(database);
+  await assertRestored(dataDirectory, database);
   const accounts = new Accounts({ database, clock });
   const buckets = new Buckets({ database, clock });
-  const keyring = new Keyring(
-    parseKeys(readOrCreateSecret(join(dataDirectory, 'server.key'), warnWith(logger))),
-  );
+  const keyring = openOwnKey({
+    file: join(dataDirectory, 'server.key'),
+    sealed: configuration.keysLost ? [] : sealedAccessKeys(database),
+    otherwise: 'start once with --keys-lost, and make new access keys',
+    warn: warnWith(logger),
+  });
   const accessKeys = new AccessKeys({ database, keyring, clock });
   const tokens = new Tokens({ secret: tokenSecret(configuration, logger), clock });
   const authenticator = new Authenticator({ accounts, tokens });
@@ -225,6 +233,10 @@ function prepareDirectory(path: string): void {
 
 function warnWith(logger: Logger): (message: string) => void {
   return (message) => logger.warn({}, message);
+}
+
+function sealedAccessKeys({ accessKeys }: ServerDatabase): Iterable<Sealed> {
+  return accessKeys.getRange().map(({ value }) => value.sealedSecret);
 }
 
 function tokenSecret(configuration: ServerConfiguration, logger: Logger): string {

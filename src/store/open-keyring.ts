@@ -1,8 +1,11 @@
 /** Finds the keys that seal the targets' secrets: in the options' place, or in a file of our own. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { SealedSecret } from '../model/generated/stored-configuration.ts';
 import { Keyring, parseKeys } from '../sealing/keyring.ts';
-import { readOrCreateSecret, readPrivateFile, type WarnOfSecret } from '../sealing/secret-file.ts';
+import { openOwnKey } from '../sealing/own-key.ts';
+import { readPrivateFile, type WarnOfSecret } from '../sealing/secret-file.ts';
+import type { Tables } from './tables.ts';
 
 export interface SealingOptions {
   readonly environmentVariable?: string;
@@ -10,7 +13,11 @@ export interface SealingOptions {
 }
 
 /**
+ * Keys that the operator names are taken although none may open what is there: the log says so of each
+ * secret. The file of our own is never made anew beside secrets, nor taken where it opens none of them.
+ *
  * @param environment the process's environment
+ * @param stored what the store holds; nothing is known to be sealed where absent
  * @param warn is told of a file that its group can read
  * @throws Error where the world can read the file, and one that names the variable or file whose keys are missing or malformed, never a key
  */
@@ -19,6 +26,7 @@ export function openKeyring(
   dataDirectory: string,
   environment: NodeJS.ProcessEnv,
   warn?: WarnOfSecret,
+  stored?: Pick<Tables, 'configurations'>,
 ): Keyring {
   if (options.environmentVariable !== undefined) {
     const name = options.environmentVariable;
@@ -29,7 +37,20 @@ export function openKeyring(
   }
   mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
   const file = join(dataDirectory, 'replication.key');
-  return keyringFrom(readOrCreateSecret(file, warn), file);
+  return openOwnKey({
+    file,
+    sealed: { [Symbol.iterator]: () => sealedSecrets(stored) },
+    otherwise: 'name a new one by the option sealing.file, and save each target with its secret',
+    ...(warn === undefined ? {} : { warn }),
+  });
+}
+
+function* sealedSecrets(
+  stored: Pick<Tables, 'configurations'> | undefined,
+): Generator<SealedSecret> {
+  for (const { value } of stored?.configurations.range() ?? []) {
+    for (const { secret } of value.targets) yield secret;
+  }
 }
 
 function keyringFrom(text: string, source: string): Keyring {

@@ -102,7 +102,7 @@ export interface LmdbTables extends Tables, Pick<Environment, 'root' | 'commits'
 /** @throws UnsupportedFormatError where a newer version wrote the environment; nothing is touched */
 export async function openTables(
   dataDirectory: string,
-  options: Pick<EnvironmentOptions, 'readOnly' | 'onFailure'> = {},
+  options: Pick<EnvironmentOptions, 'readOnly' | 'onFailure' | 'onCompaction'> = {},
 ): Promise<LmdbTables> {
   const { root, commits, close } = await openEnvironment({
     directory: storeDirectory(dataDirectory),

@@ -3,8 +3,6 @@
  * queued stays queued and nothing is connected to.
  */
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { Answer } from '../support/koa-host.ts';
 import { ruleBody, targetBody, uuid } from '../support/replication-bodies.ts';
@@ -209,8 +207,12 @@ describe('GET /status', () => {
     await host.putTargets([targetBody({ id: TARGET })]);
     await host.close();
     const { dataDirectory, buckets } = host;
-    rmSync(join(dataDirectory, 'replication.key'));
-    const next = await startReplicationHost(t, { dataDirectory, buckets });
+    const next = await startReplicationHost(t, {
+      dataDirectory,
+      buckets,
+      pluginOptions: { sealing: { environmentVariable: 'KEYS' } },
+      system: { environment: { KEYS: Buffer.alloc(32, 7).toString('base64') } },
+    });
     const { targets } = (await get(next, 'status')) as { targets: Record<string, unknown>[] };
     assert.equal(targets[0]?.['state'], 'paused');
     assert.match(String(targets[0]['lastError']), /does not open.*save the target with its secret/);

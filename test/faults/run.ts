@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildFaultyDisk, isAvailable, mountSmallDisk } from './faulty-disk.ts';
 import { runFault, type FaultCase } from './fault-run.ts';
+import { runReserve } from './reserve-run.ts';
 
 const WRITES = 'write,writev,pwrite';
 const ENOSPC = 28;
@@ -27,10 +28,12 @@ const SMALL = [
 
 /** `npm run faults -- header server`: the cases whose names have all of these. */
 const filters = process.argv.slice(2);
+const startedAt = performance.now();
 const root = mkdtempSync(join(tmpdir(), 'faults-'));
 let failed = 0;
 try {
   for (const [name, options, fill] of SMALL) await runSmall(name, options, fill);
+  await runWithoutRoom('deletes and saves on a disk without room');
   for (const folder of ['server', 'replication']) {
     for (const [name, calls, errno, needsRestart] of REFUSED) {
       await runRefused(`${name}, ${folder}`, calls, errno, folder, needsRestart);
@@ -39,6 +42,7 @@ try {
 } finally {
   rmSync(root, { recursive: true, force: true });
 }
+console.log(`took ${Math.round((performance.now() - startedAt) / 1_000)} s`);
 process.exit(failed === 0 ? 0 : 1);
 
 async function runSmall(
@@ -60,6 +64,25 @@ async function runSmall(
       end: () => empty(),
       needsRestart: false,
     });
+  } finally {
+    disk.unmount();
+  }
+}
+
+async function runWithoutRoom(name: string): Promise<void> {
+  if (!isAsked(name)) return;
+  const disk = mountSmallDisk(join(root, 'small'), 'size=64m');
+  if (!isAvailable(disk)) return void console.log(`${name}: not run, ${disk.unavailable}`);
+  try {
+    const { isGood, refusals, acceptedPuts, reason } = await runReserve(disk.path);
+    if (!isGood) failed += 1;
+    console.log(
+      `${isGood ? 'ok  ' : 'FAIL'} ${name}: ${refusals.length} refused, ${acceptedPuts} puts accepted; ` +
+        `puts: ${reason}${refusals
+          .slice(0, 3)
+          .map((refusal) => `\n  ${refusal}`)
+          .join('')}`,
+    );
   } finally {
     disk.unmount();
   }

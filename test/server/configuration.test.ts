@@ -19,6 +19,7 @@ describe('the configuration', () => {
       defaultAccessKey: null,
       allowAccountCreation: false,
       trustedProxies: [],
+      keysLost: false,
     });
   });
 

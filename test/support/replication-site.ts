@@ -28,6 +28,8 @@ export interface SiteOptions {
   readonly region: string;
   /** The manifest of another plugin. */
   readonly plugin?: string;
+  /** Further arguments of `serve`. */
+  readonly args?: readonly string[];
   /** Of the process, besides what the site itself needs. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -48,12 +50,13 @@ export interface TargetStatus {
 }
 
 export async function startSite(options: SiteOptions): Promise<Site> {
-  const { dataDirectory, name, region, plugin = PLUGIN, environment = {} } = options;
+  const { dataDirectory, name, region, plugin = PLUGIN, environment = {}, args = [] } = options;
   const accessKeyId = `AKIA${name.toUpperCase()}SUITE`;
   const secretAccessKey = `secret-of-site-${name}-0123456789`;
   const process = await startServer({
     dataDirectory,
     plugin,
+    args,
     environment: {
       ...environment,
       ALARIK_REGION: region,

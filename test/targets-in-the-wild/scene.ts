@@ -211,10 +211,10 @@ export class Scene {
 
   /** Begins a resync of the bucket's rule. */
   async resync(): Promise<void> {
-    const { json } = await this.#request('GET', 'rules');
-    const [rule] = (json as { readonly rules: readonly { readonly id: string }[] }).rules;
-    const answer = await this.#request('POST', `rules/${rule!.id}/resync`);
-    assert.equal(answer.status, 202, answer.text);
+    const saved = await this.#request('GET', 'rules');
+    const [rule] = (saved.json as { readonly rules: readonly { readonly id: string }[] }).rules;
+    const begun = await this.#request('POST', `rules/${rule!.id}/resync`);
+    assert.equal(begun.status, 202, begun.text);
   }
 
   /** The replication status header of the key's current version. */

@@ -25,11 +25,10 @@ import { Listings } from './listings.ts';
 import { bucketBytes } from './object-keys.ts';
 import { ObjectReads } from './object-reads.ts';
 import { ObjectWrites } from './object-writes.ts';
+import { BODIES_FOLDER } from './stored-bodies.ts';
 import { openTables } from './tables.ts';
 import type * as T from './types.ts';
 import { Uploads } from './uploads.ts';
-
-const FOLDER = 'objects';
 
 export interface ObjectStoreOptions {
   readonly environment: Pick<Environment, 'root' | 'commits'>;
@@ -64,7 +63,7 @@ export class ObjectStore {
   static async open(options: ObjectStoreOptions): Promise<ObjectStore> {
     const { clock, disk, randomBytes } = options;
     const tables = openTables(options.environment, options.buckets);
-    const directory = join(options.dataDirectory, FOLDER);
+    const directory = join(options.dataDirectory, BODIES_FOLDER);
     const files = new BodyFiles({ tables, directory, disk, randomBytes });
     const committer = new Committer({ tables, files, clock, randomBytes });
     const reads = new ObjectReads({ tables, files });

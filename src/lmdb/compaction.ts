@@ -1,0 +1,155 @@
+/**
+ * Makes a data.mdb small again, most of which is free pages: LMDB uses those again but never gives them
+ * back, and a reader that was killed inside a snapshot, or a long backlog, leaves many.
+ *
+ *     data.mdb grown → compact copy beside it → (flushed, walked, counted) → renamed over data.mdb
+ *
+ * Until the rename the file is as it was, after it the copy is in its place, so that an end at any
+ * step leaves one of the two; what is left of a copy is removed by the next start. Nobody else may have
+ * the environment open, or would go on in the file that is gone: who opens one takes LMDB's lock first
+ * and then looks for the marker `<directory>.compacting`; who compacts makes the marker first and then
+ * looks for locks. So one of the two sees the other.
+ *
+ * lmdb-js#198 reports compact copies that were damaged, etcd#18810 a server that ended where its
+ * compaction found no room: the copy is checked before it counts, and whatever fails leaves the old file.
+ */
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { RootDatabase } from 'lmdb';
+import { diskSpaceOf } from '../disk/disk-space.ts';
+import { holdMarker, isMarkerHeld } from './process-marker.ts';
+import { findDamage } from './page-walk.ts';
+import { pageUsage, type PageUsage } from './page-usage.ts';
+import { canSeeLocks, isOpenSomewhere } from './stored-state.ts';
+
+/** Smaller files are not worth it. */
+const BYTES_MIN = 64 * 1024 * 1024;
+/** As much room as the copy needs, and something for those beside it. */
+const ROOM_FACTOR = 1.25;
+const WAIT_MS = 50;
+
+export interface Compaction {
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+}
+
+/** Opens the environment as usual; the caller closes it. */
+export type OpenRoot = () => RootDatabase;
+
+/**
+ * Makes the file small where most of it is free, there is room for the copy, and nobody has it open.
+ * Null where nothing was done. Where the system does not tell who has it open (no /proc/locks), nothing
+ * is ever done.
+ *
+ * @throws Error where the copy cannot be made; the file is as it was
+ */
+export async function compactIfGrown(
+  directory: string,
+  openRoot: OpenRoot,
+): Promise<Compaction | null> {
+  removeLeftCopy(directory);
+  const usage = grownUsage(directory);
+  if (usage === null || !canSeeLocks() || isOpenSomewhere(directory)) return null;
+  const release = holdMarker(markerOf(directory));
+  if (release === null) return null;
+  try {
+    if (isOpenSomewhere(directory)) return null;
+    return await replaceByCopy(directory, openRoot, usage);
+  } finally {
+    release();
+  }
+}
+
+/** Resolves once nobody compacts the environment. */
+export async function compactionEnded(directory: string): Promise<void> {
+  while (isBeingCompacted(directory)) await pause(WAIT_MS);
+}
+
+export function isBeingCompacted(directory: string): boolean {
+  return isMarkerHeld(markerOf(directory));
+}
+
+/** Of a process that was killed: nobody makes one without holding the marker. */
+function removeLeftCopy(directory: string): void {
+  if (!existsSync(copyOf(directory))) return;
+  const release = holdMarker(markerOf(directory));
+  if (release === null) return;
+  rmSync(copyOf(directory), { recursive: true, force: true });
+  release();
+}
+
+/** Null where the file is small, most of it is in use, or the disk has no room for a copy. */
+function grownUsage(directory: string): PageUsage | null {
+  const file = join(directory, 'data.mdb');
+  if (!existsSync(file) || statSync(file).size < BYTES_MIN) return null;
+  const usage = pageUsage(file);
+  if (usage === null || usage.usedPages * 2 > usage.pages) return null;
+  if (usage.pages * usage.pageBytes < BYTES_MIN) return null;
+  const { freeBytes } = diskSpaceOf(directory);
+  return freeBytes > usage.usedPages * usage.pageBytes * ROOM_FACTOR ? usage : null;
+}
+
+async function replaceByCopy(
+  directory: string,
+  openRoot: OpenRoot,
+  before: PageUsage,
+): Promise<Compaction> {
+  const file = join(directory, 'data.mdb');
+  const copyDirectory = copyOf(directory);
+  const copy = join(copyDirectory, 'data.mdb');
+  rmSync(copyDirectory, { recursive: true, force: true });
+  mkdirSync(copyDirectory, { mode: 0o700 });
+  try {
+    const root = openRoot();
+    try {
+      await root.backup(copyDirectory, true);
+    } finally {
+      await root.close();
+    }
+    assertEqual(copy, before);
+    const { size: bytesBefore, mode } = statSync(file);
+    // lmdb makes the file of a copy readable for everybody.
+    chmodSync(copy, mode & 0o777);
+    flush(copy);
+    renameSync(copy, file);
+    flush(directory);
+    return { bytesBefore, bytesAfter: statSync(file).size };
+  } finally {
+    rmSync(copyDirectory, { recursive: true, force: true });
+  }
+}
+
+function assertEqual(copy: string, before: PageUsage): void {
+  const damage = findDamage(copy);
+  const entries = pageUsage(copy)?.entries;
+  if (damage === null && entries === before.entries) return;
+  throw new Error(`The compact copy is not whole (${damage ?? `${entries} entries`}).`);
+}
+
+function flush(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function markerOf(directory: string): string {
+  return `${directory}.compacting`;
+}
+
+function copyOf(directory: string): string {
+  return `${directory}.compact`;
+}
