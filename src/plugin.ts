@@ -33,7 +33,7 @@ import type { StoreClock } from './model/ports.ts';
 import type { PluginOptions } from './model/generated/options.ts';
 import type { Keyring } from './sealing/keyring.ts';
 import type { StoredConfigurations } from './store/configuration-store.ts';
-import { openKeyring } from './store/open-keyring.ts';
+import { namedKeyring, ownKeyring } from './store/open-keyring.ts';
 import { machineTime } from './store/boot.ts';
 import { readBootId } from './store/process-identity.ts';
 import { openStoreClock } from './store/store-clock.ts';
@@ -81,11 +81,13 @@ export async function activate(
   const { delivery, egress, sealing } = validOptions(options ?? {});
   const lookup = system.lookup ?? createSystemLookup();
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
+  const warn = (message: string): void => host.logger.warn({}, message);
+  const named = namedKeyring(sealing, system.environment ?? process.env, warn);
   const tables = await openTables(host.dataDirectory, {
     onFailure: (failure, cause) => logStorageFailure(host.logger, 'replication', failure, cause),
     onCompaction: (outcome) => logCompaction(host.logger, 'replication', outcome),
   });
-  const keyring = await openKeys(tables, sealing, host, system.environment ?? process.env);
+  const keyring = named ?? (await openOwnKeyring(tables, host.dataDirectory, warn));
   const stored = await storeClock(tables, system.clock);
   const clock = system.clock ?? createEngineClock(stored);
   const now = (): number => stored.nowMs();
@@ -166,15 +168,13 @@ export async function activate(
 }
 
 /** Closes the store again where its secrets cannot be opened. */
-async function openKeys(
+async function openOwnKeyring(
   tables: LmdbTables,
-  sealing: NonNullable<PluginOptions['sealing']>,
-  { dataDirectory, logger }: Host,
-  environment: NodeJS.ProcessEnv,
+  dataDirectory: string,
+  warn: (message: string) => void,
 ): Promise<Keyring> {
-  const warn = (message: string): void => logger.warn({}, message);
   try {
-    return openKeyring(sealing, dataDirectory, environment, warn, tables);
+    return ownKeyring(dataDirectory, tables, warn);
   } catch (error) {
     await tables.close();
     throw error;
