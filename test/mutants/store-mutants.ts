@@ -81,8 +81,8 @@ export const storeMutants: readonly Mutant[] = [
   {
     name: 'store: an announcement of a dead process is forgotten',
     file: 'src/store/outbox.ts',
-    find: `        this.#parts.enqueuer.enqueueMatching({ ...write, replica: false }, null);`,
-    replacement: `        void write;`,
+    find: `        this.#parts.enqueuer.enqueueMatching({ ...write, replica: false }, null),`,
+    replacement: `        write.key === null ? [] : [],`,
     suite: 'simulation',
   },
   {
