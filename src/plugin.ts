@@ -84,7 +84,10 @@ export async function activate(
   const warn = (message: string): void => host.logger.warn({}, message);
   const named = namedKeyring(sealing, system.environment ?? process.env, warn);
   const tables = await openTables(host.dataDirectory, {
-    onFailure: (failure, cause) => logStorageFailure(host.logger, 'replication', failure, cause),
+    onFailure(failure, cause) {
+      logStorageFailure(host.logger, 'replication', failure, cause);
+      if (failure === 'broken') endWithoutLmdb();
+    },
     onCompaction: (outcome) => logCompaction(host.logger, 'replication', outcome),
   });
   const keyring = named ?? (await openOwnKeyring(tables, host.dataDirectory, warn));
@@ -165,6 +168,14 @@ export async function activate(
       return state === 'pending' ? 'PENDING' : 'FAILED';
     },
   };
+}
+
+/**
+ * lmdb waits, when the process exits, for a lock that a broken environment never gives back: the process
+ * would neither serve nor end. Nothing is lost by its being killed then.
+ */
+function endWithoutLmdb(): void {
+  process.prependOnceListener('exit', () => process.kill(process.pid, 'SIGKILL'));
 }
 
 /** Closes the store again where its secrets cannot be opened. */

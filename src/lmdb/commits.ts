@@ -105,22 +105,26 @@ export class Commits {
           resolve(result);
         },
         (error: unknown) => {
-          if (isCommitError(error)) {
-            // Until then this one too is refused where the environment turns out to be broken.
-            void this.#failedWith(error).then((failure) => {
-              this.#waiting.delete(reject);
-              reject(failure);
-            });
-            return;
-          }
-          this.#waiting.delete(reject);
-          reject(error instanceof Error ? error : new Error(String(error)));
+          // Until then this one too is refused where the environment turns out to be broken.
+          void this.#failedWith(error).then((failure) => {
+            this.#waiting.delete(reject);
+            reject(failure);
+          });
         },
       );
     });
   }
 
-  async #failedWith(error: LmdbCommitError): Promise<StorageError> {
+  /** What the caller is told; what `work` has thrown is told as it is. */
+  async #failedWith(error: unknown): Promise<Error> {
+    const isRefused = isCommitError(error);
+    if (isRefused) error.commitError.catch(() => undefined);
+    // Of a broken environment other promises may never settle, and LMDB's errors come from anywhere.
+    if ((isRefused || isOfLmdb(error)) && this.#isBroken()) {
+      this.#enter('broken', error);
+      return new StorageError('broken', error);
+    }
+    if (!isRefused) return error instanceof Error ? error : new Error(String(error));
     const cause: unknown = await error.commitError.catch((reason: unknown) => reason);
     const failure = this.#isBroken() ? 'broken' : this.#judge(cause);
     this.#enter(failure, cause);
@@ -210,6 +214,11 @@ function ownRejections(root: RootDatabase): void {
 
 function isCommitError(error: unknown): error is LmdbCommitError {
   return error instanceof Error && 'commitError' in error;
+}
+
+/** The operating system's errors and ours have words for codes. */
+function isOfLmdb(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number';
 }
 
 async function writeProbe(path: string): Promise<void> {

@@ -3,12 +3,13 @@
  * the process and acknowledged objects that cannot be read, while it runs and after a kill.
  */
 import { startFakeTarget, type FakeTarget } from '../support/fake-target/fake-target.ts';
-import { startSite, type SiteOptions } from '../support/replication-site.ts';
+import { startSite, type Site, type SiteOptions } from '../support/replication-site.ts';
 import { Load } from './load.ts';
 
 const FAULT_MS = 2_500;
 const GIVE_UP_MS = 3_000;
 const LIMIT_MS = 60_000;
+const END_MS_MAX = 30_000;
 const NORMAL_MS_MAX = 2_000;
 
 const clock = {
@@ -72,6 +73,7 @@ async function runWith(
   await Promise.race([running, pause(fault.needsRestart ? GIVE_UP_MS : LIMIT_MS)]);
   let lost = ended === 0 && !fault.needsRestart ? await load.countLost() : 0;
   const endedEarly = ended;
+  const canEnd = !fault.needsRestart || (await endsByItself(site));
   await site.process.kill();
   site = await startSite({ ...options, environment: {} });
   load.use(site);
@@ -85,8 +87,14 @@ async function runWith(
     acknowledged: load.acknowledged,
     refused,
     normalAfterMs,
-    isGood: lost === 0 && refused > 0 && (isAlive || fault.needsRestart),
+    isGood: canEnd && lost === 0 && refused > 0 && (isAlive || fault.needsRestart),
   };
+}
+
+/** Within what supervisors allow after SIGTERM, whatever the exit code: LMDB may be broken. */
+async function endsByItself({ process }: Site): Promise<boolean> {
+  process.signal('SIGTERM');
+  return await Promise.race([process.exited.then(() => true), pause(END_MS_MAX).then(() => false)]);
 }
 
 function pause(ms: number): Promise<void> {

@@ -12,6 +12,7 @@ const BUCKET = 'faults';
 /** Goes to a target that takes everything. */
 const DELIVERED = 'delivered';
 const GIVE_UP_MS = 6_000;
+const ANSWER_LIMIT_MS = 2_000;
 const WRITERS = 4;
 
 export class Load {
@@ -65,10 +66,13 @@ export class Load {
     let isPut = false;
     let isSaved = false;
     let isWritten = false;
+    // A request that is not answered must not keep the others from being asked.
+    const within = (work: Promise<boolean>): Promise<boolean> =>
+      Promise.race([work, pause(ANSWER_LIMIT_MS).then(() => false)]);
     while (performance.now() - startedAt < GIVE_UP_MS && !hasEnded()) {
-      isPut ||= await this.#put();
-      isSaved ||= await this.#trySave();
-      isWritten ||= await this.#putOne(DELIVERED, key, key);
+      isPut ||= await within(this.#put());
+      isSaved ||= await within(this.#trySave());
+      isWritten ||= await within(this.#putOne(DELIVERED, key, key));
       const isDelivered = this.#target.objects.has(key);
       if (isPut && isSaved && isDelivered) return Math.round(performance.now() - startedAt);
       await pause(25);
