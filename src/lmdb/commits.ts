@@ -21,6 +21,7 @@
  */
 import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Database, RootDatabase } from 'lmdb';
 import { diskSpaceOf } from '../disk/disk-space.ts';
 import { unusedTailBytes } from './page-usage.ts';
@@ -30,6 +31,8 @@ import { failureOf, StorageError, type StorageFailure } from './storage-error.ts
 const PROBE_INTERVAL_MS = 500;
 /** As much as a commit may need: no probe of LMDB without it. */
 const PROBE_BYTES = 64 * 1024;
+/** lmdb forgets to tell the cause where two batches fail at the same time; the disk itself tells then. */
+const CAUSE_LIMIT_MS = 200;
 const PROBE_FILE = 'probe.tmp';
 const PROBE_KEY = 'probe';
 /** Is there in every environment: a lookup of what is not there tells nothing of a broken one. */
@@ -125,7 +128,10 @@ export class Commits {
       return new StorageError('broken', error);
     }
     if (!isRefused) return error instanceof Error ? error : new Error(String(error));
-    const cause: unknown = await error.commitError.catch((reason: unknown) => reason);
+    const cause: unknown = await Promise.race([
+      error.commitError.catch((reason: unknown) => reason),
+      pause(CAUSE_LIMIT_MS, error, { ref: false }),
+    ]);
     const failure = this.#isBroken() ? 'broken' : this.#judge(cause);
     this.#enter(failure, cause);
     return new StorageError(failure, cause);
