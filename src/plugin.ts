@@ -32,19 +32,16 @@ import { parseEndpoint } from './model/endpoint.ts';
 import type { StoreClock } from './model/ports.ts';
 import type { PluginOptions } from './model/generated/options.ts';
 import type { Keyring } from './sealing/keyring.ts';
-import { CommitFeed } from './store/commit-feed.ts';
-import { LmdbConfigurationStore } from './store/configuration-store.ts';
-import { openKeyring } from './store/open-keyring.ts';
+import type { StoredConfigurations } from './store/configuration-store.ts';
+import { namedKeyring, ownKeyring } from './store/open-keyring.ts';
 import { machineTime } from './store/boot.ts';
 import { readBootId } from './store/process-identity.ts';
 import { openStoreClock } from './store/store-clock.ts';
-import { LmdbOutbox } from './store/outbox.ts';
-import { openTables, storeDirectory, type Tables } from './store/tables.ts';
+import { createStore } from './store/store.ts';
+import { openTables, storeDirectory, type LmdbTables, type Tables } from './store/tables.ts';
 
 export type * from './host.ts';
 
-/** How often the commits of other processes are looked for. */
-const FEED_INTERVAL_MS = 500;
 const OWN_ADDRESSES_KEPT_MS = 1_000;
 /** The most threads that lookups of the system take: 3 for saves, 5 for the engine. */
 const SAVE_LOOKUPS = { concurrency: 1, lateMax: 2 };
@@ -65,8 +62,6 @@ export interface SystemDependencies {
   readonly clock: EngineClock;
 }
 
-type OpenKeys = (stored?: Tables) => Keyring;
-
 /** Thrown before anything is opened where the options do not fit schemas/options.schema.json. */
 export class InvalidOptionsError extends Error {
   readonly code = 'InvalidOptions';
@@ -83,19 +78,11 @@ export async function activate(
   options?: unknown,
   system: Partial<SystemDependencies> = {},
 ): Promise<Plugin> {
-  const { egress, sealing } = validOptions(options ?? {});
+  const { delivery, egress, sealing } = validOptions(options ?? {});
   const lookup = system.lookup ?? createSystemLookup();
   const addresses = createAddressPolicy({ ...egress, ownAddresses: rememberOwnAddresses() });
-  const openKeys: OpenKeys = (stored) =>
-    openKeyring(
-      sealing,
-      host.dataDirectory,
-      system.environment ?? process.env,
-      (message) => host.logger.warn({}, message),
-      stored,
-    );
-  // Keys that the operator names are refused before anything is opened.
-  const namedKeys = Object.keys(sealing).length > 0 ? openKeys() : null;
+  const warn = (message: string): void => host.logger.warn({}, message);
+  const named = namedKeyring(sealing, system.environment ?? process.env, warn);
   const tables = await openTables(host.dataDirectory, {
     onFailure(failure, cause) {
       logStorageFailure(host.logger, 'replication', failure, cause);
@@ -103,54 +90,53 @@ export async function activate(
     },
     onCompaction: (outcome) => logCompaction(host.logger, 'replication', outcome),
   });
-  const keyring = namedKeys ?? (await openOwnKeys(tables, openKeys));
-  const stored = storeClock(tables, system.clock);
+  const keyring = named ?? (await openOwnKeyring(tables, host.dataDirectory, warn));
+  const stored = await storeClock(tables, system.clock);
   const clock = system.clock ?? createEngineClock(stored);
   const now = (): number => stored.nowMs();
   const startedAtMs = clock.monotonicMs();
-  const feed = new CommitFeed(tables, FEED_INTERVAL_MS);
   const look = (): DiskSpace => diskSpaceOf(storeDirectory(host.dataDirectory));
   const disk = createDiskWatch(look, () => performance.now());
   const { reason: noRoom } = disk();
   if (noRoom !== null) host.logger.warn({ reason: noRoom }, 'the disk has no room for replication');
-  const store = new LmdbConfigurationStore(tables, keyring, { feed, now });
-  const outbox = new LmdbOutbox({
+  const store = createStore({
     tables,
     keyring,
-    feed,
     now,
     uptimeMs: () => clock.monotonicMs() - startedAtMs,
     isDiskLow: () => disk().state === 'critical',
   });
+  const { configurations, outbox } = store;
   const engine = new Engine({
     host,
     outbox,
-    configurations: store,
+    configurations,
     connectTarget: createTargetConnector(host, addresses, lookup, clock),
     clock,
     random: Math.random,
     diskState: () => disk().state,
+    ...delivery,
   });
   const endpointPolicy = new EndpointPolicy({
     addresses,
     resolver: new BoundedResolver({ lookup, clock: limitsClock(clock), ...SAVE_LOOKUPS }),
   });
   engine.start();
-  void startUpkeep(host, store);
+  void startUpkeep(host, configurations);
   let closed: Promise<void> | undefined;
   return {
     middleware: createAdminApi({
       host,
-      store,
+      store: configurations,
       outbox,
       judgeEndpoint: (endpoint, ownerId) => endpointPolicy.judge(endpoint, ownerId),
       newId: randomUUID,
       clock: stored,
     }),
-    bucketReplication: createBucketReplication(host, store),
+    bucketReplication: createBucketReplication(host, configurations),
     async health() {
       try {
-        await store.probe();
+        await configurations.probe();
       } catch {
         return { healthy: false, reason: 'The replication store cannot be read.' };
       }
@@ -166,15 +152,12 @@ export async function activate(
       now,
     }),
     close(limits) {
-      closed ??= engine
-        .close(limits?.limitMs)
-        .then(() => outbox.close())
-        .then(() => store.close());
+      closed ??= engine.close(limits?.limitMs).then(() => store.close());
       return closed;
     },
-    bucketDeleted: (bucket) => store.removeBucket(bucket),
+    bucketDeleted: (bucket) => configurations.removeBucket(bucket),
     async mayChangeVersioning(bucket, to) {
-      return to === 'Enabled' || (await store.read(bucket)).rules.length === 0;
+      return to === 'Enabled' || (await configurations.read(bucket)).rules.length === 0;
     },
     announce: (writes) => engine.announce(writes),
     async replicationStatus(ref) {
@@ -195,10 +178,14 @@ function endWithoutLmdb(): void {
   process.prependOnceListener('exit', () => process.kill(process.pid, 'SIGKILL'));
 }
 
-/** The key of our own is looked at beside what is stored; closes the store again where it does not fit. */
-async function openOwnKeys(tables: Tables, open: OpenKeys): Promise<Keyring> {
+/** Closes the store again where its secrets cannot be opened. */
+async function openOwnKeyring(
+  tables: LmdbTables,
+  dataDirectory: string,
+  warn: (message: string) => void,
+): Promise<Keyring> {
   try {
-    return open(tables);
+    return ownKeyring(dataDirectory, tables, warn);
   } catch (error) {
     await tables.close();
     throw error;
@@ -240,7 +227,7 @@ function createTargetConnector(
 }
 
 /** The clock of the store, or whoever is given in its place. */
-function storeClock(tables: Tables, given: EngineClock | undefined): StoreClock {
+async function storeClock(tables: Tables, given: EngineClock | undefined): Promise<StoreClock> {
   if (given === undefined) return openStoreClock(tables, machineTime(readBootId()));
   return { nowMs: () => given.nowMs(), wallOf: (timeMs) => timeMs };
 }
@@ -254,7 +241,7 @@ function limitsClock(clock: EngineClock): ResolverClock {
 }
 
 /** Work at start that nobody waits for: secrets under old keys, records of buckets that are gone. */
-async function startUpkeep(host: Host, store: LmdbConfigurationStore): Promise<void> {
+async function startUpkeep(host: Host, store: StoredConfigurations): Promise<void> {
   try {
     await store.resealSecrets((bucket, targetId) =>
       host.logger.error(
@@ -285,6 +272,7 @@ function rememberOwnAddresses(): () => readonly string[] {
 }
 
 function validOptions(options: unknown): {
+  delivery: Pick<EngineOptions, 'bodyBytesMax'>;
   egress: { allow: string[]; deny: string[] };
   sealing: NonNullable<PluginOptions['sealing']>;
 } {
@@ -298,8 +286,9 @@ function validOptions(options: unknown): {
     const list = problems.map(({ path, message }) => `${path || 'options'} ${message}`).join('; ');
     throw new InvalidOptionsError(`Plugin options: ${list}.`);
   }
-  const { egress, sealing } = copy as PluginOptions;
+  const { delivery, egress, sealing } = copy as PluginOptions;
   return {
+    delivery: delivery ?? {},
     egress: { allow: egress?.allow ?? [], deny: egress?.deny ?? [] },
     sealing: sealing ?? {},
   };

@@ -43,6 +43,10 @@ describe('plugin.json', () => {
 describe('options', () => {
   const invalid: Readonly<Record<string, readonly [unknown, RegExp]>> = {
     'an unknown one': [{ egres: {} }, /options/],
+    'a budget that is too small': [
+      { delivery: { bodyBytesMax: 1_000_000 } },
+      /\/delivery\/bodyBytesMax must be >= 16777216/,
+    ],
     'a range that is none': [{ egress: { allow: ['10.0.0.0'] } }, /\/egress\/allow\/0/],
     'a host in place of a range': [{ egress: { deny: ['example.com/8'] } }, /\/egress\/deny\/0/],
     'two places for the keys': [{ sealing: { file: '/k', environmentVariable: 'K' } }, /\/sealing/],

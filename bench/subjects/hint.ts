@@ -12,7 +12,7 @@
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { Keyring } from '../../src/sealing/keyring.ts';
-import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
+import { createStore } from '../../src/store/store.ts';
 import { openTables } from '../../src/store/tables.ts';
 import { serveSubject } from '../harness/subject.ts';
 import { bucketName } from './bench-host.ts';
@@ -34,16 +34,20 @@ const FILL_BATCH = 5000;
 
 await serveSubject(async ({ dataDirectory, buckets }: Parameters) => {
   const tables = await openTables(join(dataDirectory, OURS));
-  const store = new LmdbConfigurationStore(tables, new Keyring([Buffer.alloc(32, 7)]));
+  const { configurations, close } = createStore({
+    tables,
+    keyring: new Keyring([Buffer.alloc(32, 7)]),
+  });
+  const ours = tables.root.openDB<true, string>({ name: 'hints' });
   const rawRoot = open({ path: join(dataDirectory, 'raw'), maxDbs: 32 });
   const raw = rawRoot.openDB<true, string>({ name: 'hints' });
   for (let start = 0; start < buckets; start += FILL_BATCH) {
     const end = Math.min(buckets, start + FILL_BATCH);
-    await tables.root.transaction(() => fill(tables.hints, start, end));
+    await tables.root.transaction(() => fill(ours, start, end));
     await rawRoot.transaction(() => fill(raw, start, end));
   }
   const lookups: Record<HintRun['side'], (name: string) => boolean> = {
-    ours: (name) => store.mayReplicate(name),
+    ours: (name) => configurations.mayReplicate(name),
     doesExist: (name) => raw.doesExist(name),
     get: (name) => raw.get(name) === true,
     nothing: (name) => name === '',
@@ -57,7 +61,7 @@ await serveSubject(async ({ dataDirectory, buckets }: Parameters) => {
     run: (parameters) => {
       const command = parameters as HintCommand;
       if (command.kind === 'watch') {
-        return watch(() => store.mayReplicate(command.bucket), command.limitMs);
+        return watch(() => configurations.mayReplicate(command.bucket), command.limitMs);
       }
       const { side, ...pattern } = command;
       const endReads = (): void => {
@@ -67,7 +71,7 @@ await serveSubject(async ({ dataDirectory, buckets }: Parameters) => {
       return timeLookups(lookups[side], names, pattern, endReads);
     },
     async close() {
-      await store.close();
+      await close();
       await rawRoot.close();
     },
   };

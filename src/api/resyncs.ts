@@ -2,7 +2,8 @@
 import type { Context } from 'koa';
 import { requestId } from '../json-api/answers.ts';
 import { replicationError } from '../model/errors.ts';
-import type { ResyncJob, StoreClock } from '../model/ports.ts';
+import type { StoreClock } from '../model/ports.ts';
+import type { ResyncJob } from '../model/queue.ts';
 import type { Rule } from '../model/rule.ts';
 import { formatTime } from '../model/task.ts';
 import { requestState } from './request.ts';

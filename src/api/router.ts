@@ -6,7 +6,7 @@ import type { Context, Middleware } from 'koa';
 import type { Host } from '../host.ts';
 import { answerWith, methodNotAllowed } from '../json-api/answers.ts';
 import { readJsonBody } from '../json-api/body.ts';
-import type { ConfigurationStore, Outbox, StoreClock } from '../model/ports.ts';
+import type { ConfigurationStore, QueueView, Resyncs, StoreClock } from '../model/ports.ts';
 import { checkCaller } from './request.ts';
 import { createResyncHandlers } from './resyncs.ts';
 import { createRuleHandlers } from './rules.ts';
@@ -17,7 +17,7 @@ import { createTaskHandlers } from './tasks.ts';
 export interface AdminApiDependencies {
   readonly host: Pick<Host, 'logger' | 'authenticate' | 'findBucket' | 'withBucketLock'>;
   readonly store: ConfigurationStore;
-  readonly outbox: Outbox;
+  readonly outbox: QueueView & Pick<Resyncs, 'startResync' | 'readResync' | 'cancelResync'>;
   readonly judgeEndpoint: JudgeEndpoint;
   /** Makes a random UUID. */
   readonly newId: () => string;

@@ -3,7 +3,8 @@
 import type { Configuration } from '../model/configuration.ts';
 import { HEALTHY } from '../model/lane-report.ts';
 import { judgeRuleset } from '../model/match.ts';
-import type { LaneCondition, QueueStatus, StoreClock } from '../model/ports.ts';
+import type { StoreClock } from '../model/ports.ts';
+import type { LaneCondition, QueueStatus } from '../model/queue.ts';
 import type { RowCount } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
 import type { Target } from '../model/target.ts';

@@ -2,7 +2,7 @@
 
 import { requestId } from '../json-api/answers.ts';
 import { replicationError } from '../model/errors.ts';
-import type { RowFilter } from '../model/ports.ts';
+import type { RowFilter } from '../model/queue.ts';
 import { answerTask } from '../model/task.ts';
 import { integerParameter, parseSequence, ruleParameter, stateParameter } from './query.ts';
 import { requestState } from './request.ts';

@@ -25,6 +25,9 @@ export interface BodySource {
 /** The bytes at the source could not be read, or were not as many as announced. The only exception of a client. */
 export class SourceFailure extends Error {}
 
+/** There is nothing to read any longer. */
+export class VersionGone extends SourceFailure {}
+
 export interface RequestBody {
   readonly size: number;
   /** As hex. */
@@ -50,6 +53,11 @@ export const EMPTY_BODY: RequestBody = {
   start: () => sendAtOnce(null),
 };
 
+/** @throws SourceFailure */
+export function bodyOf(body: Buffer | BodySource): RequestBody | Promise<RequestBody> {
+  return Buffer.isBuffer(body) ? bodyFromMemory(body) : bodyFromSource(body);
+}
+
 export function bodyFromMemory(bytes: Buffer): RequestBody {
   return {
     size: bytes.length,
@@ -63,7 +71,7 @@ export function bodyFromMemory(bytes: Buffer): RequestBody {
 }
 
 /** Reads the source once, for the hashes. @throws SourceFailure */
-export async function bodyFromSource(source: BodySource): Promise<RequestBody> {
+async function bodyFromSource(source: BodySource): Promise<RequestBody> {
   const sha256 = createHash('sha256');
   const md5 = createHash('md5');
   for await (const chunk of readExactly(source.size, () => source.open())) {

@@ -235,14 +235,3 @@ export function createSystemLookup(): Lookup {
     return answers.map(({ address }) => address);
   };
 }
-
-/** Real time; its timers let the process end. */
-export function createResolverClock(): ResolverClock {
-  return {
-    nowMs: () => performance.now(),
-    after(delayMs, callback) {
-      const timer = setTimeout(callback, delayMs).unref();
-      return () => clearTimeout(timer);
-    },
-  };
-}

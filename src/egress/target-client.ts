@@ -11,7 +11,7 @@ import type { RequestResult } from '../model/delivery.ts';
 import type { AddressPolicy } from './address.ts';
 import { IdleWatch } from './idle-watch.ts';
 import { readObjectHeaders, type ObjectMetadata } from './object-headers.ts';
-import { bodyFromMemory } from './request-body.ts';
+import { bodyFromMemory, bodyOf, type BodySource } from './request-body.ts';
 import type { Resolution, ResolverClock } from './resolver.ts';
 import type { Header } from './sigv4.ts';
 import { TagSupport } from './tag-support.ts';
@@ -60,11 +60,16 @@ export interface StoredObject {
 
 export interface TargetClient extends TargetMultipart, TargetUploads {
   headObject(key: string, options?: RequestOptions): Promise<RequestResult<RemoteHead>>;
-  /** Stores a body from memory; the target verifies its SHA-256 and MD5, and its ETag is compared. */
+  /**
+   * The target verifies SHA-256 and MD5 of the body, and its ETag is compared. A source is opened once to
+   * be hashed, and once each time it is sent: twice where the target refuses the tags at first.
+   *
+   * @throws SourceFailure
+   */
   putObject(
     key: string,
     object: ObjectMetadata,
-    body: Buffer,
+    body: Buffer | BodySource,
     options?: RequestOptions,
   ): Promise<RequestResult<StoredObject>>;
   /** Replaces the tags of an object; none are a set too. */
@@ -173,10 +178,10 @@ async function putObject(
   sender: Sender,
   key: string,
   object: ObjectMetadata,
-  bytes: Buffer,
+  source: Buffer | BodySource,
   options: RequestOptions = {},
 ): Promise<RequestResult<StoredObject>> {
-  const body = bodyFromMemory(bytes);
+  const body = await bodyOf(source);
   const signed: Header[] = [['content-md5', body.md5.toString('base64')]];
   const request = { ...options, method: 'PUT', key, signed, body } as const;
   return sendWithMetadata(sender, object, request, (answer) =>

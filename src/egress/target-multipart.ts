@@ -7,7 +7,7 @@
 import type { RequestResult } from '../model/delivery.ts';
 import { PARTS_MAX } from '../model/transfer-plan.ts';
 import type { ObjectMetadata } from './object-headers.ts';
-import { bodyFromMemory, bodyFromSource, type BodySource } from './request-body.ts';
+import { bodyFromMemory, bodyOf, type BodySource } from './request-body.ts';
 import {
   contradictsEtag,
   integrityFailure,
@@ -56,8 +56,7 @@ export interface TargetMultipart {
   ): Promise<RequestResult<{ readonly uploadId: string; readonly tags: TagsSent }>>;
   /**
    * A source is opened twice, to be hashed and to be sent. The part's ETag is the target's; `md5` is
-   * what the final ETag is predicted from. A buffer is its caller's again after a success; after a
-   * failure a socket may still hold it.
+   * what the final ETag is predicted from.
    *
    * @throws SourceFailure
    */
@@ -131,7 +130,7 @@ async function uploadPart(
   source: Buffer | BodySource,
   options: RequestOptions = {},
 ): ReturnType<TargetMultipart['uploadPart']> {
-  const body = Buffer.isBuffer(source) ? bodyFromMemory(source) : await bodyFromSource(source);
+  const body = await bodyOf(source);
   const result = await requester.send({
     ...options,
     method: 'PUT',

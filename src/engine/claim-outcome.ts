@@ -8,7 +8,7 @@
  */
 import { backoffMs } from '../model/backoff.ts';
 import { doubtAfter, laterDoubt } from '../model/doubt.ts';
-import type { ClaimOutcome } from '../model/ports.ts';
+import type { ClaimOutcome } from '../model/queue.ts';
 import type { Claim, Row } from '../model/row.ts';
 import type { Delivery } from './deliver.ts';
 import type { Judgement } from './lane-reaction.ts';

@@ -6,30 +6,38 @@
  * that has stopped leaves one to whoever recovers the claim.
  */
 import type { Silence } from '../egress/silence.ts';
-import type { ClaimOutcome } from '../model/ports.ts';
+import type { BreakerName } from '../model/lane-breakers.ts';
+import type { ClaimOutcome } from '../model/queue.ts';
 import type { Claim, LaneRef } from '../model/row.ts';
 import type { Rule } from '../model/rule.ts';
-import { ByteBudget } from './byte-budget.ts';
 import { ChainWaits } from './chain-waits.ts';
 import { outcomeOf, type OutcomeContext } from './claim-outcome.ts';
 import { pause } from './clock.ts';
-import type { LaneSlots } from './connection-slots.ts';
 import { deliver, type Delivery } from './deliver.ts';
 import type { LaneConnection } from './lane-connection.ts';
-import type { LaneContext } from './lane-context.ts';
+import type { LaneContext, LaneShares } from './lane-context.ts';
 import type { Judgement } from './lane-reaction.ts';
 import { isLeaseLost } from './lease-lost.ts';
-import type { LostUploads } from './lost-uploads.ts';
+import type { StrayUploads } from './stray-uploads.ts';
 
-/** Bodies and parts in memory: four parts of 8 MiB. */
-const BODY_BYTES_MAX = 32 * 1024 * 1024;
 const STORE_RETRY_MS = 1_000;
 
-/** The target and its rules as they are now, and the lane's share of connections. */
-export interface CurrentTarget {
+/** The target and its rules as they are now, and the lane's shares. */
+export interface CurrentTarget extends LaneShares {
   readonly connection: LaneConnection;
-  readonly slots: LaneSlots;
   readonly rules: readonly Rule[];
+}
+
+/** What a claim was begun with. */
+export interface Begun extends CurrentTarget {
+  readonly claim: Claim;
+  readonly cutsAtStart: number;
+  /** By the store's clock. */
+  readonly begunAt: number;
+  /** Which breakers it is a probe of; none any longer once it is silent. */
+  probed: readonly BreakerName[];
+  /** How many of its requests are silent. */
+  silent: number;
 }
 
 /** How the lane is doing when a try has ended. */
@@ -41,7 +49,7 @@ export interface ClaimRunnerOptions {
   /** Ends what is in flight. */
   readonly signal: AbortSignal;
   readonly isStopped: () => boolean;
-  readonly lostUploads: LostUploads;
+  readonly strays: Pick<StrayUploads, 'noteLost' | 'lost'>;
   /** An outcome is committed. */
   readonly onStored: () => void;
 }
@@ -49,7 +57,6 @@ export interface ClaimRunnerOptions {
 export class ClaimRunner {
   readonly #options: ClaimRunnerOptions;
   readonly #context: LaneContext;
-  readonly #memory = new ByteBudget(BODY_BYTES_MAX);
   readonly #waits = new ChainWaits();
 
   constructor(options: ClaimRunnerOptions) {
@@ -65,7 +72,7 @@ export class ClaimRunner {
   /** Null where the lease was lost meanwhile: then nothing may be said about the claim. Never rejects. */
   async tryOnce(
     claim: Claim,
-    { connection, slots, rules }: CurrentTarget,
+    { connection, slots, memory, rules }: CurrentTarget,
     silence: Silence,
   ): Promise<Delivery | null> {
     const { host, outbox, epoch, clock } = this.#context;
@@ -77,15 +84,15 @@ export class ClaimRunner {
         client: connection.client,
         rules: rules.filter(({ incarnation }) => claim.row.ruleset.includes(incarnation)),
         storeUpload: (upload) => outbox.storeUpload(epoch, claim, upload),
-        memory: this.#memory,
+        memory,
         extraConnections: {
           tryTake: () => slots.take(1) === 1,
           release: () => slots.release(1),
         },
         silence,
         onCreationLost: (begunAt) =>
-          this.#options.lostUploads.note({ key, begunAt, endedAt: clock.nowMs() }),
-        onCreated: (uploadId) => this.#options.lostUploads.created(key, uploadId),
+          this.#options.strays.noteLost({ key, begunAt, endedAt: clock.nowMs() }),
+        onCreated: (uploadId) => this.#options.strays.lost.created(key, uploadId),
         nowMs: () => clock.nowMs(),
         signal: this.#options.signal,
       });

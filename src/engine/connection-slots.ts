@@ -1,12 +1,14 @@
 /**
- * The caps on connections: 256 in all and 32 per owner, shared by lanes that must not starve each
- * other.
+ * The caps on connections: 256 in all and 32 per owner, whatever the number of its lanes.
  *
- * A lane's first slot is always granted: it never depends on what others hold. All further ones are
- * granted only below the caps, and not while a lane that holds fewer waits for one. Where first slots
- * alone reach a cap (more busy lanes than the cap), it is exceeded by exactly those: every lane then
- * has one connection, and nobody a second one until enough are given back. A request that its target
- * answers after a long silence takes its slot back too; a lane has at most two of those.
+ * A lane that gets none waits, and is granted the next one that is free: the owner with the fewest comes
+ * first, then the one that waits for longest; within an owner its lanes without a connection take turns,
+ * then the lane with the fewest. A lane's slot is kept for it from the grant until it takes it or passes
+ * it on, and it is told: so a free slot wakes one lane and not all that wait. The last eighth of all
+ * connections is for owners that have none, so that those who hold theirs for ever leave some to others.
+ *
+ * Invariants: nobody waits that may have a slot; the caps are exceeded only by requests that their
+ * targets answer after a long silence, and take their slots back (a lane has at most two of those).
  */
 
 export interface SlotLimits {
@@ -15,37 +17,53 @@ export interface SlotLimits {
 }
 
 const LIMITS: SlotLimits = { total: 256, perOwner: 32 };
+/** The part of all connections that is kept for owners who have none. */
+const RESERVED_PART = 1 / 8;
 
 interface Holder {
   readonly ownerId: string;
   readonly onFree: () => void;
   held: number;
+  /** Whether a slot that counts as held is kept for it, not taken yet. */
+  isGranted: boolean;
+}
+
+interface OwnerShare {
+  held: number;
+  /** In order of their arrival. */
+  readonly waiting: Set<Holder>;
 }
 
 /** One lane's share. */
 export interface LaneSlots {
+  /** One that is kept for the lane included. */
   readonly held: number;
-  /** Takes up to `count`; fewer where the caps say so, then `onFree` tells when to try again. */
+  /** Takes up to `count`; fewer where the caps say so, then `onFree` tells when one is kept for it. */
   take(count: number): number;
   release(count: number): void;
   /** Takes back one that was given up while its request was silent, whatever the caps say. */
   retake(): void;
+  /** One that is kept for the lane and was not taken goes to another lane. */
+  pass(): void;
+  /** As {@link pass}; the lane waits for none any longer. */
+  leave(): void;
 }
 
 export class ConnectionSlots {
   readonly #limits: SlotLimits;
-  readonly #ownerHeld = new Map<string, number>();
-  /** Lanes that were granted less than they asked for. */
-  #waiting = new Set<Holder>();
-  #totalHeld = 0;
+  readonly #reserved: number;
+  /** Those that hold or wait, the one that was granted one last at the end. */
+  readonly #owners = new Map<string, OwnerShare>();
+  #held = 0;
 
   constructor(limits: SlotLimits = LIMITS) {
     this.#limits = limits;
+    this.#reserved = Math.floor(limits.total * RESERVED_PART);
   }
 
-  /** @param onFree called after slots were given back, if the lane got less than it asked for */
+  /** @param onFree called where a slot is kept for the lane, which takes it or passes it on */
   join(ownerId: string, onFree: () => void): LaneSlots {
-    const holder: Holder = { ownerId, onFree, held: 0 };
+    const holder: Holder = { ownerId, onFree, held: 0, isGranted: false };
     return {
       get held() {
         return holder.held;
@@ -53,48 +71,100 @@ export class ConnectionSlots {
       take: (count) => this.#take(holder, count),
       release: (count) => this.#release(holder, count),
       retake: () => this.#add(holder, 1),
+      pass: () => this.#pass(holder),
+      leave: () => {
+        const owner = this.#ownerOf(holder);
+        owner.waiting.delete(holder);
+        this.#forgetIdle(ownerId, owner);
+        this.#pass(holder);
+      },
     };
   }
 
   #take(holder: Holder, count: number): number {
-    let granted = 0;
-    this.#waiting.delete(holder);
-    while (granted < count && (holder.held === 0 || this.#mayHaveMore(holder))) {
-      granted += 1;
-      this.#add(holder, 1);
+    const owner = this.#ownerOf(holder);
+    let taken = 0;
+    if (holder.isGranted && count > 0) {
+      holder.isGranted = false;
+      taken = 1;
     }
-    if (granted < count) this.#waiting.add(holder);
-    return granted;
+    while (taken < count && this.#mayHaveOne(owner)) {
+      this.#add(holder, 1);
+      taken += 1;
+    }
+    if (taken < count) owner.waiting.add(holder);
+    else if (count > 0) owner.waiting.delete(holder);
+    this.#forgetIdle(holder.ownerId, owner);
+    return taken;
   }
 
   #release(holder: Holder, count: number): void {
     if (count === 0) return;
     this.#add(holder, -count);
-    if (this.#waiting.size === 0) return;
-    const told = this.#waiting;
-    this.#waiting = new Set();
-    // Those with the fewest come first, or the lane that gave back would have it again at once.
-    for (const waiting of [...told].sort((a, b) => a.held - b.held)) waiting.onFree();
+    this.#grantFree();
   }
 
-  #mayHaveMore(holder: Holder): boolean {
-    if (!this.#isBelowCaps(holder)) return false;
-    for (const other of this.#waiting) {
-      if (other.held < holder.held && this.#isBelowCaps(other)) return false;
+  #pass(holder: Holder): void {
+    if (!holder.isGranted) return;
+    holder.isGranted = false;
+    this.#release(holder, 1);
+  }
+
+  #grantFree(): void {
+    for (;;) {
+      const next = this.#nextWaiting();
+      if (next === null) return;
+      const owner = this.#ownerOf(next);
+      owner.waiting.delete(next);
+      next.isGranted = true;
+      this.#add(next, 1);
+      this.#owners.delete(next.ownerId);
+      this.#owners.set(next.ownerId, owner);
+      next.onFree();
     }
-    return true;
   }
 
-  #isBelowCaps({ ownerId }: Holder): boolean {
+  #nextWaiting(): Holder | null {
+    let fewest: OwnerShare | null = null;
+    for (const owner of this.#owners.values()) {
+      if (owner.waiting.size === 0 || !this.#mayHaveOne(owner)) continue;
+      if (fewest === null || owner.held < fewest.held) fewest = owner;
+    }
+    return fewest === null ? null : laneWithFewest(fewest.waiting);
+  }
+
+  #mayHaveOne({ held }: OwnerShare): boolean {
     const { total, perOwner } = this.#limits;
-    return this.#totalHeld < total && (this.#ownerHeld.get(ownerId) ?? 0) < perOwner;
+    return held < perOwner && this.#held < (held === 0 ? total : total - this.#reserved);
   }
 
   #add(holder: Holder, count: number): void {
+    const owner = this.#ownerOf(holder);
     holder.held += count;
-    this.#totalHeld += count;
-    const ownerHeld = (this.#ownerHeld.get(holder.ownerId) ?? 0) + count;
-    if (ownerHeld === 0) this.#ownerHeld.delete(holder.ownerId);
-    else this.#ownerHeld.set(holder.ownerId, ownerHeld);
+    owner.held += count;
+    this.#held += count;
+    this.#forgetIdle(holder.ownerId, owner);
   }
+
+  #ownerOf({ ownerId }: Holder): OwnerShare {
+    const known = this.#owners.get(ownerId);
+    if (known !== undefined) return known;
+    const owner: OwnerShare = { held: 0, waiting: new Set() };
+    this.#owners.set(ownerId, owner);
+    return owner;
+  }
+
+  #forgetIdle(ownerId: string, { held, waiting }: OwnerShare): void {
+    if (held === 0 && waiting.size === 0) this.#owners.delete(ownerId);
+  }
+}
+
+/** The first of those with the fewest. */
+function laneWithFewest(waiting: ReadonlySet<Holder>): Holder | null {
+  let fewest: Holder | null = null;
+  for (const lane of waiting) {
+    if (lane.held === 0) return lane;
+    if (fewest === null || lane.held < fewest.held) fewest = lane;
+  }
+  return fewest;
 }

@@ -19,10 +19,11 @@ import {
   type Sameness,
   type TransferPlan,
 } from '../model/transfer-plan.ts';
-import type { ByteBudget } from './byte-budget.ts';
+import type { OwnerMemory } from './body-memory.ts';
 import { decide } from './decision.ts';
 import { discardUpload, sendMultipart, type Sent } from './multipart.ts';
-import { readBytes, readCurrent, readHead, readMd5, type SourceHost } from './source.ts';
+import { sendBody } from './sent-body.ts';
+import { readCurrent, readHead, readMd5, type SourceHost } from './source.ts';
 
 export interface DeliveryContext {
   readonly host: SourceHost;
@@ -31,8 +32,8 @@ export interface DeliveryContext {
   readonly rules: readonly Rule[];
   /** Durable enough when it resolves: committed before the first part is sent. False: the claim is void. */
   readonly storeUpload: (upload: UploadState | null) => Promise<boolean>;
-  /** The lane's memory for bodies. */
-  readonly memory: ByteBudget;
+  /** For bodies: the share of the bucket's owner. */
+  readonly memory: OwnerMemory;
   /** For parts in parallel, beyond the connection that the claim itself has. */
   readonly extraConnections: { tryTake(): boolean; release(): void };
   /** Asked where the target falls silent. */
@@ -271,20 +272,16 @@ async function sendInParts(
 async function sendSingle(
   ref: ObjectRef,
   object: ObjectHead,
-  { host, client, memory, signal, silence }: DeliveryContext,
+  context: DeliveryContext,
 ): Promise<Sent> {
-  const waiting = memory.take(object.size);
-  if (waiting !== undefined) await waiting;
-  try {
-    const body = await readBytes(host, ref, object.size);
-    if (body === null) return { kind: 'gone' };
-    const result = await client.putObject(ref.key, object, body, { signal, silence });
-    return result.ok
-      ? { kind: 'sent', tags: result.value.tags, uploadId: null }
-      : { kind: 'failed', failure: result.failure, upload: null };
-  } finally {
-    memory.giveBack(object.size);
-  }
+  const { client, signal, silence } = context;
+  const result = await sendBody({ ref, size: object.size }, context, (body) =>
+    client.putObject(ref.key, object, body, { signal, silence }),
+  );
+  if (result === null) return { kind: 'gone' };
+  return result.ok
+    ? { kind: 'sent', tags: result.value.tags, uploadId: null }
+    : { kind: 'failed', failure: result.failure, upload: null };
 }
 
 interface Sending {

@@ -1,7 +1,8 @@
 /** What the engine is given, and what it tells about itself. */
 import type { TargetClient } from '../egress/target-client.ts';
 import type { Host } from '../host.ts';
-import type { ConfigurationStore, Outbox, TargetAccess } from '../model/ports.ts';
+import type { ConfigurationStore, Outbox } from '../model/ports.ts';
+import type { TargetAccess } from '../model/queue.ts';
 import type { LaneRef } from '../model/row.ts';
 import type { DiskState } from '../disk/disk-space.ts';
 import type { EngineClock } from './clock.ts';
@@ -20,6 +21,8 @@ export interface EngineOptions {
   /** In [0, 1). */
   readonly random: () => number;
   readonly diskState: () => DiskState;
+  /** Memory for bodies of all deliveries together; 256 MiB by default. */
+  readonly bodyBytesMax?: number;
 }
 
 /** Since the process started; plain numbers for metrics. */
@@ -33,4 +36,6 @@ export interface EngineCounters {
   /** Lanes whose breaker is open or probing now. */
   readonly openBreakers: number;
   readonly inFlight: number;
+  /** Memory that is taken for bodies now. */
+  readonly bodyBytes: number;
 }

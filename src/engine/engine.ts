@@ -9,9 +9,11 @@
  * synchronous rule are let go at once. Nothing is lost: what is not delivered is in the store.
  */
 import type { AnnouncedWrite, Announcement } from '../host.ts';
-import type { ClaimOutcome } from '../model/ports.ts';
+import type { ClaimOutcome } from '../model/queue.ts';
 import type { Row } from '../model/row.ts';
+import { ANYWHERE, type Work } from '../model/work.ts';
 import type { EngineCounters, EngineOptions } from './engine-types.ts';
+import { BODY_BYTES_MAX, BodyMemory } from './body-memory.ts';
 import { Leadership } from './leadership.ts';
 import { SynchronousWrites } from './synchronous-writes.ts';
 import { Term } from './term.ts';
@@ -31,6 +33,7 @@ export class Engine {
   readonly #leadership: Leadership;
   readonly #synchronous: SynchronousWrites;
   readonly #writePath: WritePath;
+  readonly #memory: BodyMemory;
   #state: State = 'created';
   #term: Term | null = null;
   #unsubscribe: (() => void) | null = null;
@@ -45,6 +48,7 @@ export class Engine {
     this.#options = options;
     const { outbox, configurations, clock, host, diskState } = options;
     const { logger } = host;
+    this.#memory = new BodyMemory(options.bodyBytesMax ?? BODY_BYTES_MAX);
     this.#leadership = new Leadership({
       outbox,
       clock,
@@ -72,7 +76,7 @@ export class Engine {
   /** Starts to compete for the lease and, once it is held, to deliver. Returns at once. */
   start(): void {
     if (!this.#enter('started')) return;
-    this.#unsubscribe = this.#options.outbox.subscribe(() => this.wake());
+    this.#unsubscribe = this.#options.outbox.subscribe((work) => this.wake(work));
     this.#leadership.start();
   }
 
@@ -82,8 +86,8 @@ export class Engine {
   }
 
   /** Looks for work and for changed configurations soon; the outbox's `subscribe` calls it too. */
-  wake(): void {
-    this.#term?.wake();
+  wake(work: Work = ANYWHERE): void {
+    this.#term?.wake(work);
   }
 
   /** Whether this process holds the lease, as far as it knows. */
@@ -97,7 +101,8 @@ export class Engine {
       deliveredBytes: this.#deliveredBytes,
       failures: this.#failures,
       uploadsLeft: this.#uploadsLeft,
-      ...(this.#term?.lanes.count() ?? { openBreakers: 0, inFlight: 0 }),
+      bodyBytes: this.#memory.held,
+      ...(this.#term?.lanes.tally ?? { openBreakers: 0, inFlight: 0 }),
     };
   }
 
@@ -141,6 +146,7 @@ export class Engine {
     this.#term = new Term({
       ...this.#options,
       epoch,
+      memory: this.#memory,
       onOutcome: (row, outcome, bytes) => this.#note(row, outcome, bytes),
       onUploadLeft: () => (this.#uploadsLeft += 1),
       onLeaseLost: () => this.#leadership.lost(epoch),

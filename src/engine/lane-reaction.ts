@@ -93,8 +93,8 @@ function nextBreakers(
   }
   // The target answered, to this object: as a whole it is there.
   const answered = withEvent(input.breakers, ['target'], { type: 'success' });
-  // What can be said of one object alone opens nothing.
-  if (judged.kind === 'reject') return unused({ ...input, breakers: answered }, ['target']);
+  // What is said of one object opens nothing, however many there are: 409, 412, too large.
+  if (!isRefused) return unused({ ...input, breakers: answered }, ['target']);
   return withEvent(answered, [operation], {
     type: 'refusal',
     key: row.key,

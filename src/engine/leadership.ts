@@ -9,13 +9,13 @@
  */
 import type { Logger } from '../host.ts';
 import { LEASE_MS } from '../model/lease.ts';
-import type { Outbox } from '../model/ports.ts';
+import type { Lease } from '../model/ports.ts';
 import { pause, type EngineClock } from './clock.ts';
 
 const RENEW_INTERVAL_MS = LEASE_MS / 3;
 
 export interface LeadershipOptions {
-  readonly outbox: Pick<Outbox, 'acquireLease' | 'renewLease' | 'releaseLease'>;
+  readonly outbox: Lease;
   readonly clock: EngineClock;
   readonly logger: Logger;
   readonly onGained: (epoch: number) => void;

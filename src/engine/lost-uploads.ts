@@ -15,9 +15,9 @@ const LOST_MAX = 64;
 export const LOOK_AFTER_MS = 60_000;
 /** Times of targets are in seconds mostly, and their Date is as old as the answer took. */
 const TIME_SLACK_MS = 2_000;
-/** Tries further apart than this are told apart by their times. */
-const RETRY_MAX_MS = 10_000;
 const TRIES_MAX = 5;
+/** Where the target could not be asked for so long, they are counted as left. */
+const KEPT_MS = 60 * 60_000;
 /** Timers and the store's clock are rounded. */
 const TIMER_SLACK_MS = 1_000;
 
@@ -30,6 +30,8 @@ export interface LostCreation {
 
 interface Lost extends LostCreation {
   tries: number;
+  /** When it is looked for, by the store's clock. */
+  lookAt: number;
   /** Uploads of the key that were created since. */
   readonly known: Set<string>;
 }
@@ -38,8 +40,6 @@ export interface LostUploadsOptions {
   readonly nowMs: () => number;
   /** An upload may be left at the target. */
   readonly onLeft: () => void;
-  /** There is something to look for in so many milliseconds. */
-  readonly lookAfter: (delayMs: number) => void;
 }
 
 export class LostUploads {
@@ -55,11 +55,26 @@ export class LostUploads {
   }
 
   note(creation: LostCreation): void {
-    this.#lost.push({ ...creation, tries: 0, known: new Set() });
-    this.#options.lookAfter(LOOK_AFTER_MS + TIMER_SLACK_MS);
+    const lookAt = creation.endedAt + LOOK_AFTER_MS;
+    this.#lost.push({ ...creation, tries: 0, lookAt, known: new Set() });
     if (this.#lost.length <= LOST_MAX) return;
     this.#lost.shift();
     this.#options.onLeft();
+  }
+
+  /** In how many milliseconds there is one to look for; null where there is none at all. */
+  nextLookMs(): number | null {
+    if (this.#lost.length === 0) return null;
+    const lookAt = Math.min(...this.#lost.map((lost) => lost.lookAt));
+    return Math.max(0, lookAt - this.#options.nowMs()) + TIMER_SLACK_MS;
+  }
+
+  /** What could not be looked for in an hour is not kept. */
+  forgetOld(): void {
+    const oldest = this.#options.nowMs() - KEPT_MS;
+    const kept = this.#lost.filter(({ endedAt }) => endedAt >= oldest);
+    for (let left = this.#lost.length - kept.length; left > 0; left--) this.#options.onLeft();
+    this.#lost = kept;
   }
 
   /** The answer to a creation arrived: that upload is nobody else's. */
@@ -74,14 +89,12 @@ export class LostUploads {
     options: RequestOptions,
   ): Promise<void> {
     const now = this.#options.nowMs();
-    for (const lost of this.#lost.filter(({ endedAt }) => endedAt + LOOK_AFTER_MS <= now)) {
-      if (!mayGoOn()) return this.#options.lookAfter(LOOK_AFTER_MS);
+    for (const lost of this.#lost.filter(({ lookAt }) => lookAt <= now)) {
+      lost.lookAt = now + LOOK_AFTER_MS;
+      if (!mayGoOn()) continue;
       lost.tries += 1;
       const result = await this.#abort(lost, client, options);
-      if (result === 'again' && lost.tries < TRIES_MAX) {
-        this.#options.lookAfter(LOOK_AFTER_MS);
-        continue;
-      }
+      if (result === 'again' && lost.tries < TRIES_MAX) continue;
       this.#lost = this.#lost.filter((other) => other !== lost);
       if (result !== 'over') this.#options.onLeft();
     }
@@ -99,19 +112,21 @@ export class LostUploads {
     if (!listed.ok) return isDenied(listed.failure) ? 'left' : 'again';
     const { uploads, dateMs, complete } = listed.value;
     if (dateMs === null || !complete) return 'left';
-    // Tries follow each other within seconds, and times are not exact: their requests are one.
-    const requests = this.#lost.filter((other) => other.key === key && isNear(other, lost));
+    // The target's clock was at `dateMs` at some moment between question and answer.
+    const aheadMin = dateMs - answeredAt - TIME_SLACK_MS;
+    const aheadMax = dateMs - askedAt + TIME_SLACK_MS;
+    const requests = this.#indistinguishable(lost, aheadMax - aheadMin);
     const begunAt = Math.min(...requests.map((other) => other.begunAt));
     const endedAt = Math.max(...requests.map((other) => other.endedAt));
     const unknown = uploads.filter(
       ({ uploadId, initiatedAtMs }) =>
         !lost.known.has(uploadId) &&
         initiatedAtMs !== null &&
-        // The target's clock was at `dateMs` at some moment between question and answer.
-        initiatedAtMs >= begunAt + (dateMs - answeredAt) - TIME_SLACK_MS &&
-        initiatedAtMs <= endedAt + (dateMs - askedAt) + TIME_SLACK_MS,
+        initiatedAtMs >= begunAt + aheadMin &&
+        initiatedAtMs <= endedAt + aheadMax,
     );
-    const [found] = unknown;
+    // The oldest: those that stay must be within the requests that stay.
+    const [found] = unknown.sort((a, b) => Number(a.initiatedAtMs) - Number(b.initiatedAtMs));
     if (found === undefined) return 'over';
     if (unknown.length > requests.length) return 'left';
     const upload = { key, uploadId: found.uploadId };
@@ -120,12 +135,17 @@ export class LostUploads {
     if (parts.value.parts.length > 0) return 'left';
     return (await client.abortMultipartUpload(upload, options)).ok ? 'over' : 'again';
   }
-}
 
-/** Whether uploads of one may be taken for those of the other. */
-function isNear(a: LostCreation, b: LostCreation): boolean {
-  return (
-    a.begunAt <= b.endedAt + 2 * TIME_SLACK_MS + RETRY_MAX_MS &&
-    b.begunAt <= a.endedAt + 2 * TIME_SLACK_MS + RETRY_MAX_MS
-  );
+  /** Requests whose uploads may be taken for each other's: their times, so inexact, touch. */
+  #indistinguishable(lost: Lost, inexactMs: number): readonly Lost[] {
+    const together = new Set([lost]);
+    for (const one of together) {
+      for (const other of this.#lost) {
+        const touches =
+          one.begunAt <= other.endedAt + inexactMs && other.begunAt <= one.endedAt + inexactMs;
+        if (touches && other.key === lost.key) together.add(other);
+      }
+    }
+    return [...together];
+  }
 }

@@ -3,7 +3,7 @@
  * an endpoint: their number is not bounded, and they are nobody else's business.
  */
 import { Counter, Gauge, Registry } from 'prom-client';
-import type { QueueTotals } from '../model/ports.ts';
+import type { QueueTotals } from '../model/queue.ts';
 import type { EngineCounters } from './engine-types.ts';
 
 export interface MetricSources {
@@ -31,6 +31,7 @@ export function createMetrics(sources: MetricSources): () => Promise<string> {
   const oldest = gauge('oldest_pending_seconds', 'Age of the oldest queued task; 0 without one');
   const open = gauge('open_breakers', 'Targets that fail and are only probed');
   const inFlight = gauge('deliveries_in_flight', 'Deliveries that are under way');
+  const bodyBytes = gauge('body_bytes', 'Memory that is taken for bodies of deliveries');
   const storeSize = gauge('store_bytes', 'Size of the database file');
   const diskFree = gauge('disk_free_bytes', 'Free space on the disk of the database');
   const deliveries = counter('deliveries_total', 'Tasks that were delivered by this process');
@@ -51,6 +52,7 @@ export function createMetrics(sources: MetricSources): () => Promise<string> {
     const counters = sources.counters();
     open.set(counters.openBreakers);
     inFlight.set(counters.inFlight);
+    bodyBytes.set(counters.bodyBytes);
     storeSize.set(sources.storeSize());
     diskFree.set(sources.diskFree());
     setCounter(deliveries, counters.deliveries);

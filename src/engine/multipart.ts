@@ -20,14 +20,11 @@ import {
 import type { ListedPart, UploadRef } from '../egress/target-multipart.ts';
 import type { ObjectHead, ObjectRef } from '../host.ts';
 import type { DeliveryContext } from './deliver.ts';
-import { rangeSource, readBytes, readMd5 } from './source.ts';
+import { sendBody } from './sent-body.ts';
+import { readMd5 } from './source.ts';
 
-/** Parts of one object in flight; the lane's byte budget bounds what they hold together. */
+/** Parts of one object in flight, each on a connection of its own. */
 const PARALLEL_PARTS_MAX = 4;
-/** Larger parts are streamed: read once to be hashed and once to be sent. */
-const PART_IN_MEMORY_BYTES_MAX = 16 * 1024 * 1024;
-/** What a streamed part holds, about: its slices and the socket's buffers. */
-const STREAMED_PART_BYTES = 1024 * 1024;
 /** After these the upload is of no more use. */
 const UPLOAD_LOST_CODES: ReadonlySet<string> = new Set([
   'NoSuchUpload',
@@ -189,10 +186,9 @@ async function sendParts(job: Job, context: DeliveryContext): Promise<PartsSent>
   let nextPart = 1;
   let ended: Exclude<PartsSent, { kind: 'parts' }> | null = null;
   const work = async (): Promise<void> => {
-    const room: PartRoom = { bytes: null };
     while (ended === null && nextPart <= job.plan.partCount) {
       const partNumber = nextPart++;
-      const sent = await sendPart(job, partNumber, room, context);
+      const sent = await sendPart(job, partNumber, context);
       if (sent.kind === 'part') parts.push(sent.part);
       else ended ??= sent;
     }
@@ -221,21 +217,7 @@ async function sendParts(job: Job, context: DeliveryContext): Promise<PartsSent>
 type PartSent =
   { readonly kind: 'part'; readonly part: Part } | Exclude<PartsSent, { kind: 'parts' }>;
 
-/**
- * Memory that a worker uses for one part after the other: to allocate 8 MiB costs as much as to send
- * them, and what was used once is collected late. It is let go where others wait for memory. A
- * worker ends with the first request that fails, as a socket may still hold on to it then.
- */
-interface PartRoom {
-  bytes: Buffer | null;
-}
-
-async function sendPart(
-  job: Job,
-  partNumber: number,
-  room: PartRoom,
-  context: DeliveryContext,
-): Promise<PartSent> {
+async function sendPart(job: Job, partNumber: number, context: DeliveryContext): Promise<PartSent> {
   const { ref, object, plan, upload } = job;
   const { host, client, signal, silence } = context;
   const range = partRange(object.size, plan.partBytes, partNumber);
@@ -248,26 +230,13 @@ async function sendPart(
       return { kind: 'part', part: { partNumber, etag, md5 } };
     }
   }
-  const isStreamed = range.size > PART_IN_MEMORY_BYTES_MAX;
-  const bytesHeld = isStreamed ? STREAMED_PART_BYTES : range.size;
-  const waiting = context.memory.take(bytesHeld);
-  if (waiting !== undefined) {
-    room.bytes = null;
-    await waiting;
-  }
-  try {
-    if (!isStreamed) room.bytes ??= Buffer.allocUnsafeSlow(plan.partBytes);
-    const body = isStreamed
-      ? rangeSource(host, ref, range.size, range)
-      : await readBytes(host, ref, range.size, range, room.bytes);
-    if (body === null) return { kind: 'gone' };
-    const result = await client.uploadPart(upload, partNumber, body, { signal, silence });
-    return result.ok
-      ? { kind: 'part', part: { partNumber, ...result.value } }
-      : { kind: 'failed', failure: result.failure };
-  } finally {
-    context.memory.giveBack(bytesHeld);
-  }
+  const result = await sendBody({ ref, size: range.size, range }, context, (body) =>
+    client.uploadPart(upload, partNumber, body, { signal, silence }),
+  );
+  if (result === null) return { kind: 'gone' };
+  return result.ok
+    ? { kind: 'part', part: { partNumber, ...result.value } }
+    : { kind: 'failed', failure: result.failure };
 }
 
 /** Null where the target has the object. */

@@ -7,7 +7,8 @@
  * and one that was disabled, with every batch.
  */
 import type { Host, ObjectPage } from '../host.ts';
-import type { ConfigurationStore, Outbox, ResyncJob } from '../model/ports.ts';
+import type { ConfigurationStore, QueueView, Resyncs } from '../model/ports.ts';
+import type { ResyncJob } from '../model/queue.ts';
 import { pause, type EngineClock } from './clock.ts';
 import { isLeaseLost } from './lease-lost.ts';
 
@@ -19,7 +20,7 @@ const LOOK_INTERVAL_MS = 250;
 const ERROR_WAIT_MS = 1_000;
 
 export interface ResyncRunnerOptions {
-  readonly outbox: Outbox;
+  readonly outbox: Resyncs & Pick<QueueView, 'queueStatus'>;
   readonly configurations: Pick<ConfigurationStore, 'read'>;
   readonly host: Pick<Host, 'findBucket' | 'listCurrent' | 'logger'>;
   readonly clock: EngineClock;

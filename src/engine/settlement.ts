@@ -3,7 +3,8 @@
  * Where a key shows what it showed before, nothing is done; otherwise whatever is current is queued.
  */
 import type { AnnouncedWrite, Host, ObjectHead } from '../host.ts';
-import type { LeftIntent, Outbox } from '../model/ports.ts';
+import type { Upkeep } from '../model/ports.ts';
+import type { LeftIntent } from '../model/queue.ts';
 
 export type SettlementHost = Pick<Host, 'findBucket' | 'headCurrent'>;
 
@@ -14,7 +15,7 @@ export type SettlementHost = Pick<Host, 'findBucket' | 'headCurrent'>;
  * @throws what the store or the host throws, LeaseLost among it; what was settled stays settled
  */
 export async function settleLeftIntents(
-  outbox: Pick<Outbox, 'leftIntents' | 'settle'>,
+  outbox: Pick<Upkeep, 'leftIntents' | 'settle'>,
   host: SettlementHost,
   epoch: number,
   isWanted: () => boolean,

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { SourceFailure, type BodySource } from '../egress/request-body.ts';
+import { SourceFailure, VersionGone, type BodySource } from '../egress/request-body.ts';
 import type { ByteRange, Host, ObjectHead, ObjectRef, OpenedObject } from '../host.ts';
 
 export type SourceHost = Pick<Host, 'headCurrent' | 'openObject'>;
@@ -31,7 +31,6 @@ export async function readHead(host: SourceHost, ref: ObjectRef): Promise<Object
 /**
  * The bytes of the version, or of a range of it; null where it is gone.
  *
- * @param into memory for them that nobody else uses any longer, at least `size` bytes
  * @throws SourceFailure
  */
 export async function readBytes(
@@ -39,9 +38,8 @@ export async function readBytes(
   ref: ObjectRef,
   size: number,
   range?: ByteRange,
-  into: Buffer | null = null,
 ): Promise<Buffer | null> {
-  const collected = new Collected(size, into?.subarray(0, size) ?? null);
+  const collected = new Collected(size);
   const isThere = await readChunks(host, ref, range, (chunk) => collected.add(chunk));
   return isThere ? collected.bytes() : null;
 }
@@ -57,18 +55,18 @@ export async function readMd5(
   return isThere ? md5.digest() : null;
 }
 
-/** A range as a body that is too large for memory. */
-export function rangeSource(
+/** A version, or a range of it, as a body that is not held in memory. Opening it throws VersionGone. */
+export function versionSource(
   host: SourceHost,
   ref: ObjectRef,
   size: number,
-  range: ByteRange,
+  range?: ByteRange,
 ): BodySource {
   return {
     size,
     async open() {
       const opened = await open(host, ref, range);
-      if (opened === null) throw new SourceFailure('The version is gone.');
+      if (opened === null) throw new VersionGone('The version is gone.');
       return opened.body;
     },
   };
@@ -77,12 +75,11 @@ export function rangeSource(
 /** Bytes of a known length: never in memory twice, and not copied where they come in one piece. */
 class Collected {
   readonly #size: number;
-  #bytes: Buffer | null;
+  #bytes: Buffer | null = null;
   #length = 0;
 
-  constructor(size: number, bytes: Buffer | null) {
+  constructor(size: number) {
     this.#size = size;
-    this.#bytes = bytes;
   }
 
   add(chunk: Uint8Array): void {

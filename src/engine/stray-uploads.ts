@@ -8,13 +8,13 @@
  * credentials are not for that place.
  */
 import type { RequestResult } from '../model/delivery.ts';
-import type { StrayUpload } from '../model/ports.ts';
+import type { StrayUpload } from '../model/queue.ts';
 import type { LaneRef } from '../model/row.ts';
 import type { LaneSlots } from './connection-slots.ts';
 import type { LaneConnection } from './lane-connection.ts';
 import type { LaneContext } from './lane-context.ts';
 import { isLeaseLost } from './lease-lost.ts';
-import { LostUploads } from './lost-uploads.ts';
+import { LostUploads, type LostCreation } from './lost-uploads.ts';
 
 const ROUND_MAX = 64;
 
@@ -29,6 +29,7 @@ export interface StrayRound {
 export class StrayUploads {
   readonly #ref: LaneRef;
   readonly #context: LaneContext;
+  readonly #lookAfter: (delayMs: number) => void;
   #isWanted = false;
   /** The last one that was looked at; null at the beginning. */
   #after: StrayUpload | null = null;
@@ -39,11 +40,17 @@ export class StrayUploads {
   constructor(ref: LaneRef, context: LaneContext, lookAfter: (delayMs: number) => void) {
     this.#ref = ref;
     this.#context = context;
+    this.#lookAfter = lookAfter;
     this.lost = new LostUploads({
       nowMs: () => context.clock.nowMs(),
       onLeft: () => context.onUploadLeft(),
-      lookAfter,
     });
+  }
+
+  /** The answer to the creation of an upload was lost. */
+  noteLost(creation: LostCreation): void {
+    this.lost.note(creation);
+    this.#lookForLost();
   }
 
   /** There are some. */
@@ -59,8 +66,22 @@ export class StrayUploads {
   }
 
   async #carryOut(round: StrayRound): Promise<void> {
+    const { connection, mayGoOn, signal } = round;
+    await this.#attempt(() => this.#abortSome(round));
+    // Strays that cannot be listed keep nobody from what was lost.
+    await this.#attempt(() => this.lost.abortDue(connection.client, mayGoOn, { signal }));
+    this.#lookForLost();
+    round.slots.release(1);
+  }
+
+  #lookForLost(): void {
+    const delayMs = this.lost.nextLookMs();
+    if (delayMs !== null) this.#lookAfter(delayMs);
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<void> {
     try {
-      await this.#abortSome(round);
+      await work();
     } catch (error) {
       const { bucket, targetId } = this.#ref;
       if (isLeaseLost(error)) this.#context.onLeaseLost();
@@ -70,7 +91,6 @@ export class StrayUploads {
           'unfinished uploads could not be aborted; it is tried again',
         );
     }
-    round.slots.release(1);
   }
 
   async #abortSome({ connection, mayGoOn, signal }: StrayRound): Promise<void> {
@@ -87,7 +107,6 @@ export class StrayUploads {
       over.push(stray);
     }
     if (over.length > 0) await outbox.forgetStrays(epoch, this.#ref, over);
-    await this.lost.abortDue(client, mayGoOn, { signal });
   }
 
   async #nextOnes(): Promise<readonly StrayUpload[]> {

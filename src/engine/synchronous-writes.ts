@@ -8,7 +8,8 @@
  * Where another process delivers, the row is looked at from time to time. Such a process cannot see
  * the leader's breakers: after a wait in vain it waits for that target no more for a minute.
  */
-import type { ClaimOutcome, Outbox, QueuedRow } from '../model/ports.ts';
+import type { QueueView } from '../model/ports.ts';
+import type { ClaimOutcome, QueuedRow } from '../model/queue.ts';
 import type { LaneRef, Row } from '../model/row.ts';
 import { pause, type EngineClock } from './clock.ts';
 
@@ -18,7 +19,7 @@ const LOOK_INTERVAL_MS = 250;
 const IN_VAIN_MS = 60_000;
 
 export interface SynchronousWritesOptions {
-  readonly outbox: Pick<Outbox, 'findRow'>;
+  readonly outbox: Pick<QueueView, 'findRow'>;
   readonly clock: EngineClock;
   /** Whether this process delivers. */
   readonly isLeading: () => boolean;

@@ -8,10 +8,13 @@
  * flight twice.
  */
 import type { LaneRef, Row } from '../model/row.ts';
-import type { ClaimOutcome } from '../model/ports.ts';
+import type { ClaimOutcome } from '../model/queue.ts';
+import { ANYWHERE, type Work } from '../model/work.ts';
 import { pause } from './clock.ts';
-import { ConnectionSlots, type LaneSlots } from './connection-slots.ts';
+import type { BodyMemory } from './body-memory.ts';
+import { ConnectionSlots } from './connection-slots.ts';
 import type { EngineOptions } from './engine-types.ts';
+import type { LaneShares } from './lane-context.ts';
 import { Lanes } from './lanes.ts';
 import { isLeaseLost } from './lease-lost.ts';
 import { ResyncRunner } from './resync-runner.ts';
@@ -26,6 +29,7 @@ const SWEEP_PAUSE_MS = 20;
 
 export interface TermOptions extends EngineOptions {
   readonly epoch: number;
+  readonly memory: BodyMemory;
   readonly onOutcome: (row: Row, outcome: ClaimOutcome, bytes: number) => void;
   readonly onUploadLeft: () => void;
   readonly onLeaseLost: () => void;
@@ -46,7 +50,7 @@ export class Term {
     this.lanes = new Lanes({
       ...options,
       logger: host.logger,
-      joinSlots: (lane, onFree) => this.#joinSlots(lane, onFree),
+      joinShares: (lane, onFree) => this.#joinShares(lane, onFree),
     });
     this.#resyncs = new ResyncRunner({ outbox, configurations, host, clock, epoch, onLeaseLost });
   }
@@ -56,10 +60,11 @@ export class Term {
   }
 
   /** Something was committed; before the term is ready it changes nothing. */
-  wake(): void {
+  wake(work: Work): void {
     if (!this.#isReady) return;
-    this.lanes.wake();
-    this.#resyncs.wake();
+    this.lanes.wake(work);
+    // What names lanes is about rows: jobs begin and end with something of their bucket.
+    if (work.kind !== 'lanes') this.#resyncs.wake();
   }
 
   /** A row of this process was committed. */
@@ -88,10 +93,11 @@ export class Term {
     await this.#attempt('the schedules could not be corrected', () =>
       outbox.clampSchedules(epoch, clock.nowMs()),
     );
-    this.wake();
+    this.wake(ANYWHERE);
     while (!signal.aborted) {
       await this.#attempt('left announcements could not be settled', () => this.#settle());
       await this.#attempt('the queue could not be swept', () => this.#sweep());
+      await this.#attempt('due tasks could not be looked for', () => this.lanes.findOverlooked());
       await this.lanes.retireIdle();
       await this.#attempt('unfinished uploads could not be found', () => this.lanes.abortStrays());
       await pause(clock, UPKEEP_INTERVAL_MS, signal);
@@ -110,9 +116,11 @@ export class Term {
     }
   }
 
-  async #joinSlots(lane: LaneRef, onFree: () => void): Promise<LaneSlots | null> {
+  async #joinShares(lane: LaneRef, onFree: () => void): Promise<LaneShares | null> {
     const bucket = await this.#options.host.findBucket(lane.bucket.name);
-    return bucket?.id === lane.bucket.id ? this.#slots.join(bucket.ownerId, onFree) : null;
+    if (bucket?.id !== lane.bucket.id) return null;
+    const { ownerId } = bucket;
+    return { slots: this.#slots.join(ownerId, onFree), memory: this.#options.memory.of(ownerId) };
   }
 
   /** False where the term ended before it could be done. */

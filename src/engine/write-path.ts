@@ -7,14 +7,15 @@
  */
 import type { AnnouncedWrite, Announcement, CommittedWrite, Logger } from '../host.ts';
 import { replicationError } from '../model/errors.ts';
-import type { ConfigurationStore, IntentId, Outbox, QueuedRow } from '../model/ports.ts';
+import type { ConfigurationStore, WriteLog } from '../model/ports.ts';
+import type { IntentId, QueuedRow } from '../model/queue.ts';
 import { pause, type EngineClock } from './clock.ts';
 import type { DiskState } from './engine-types.ts';
 
 const STORE_RETRY_MS = 1_000;
 
 export interface WritePathOptions {
-  readonly outbox: Pick<Outbox, 'announce' | 'commit' | 'abandon'>;
+  readonly outbox: WriteLog;
   readonly configurations: Pick<ConfigurationStore, 'mayReplicate' | 'mayReplicateNow'>;
   readonly diskState: () => DiskState;
   readonly clock: EngineClock;

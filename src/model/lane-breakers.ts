@@ -4,7 +4,7 @@
  */
 import { CLOSED, nextBreaker, type Breaker, type BreakerEvent } from './breaker.ts';
 import type { Degradation, LaneReport } from './lane-report.ts';
-import type { ClaimRequest, DueTimes } from './ports.ts';
+import type { ClaimRequest, DueTimes } from './queue.ts';
 import { operationOf, type Operation, type Row } from './row.ts';
 
 export type BreakerName = 'target' | Operation;

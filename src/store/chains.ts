@@ -140,7 +140,7 @@ export class Chains {
     this.#dropDue(entry);
     this.#write(chain, { head: { isClaimed: true, sequence: entry.sequence }, rows });
     const key = chainKey(chain.lane, chain.keyName);
-    this.#tables.claims.putSync(key, claimValue(entry.sequence, epoch));
+    this.#tables.claims.put(key, claimValue(entry.sequence, epoch));
   }
 
   /** The claimed row is done with. */
@@ -187,7 +187,7 @@ export class Chains {
     if (rows === 0) return undefined;
     const start = chainEntryKey(lane, keyName, PENDING, ORDER_LAST, 0);
     const found = Array.from(
-      this.#tables.chains.getKeys({ start, end: endOf(start.subarray(0, -12)), limit: 3 }),
+      this.#tables.chains.keys({ start, end: endOf(start.subarray(0, -12)), limit: 3 }),
       trailingSequence,
     );
     if (found.length === 0) return undefined;
@@ -216,7 +216,7 @@ export class Chains {
     if (row.order === ORDER_LAST || this.isAlone(entry)) return false;
     const start = chainEntryKey(row.lane, keyName, PENDING, row.order + 1, 0);
     const end = endOf(chainEntryKey(row.lane, keyName, PENDING, 0, 0).subarray(0, -12));
-    const later = this.#tables.chains.getKeys({ start, end, limit: 2 });
+    const later = this.#tables.chains.keys({ start, end, limit: 2 });
     return Array.from(later, trailingSequence).some((sequence) => {
       const other = this.rows.expect(sequence);
       return other.row.state === 'pending' && this.isActive(other);
@@ -229,7 +229,7 @@ export class Chains {
     if (row.order >= ORDER_LAST - 1 || this.isAlone(entry)) return false;
     const start = chainEntryKey(row.lane, keyName, PENDING, row.order + 1, 0);
     const end = chainEntryKey(row.lane, keyName, PENDING, ORDER_LAST, 0);
-    return Array.from(this.#tables.chains.getKeys({ start, end, limit: 1 })).length > 0;
+    return Array.from(this.#tables.chains.keys({ start, end, limit: 1 })).length > 0;
   }
 
   #read({ lane, keyName }: ChainRef): ChainRecord {
@@ -238,13 +238,13 @@ export class Chains {
   }
 
   #write({ lane, keyName }: ChainRef, record: ChainRecord): void {
-    this.#tables.chains.putSync(chainKey(lane, keyName), chainRecord(record));
+    this.#tables.chains.put(chainKey(lane, keyName), chainRecord(record));
   }
 
   /** Writes what a change left of the chain, and gives it a head where it lacks one. */
   #settle(chain: ChainRef, record: ChainRecord): void {
     if (record.rows === 0) {
-      this.#tables.chains.removeSync(chainKey(chain.lane, chain.keyName));
+      this.#tables.chains.remove(chainKey(chain.lane, chain.keyName));
       return;
     }
     const { first, active } = record.head === null ? this.#look(chain) : NOTHING_SEEN;
@@ -255,7 +255,7 @@ export class Chains {
 
   /** The chain as it is without the claim; not written yet. */
   #endClaim(chain: ChainRef): ChainRecord {
-    this.#tables.claims.removeSync(chainKey(chain.lane, chain.keyName));
+    this.#tables.claims.remove(chainKey(chain.lane, chain.keyName));
     return { head: null, rows: this.#read(chain).rows };
   }
 
@@ -291,13 +291,13 @@ export class Chains {
     const latest = this.#now() + (isUntried ? 0 : HOUR_MS);
     const head = row.nextAttemptAt <= latest ? entry : withTime(entry, latest);
     if (head !== entry) this.rows.replace(entry, head);
-    this.#tables.due.putSync(dueKeyOf(head), NO_VALUE);
+    this.#tables.due.put(dueKeyOf(head), NO_VALUE);
     this.#write(chainOf(entry), { head: { isClaimed: false, sequence }, rows });
     return head;
   }
 
   #dropDue(entry: Entry): void {
-    this.#tables.due.removeSync(dueKeyOf(entry));
+    this.#tables.due.remove(dueKeyOf(entry));
   }
 
   /** The first pending row, and the first under an enabled rule. */
@@ -306,7 +306,7 @@ export class Chains {
     const end = endOf(start.subarray(0, -12));
     let first: number | undefined;
     let parked: Buffer | undefined;
-    for (const { key, value } of this.#tables.chains.getRange({ start, end, limit: LOOK_MAX })) {
+    for (const { key, value } of this.#tables.chains.range({ start, end, limit: LOOK_MAX })) {
       first ??= trailingSequence(key);
       if (parked?.equals(value) === true) continue;
       if (this.#isActive(lane, readRuleset(value, 0)))

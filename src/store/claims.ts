@@ -5,7 +5,7 @@
 import { judgeRuleset } from '../model/match.ts';
 import { LINGER_MS } from '../model/delivery.ts';
 import { laterDoubt } from '../model/doubt.ts';
-import type { ClaimOutcome, ClaimRequest, DueTimes } from '../model/ports.ts';
+import type { ClaimOutcome, ClaimRequest, DueTimes } from '../model/queue.ts';
 import {
   ORDER_LAST,
   type Claim,
@@ -110,7 +110,7 @@ export class Claims {
 
   #due(ruleset: Buffer, operation: Operation, limit: number): DueHead[] {
     const start = duePrefix(ruleset, operation);
-    return Array.from(this.#tables.due.getKeys({ start, end: endOf(start), limit }), (key) => ({
+    return Array.from(this.#tables.due.keys({ start, end: endOf(start), limit }), (key) => ({
       time: dueTimeOf(key),
       sequence: trailingSequence(key),
     }));
@@ -178,7 +178,7 @@ export class Claims {
   /** What the target refuses, or what is gone, does not hold up what came after it. */
   #overtake(claimed: Entry, doubtUntil: number | null): void {
     this.#chains.finish(claimed);
-    if (doubtUntil !== null) this.#verifyLater(claimed, doubtUntil);
+    if (doubtUntil !== null && doubtUntil > this.#now()) this.#verifyLater(claimed, doubtUntil);
   }
 
   /**
@@ -189,7 +189,7 @@ export class Claims {
    */
   recover(epoch: number, after: Buffer | null): Buffer | null {
     const start = after === null ? {} : { start: after, exclusiveStart: true };
-    const claims = Array.from(this.#tables.claims.getRange({ ...start, limit: BATCH_MAX }));
+    const claims = Array.from(this.#tables.claims.range({ ...start, limit: BATCH_MAX }));
     for (const { value } of claims) {
       const claim = readClaim(value);
       if (claim.epoch === epoch) continue;
@@ -273,7 +273,7 @@ export class Claims {
     const find = (state: StateByte): Buffer[] => {
       const start = chainEntryKey(lane, keyName, state, 0, 0);
       const end = endOf(start.subarray(0, -12));
-      return Array.from(this.#tables.chains.getKeys({ start, end, limit: BATCH_MAX + 2 }));
+      return Array.from(this.#tables.chains.keys({ start, end, limit: BATCH_MAX + 2 }));
     };
     const isPast = (key: Buffer): boolean => orderOf(key) <= last || orderOf(key) === ORDER_LAST;
     return [

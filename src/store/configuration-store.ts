@@ -1,10 +1,8 @@
 /**
- * The configurations in LMDB: model/ports.ts on one environment.
+ * The configurations: model/ports.ts on tables.
  *
  * In each change the record and the hint derived from it are written together or not at all, and the
  * answer waits for the flush (transactions.ts). A save that changes nothing writes nothing.
- *
- * States: open → closing (new calls are refused, running ones end) → closed.
  */
 import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
@@ -30,17 +28,20 @@ import { applyConsequences } from './consequences.ts';
 import { Memo } from './memo.ts';
 import { createSecretBoxes } from './secret-boxes.ts';
 import type { Tables } from './tables.ts';
-import { Transactions } from './transactions.ts';
+import type { Transactions } from './transactions.ts';
 
 const LIST_MAX = 256;
 /** A save can wait so long for others to share its commit. */
 const SAVE_PATIENCE_MS = 2;
 
-export interface ConfigurationStoreOptions {
+export interface StoredConfigurationsOptions {
+  readonly tables: Tables;
+  readonly keyring: Keyring;
   /** Told of each change. */
-  readonly feed?: CommitFeed;
-  /** Milliseconds since the epoch; by default the system's clock. */
-  readonly now?: () => number;
+  readonly feed: CommitFeed;
+  readonly transactions: Transactions;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   /** Eight random hex digits; by default the system's. */
   readonly newNonce?: () => string;
 }
@@ -51,26 +52,26 @@ interface Known {
   readonly configuration: Configuration;
 }
 
-export class LmdbConfigurationStore implements ConfigurationStore {
+export class StoredConfigurations implements ConfigurationStore {
   readonly #tables: Tables;
   readonly #keyring: Keyring;
-  readonly #feed: CommitFeed | undefined;
+  readonly #feed: CommitFeed;
   readonly #boxes: SecretBoxes;
   readonly #now: () => number;
   readonly #newNonce: () => string;
   readonly #transactions: Transactions;
   /** Without secrets, by bucket name. */
   readonly #known: Memo<string, Known>;
-  #closed: Promise<void> | undefined;
 
-  constructor(tables: Tables, keyring: Keyring, options: ConfigurationStoreOptions = {}) {
+  constructor(options: StoredConfigurationsOptions) {
+    const { tables, keyring, feed, transactions, now } = options;
     this.#tables = tables;
     this.#keyring = keyring;
     this.#boxes = createSecretBoxes(keyring);
-    this.#transactions = new Transactions(tables, []);
+    this.#transactions = transactions;
     this.#known = new Memo(tables.counters);
-    this.#feed = options.feed;
-    this.#now = options.now ?? Date.now;
+    this.#feed = feed;
+    this.#now = now;
     // A UUID's first eight digits are random, and cost a tenth of bytes that are asked for by themselves.
     this.#newNonce = options.newNonce ?? (() => randomUUID().slice(0, 8));
   }
@@ -87,7 +88,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     drafts: readonly TargetDraft[],
     precondition: Precondition,
   ): Promise<TargetsChange> {
-    return this.#write(() => {
+    return this.#write(bucket, () => {
       let newSecrets: readonly string[] = [];
       const change = this.#replace(bucket, precondition, (current) => {
         const replacement = withTargets(current, drafts, this.#boxes);
@@ -104,7 +105,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
     precondition: Precondition,
   ): Promise<ConfigurationChange> {
     const { counters } = this.#tables;
-    return this.#write(() =>
+    return this.#write(bucket, () =>
       this.#replace(bucket, precondition, (current) =>
         withRules(current, drafts, () => counters.nextIncarnation()),
       ),
@@ -113,11 +114,11 @@ export class LmdbConfigurationStore implements ConfigurationStore {
 
   async removeBucket(bucket: BucketRef): Promise<void> {
     const { configurations, hints } = this.#tables;
-    await this.#write(() => {
+    await this.#write(bucket, () => {
       const stored = configurations.get(bucket.name);
       if (stored?.bucketId !== bucket.id) return;
-      configurations.removeSync(bucket.name);
-      hints.removeSync(bucket.name);
+      configurations.remove(bucket.name);
+      hints.remove(bucket.name);
       applyConsequences(this.#tables, bucket.name, stored, undefined, this.#now());
     });
   }
@@ -125,7 +126,7 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   async listBuckets(after: string | null): Promise<readonly BucketRef[]> {
     return this.#transactions.read(() =>
       Array.from(
-        this.#tables.configurations.getRange({
+        this.#tables.configurations.range({
           ...(after === null ? {} : { start: after, exclusiveStart: true }),
           limit: LIST_MAX,
         }),
@@ -135,13 +136,12 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   }
 
   mayReplicate(bucketName: string): boolean {
-    return this.#tables.hints.doesExist(bucketName);
+    return this.#tables.hints.has(bucketName);
   }
 
   mayReplicateNow(bucketName: string): boolean {
-    // A read transaction outlives its turn of the event loop by a millisecond and more.
-    this.#tables.root.resetReadTxn();
-    return this.#tables.hints.doesExist(bucketName);
+    this.#tables.storage.refresh();
+    return this.#tables.hints.has(bucketName);
   }
 
   async probe(): Promise<void> {
@@ -164,16 +164,6 @@ export class LmdbConfigurationStore implements ConfigurationStore {
       // Requests come first: what a page costs is for nobody to wait for.
       await setImmediate();
     }
-  }
-
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  async #close(): Promise<void> {
-    await this.#transactions.close();
-    await this.#tables.close();
   }
 
   /** Inside a write transaction. @param change returns what it is given where nothing changes */
@@ -200,9 +190,9 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   /** Writes a record and everything that is derived from it. */
   #put(bucketName: string, next: StoredConfiguration): void {
     const { configurations, hints } = this.#tables;
-    configurations.putSync(bucketName, next);
-    if (mayReplicate(next)) hints.putSync(bucketName, true);
-    else hints.removeSync(bucketName);
+    configurations.put(bucketName, next);
+    if (mayReplicate(next)) hints.put(bucketName, true);
+    else hints.remove(bucketName);
   }
 
   async #resealBucket(
@@ -232,11 +222,11 @@ export class LmdbConfigurationStore implements ConfigurationStore {
   }
 
   /** Rolled back where `work` throws, durable when it resolves. */
-  async #write<T>(work: () => T): Promise<T> {
+  async #write<T>(bucket: BucketRef, work: () => T): Promise<T> {
     const result = await this.#transactions.writeTogether(work, {
       patienceMs: SAVE_PATIENCE_MS,
     });
-    this.#feed?.tell();
+    this.#feed.tell({ kind: 'bucket', bucket });
     return result;
   }
 

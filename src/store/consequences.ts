@@ -45,7 +45,7 @@ function idsOf(targets: readonly { readonly id: string }[]): string[] {
 
 function forget(tables: Tables, bucketId: string, rules: readonly Rule[]): void {
   for (const rule of rules) {
-    tables.gaps.removeSync([bucketId, rule.incarnation]);
+    tables.gaps.remove([bucketId, rule.incarnation]);
     removeResync(tables, bucketId, rule);
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Numbers of the environment that only grow, so that none is ever used twice. Inside one of the
+ * Numbers of the store that only grow, so that none is ever used twice. Inside one of the
  * outbox's transactions each is read once and written once, however often it is counted up.
  */
-import type { Database } from 'lmdb';
+import type { Table } from './table.ts';
 
 /** Sequences order rows, intents, dropped events and runs of resyncs among each other. */
 const SEQUENCE = 'sequence';
@@ -14,15 +14,27 @@ const WORK = 'work';
 /** Counts changes of what {@link Memo} keeps: configurations, retry marks, lanes that are forgotten. */
 const CHANGES = 'changes';
 
+/** The counters that tell of work. */
+export interface CounterValues {
+  readonly sequence: number;
+  readonly work: number;
+  readonly changes: number;
+}
+
+type Range = readonly [first: number, last: number];
+
 export class Counters {
-  readonly #meta: Database<number, string>;
+  readonly #meta: Table<number, string>;
   /** What the running transaction has read or counted. */
   readonly #values = new Map<string, number>();
   #isInside = false;
-  readonly #counted = new Set<string>();
+  /** What the running transaction counts up, from where. */
+  readonly #counted = new Map<string, number>();
+  /** Values that this process counted, in order, which {@link foreign} has not passed yet. */
+  readonly #own = new Map<string, Range[]>();
   #aborts = 0;
 
-  constructor(meta: Database<number, string>) {
+  constructor(meta: Table<number, string>) {
     this.#meta = meta;
   }
 
@@ -67,11 +79,33 @@ export class Counters {
   }
 
   end(): void {
-    for (const name of this.#counted) this.#meta.putSync(name, this.#read(name));
+    for (const [name, before] of this.#counted) {
+      const last = this.#read(name);
+      this.#meta.put(name, last);
+      this.#noteOwn(name, [before + 1, last]);
+    }
     this.#isInside = false;
   }
 
+  /**
+   * What other processes counted between two looks: sequences, and whether anything else. Each look
+   * begins where the one before ended.
+   */
+  foreign(
+    before: CounterValues,
+    after: CounterValues,
+  ): { readonly sequences: readonly Range[]; readonly others: boolean } {
+    const work = this.#foreign(WORK, before.work, after.work);
+    const changes = this.#foreign(CHANGES, before.changes, after.changes);
+    return {
+      sequences: this.#foreign(SEQUENCE, before.sequence, after.sequence),
+      others: work.length + changes.length > 0,
+    };
+  }
+
   abort(): void {
+    // What was counted by a transaction that could not be committed may be counted by others again.
+    if (!this.#isInside) this.#own.clear();
     this.#isInside = false;
     this.#aborts += 1;
   }
@@ -82,14 +116,42 @@ export class Counters {
   }
 
   #increment(name: string): number {
-    const next = this.#read(name) + 1;
+    const before = this.#read(name);
+    const next = before + 1;
     if (this.#isInside) {
       this.#values.set(name, next);
-      this.#counted.add(name);
+      if (!this.#counted.has(name)) this.#counted.set(name, before);
     } else {
-      this.#meta.putSync(name, next);
+      this.#meta.put(name, next);
     }
     return next;
+  }
+
+  /** Transactions of one process follow each other closely: ranges that touch are one. */
+  #noteOwn(name: string, [first, last]: Range): void {
+    const own = this.#own.get(name) ?? [];
+    const newest = own.at(-1);
+    if (newest !== undefined && newest[1] === first - 1) own[own.length - 1] = [newest[0], last];
+    else own.push([first, last]);
+    this.#own.set(name, own);
+  }
+
+  /** The parts of what follows `before`, up to `last`, that are not this process's own. */
+  #foreign(name: string, before: number, last: number): Range[] {
+    const own = this.#own.get(name) ?? [];
+    const foreign: Range[] = [];
+    let next = before + 1;
+    for (const [first, end] of own) {
+      if (first > last) break;
+      if (first > next) foreign.push([next, first - 1]);
+      next = Math.max(next, end + 1);
+    }
+    if (next <= last) foreign.push([next, last]);
+    this.#own.set(
+      name,
+      own.filter(([, end]) => end > last),
+    );
+    return foreign;
   }
 
   #read(name: string): number {

@@ -9,7 +9,7 @@ import {
   matchEvent,
   type MatchedEvent,
 } from '../model/match.ts';
-import type { QueuedRow } from '../model/ports.ts';
+import type { QueuedRow } from '../model/queue.ts';
 import { ORDER_LAST, type LaneRef } from '../model/row.ts';
 import { chainOf, type ChainRef, type Chains } from './chains.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
@@ -219,7 +219,10 @@ export class Enqueuer {
     }
     const room = this.#options.backlogMax - this.#countRows(bucket);
     if (room > 0) {
-      if (this.#uncounted.size > BUCKETS_MAX) this.#uncounted.clear();
+      const [oldest] = this.#uncounted.keys();
+      if (this.#uncounted.size >= BUCKETS_MAX && oldest !== undefined) {
+        this.#uncounted.delete(oldest);
+      }
       this.#uncounted.set(bucket.id, Math.min(Math.floor(room / SHARES), UNCOUNTED_MAX));
       return true;
     }

@@ -1,7 +1,7 @@
 /** Gaps: rules that missed events, and since when. */
 import type { BucketRef } from '../host.ts';
 import type { DroppedEvent } from '../model/match.ts';
-import type { RuleGap } from '../model/ports.ts';
+import type { RuleGap } from '../model/queue.ts';
 import type { Rule } from '../model/rule.ts';
 import type { Tables } from './tables.ts';
 
@@ -14,7 +14,7 @@ export function noteGap(
 ): void {
   const key: [string, number] = [bucket.id, incarnation];
   const known = tables.gaps.get(key);
-  tables.gaps.putSync(key, {
+  tables.gaps.put(key, {
     since: known?.since ?? now,
     deleteLost: deleteLost || (known?.deleteLost ?? false),
     last: tables.counters.nextSequence(),
@@ -30,7 +30,7 @@ export function clearGap(
 ): void {
   const gap = gaps.get([bucket.id, incarnation]);
   if (gap !== undefined && !gap.deleteLost && gap.last <= run) {
-    gaps.removeSync([bucket.id, incarnation]);
+    gaps.remove([bucket.id, incarnation]);
   }
 }
 

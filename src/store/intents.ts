@@ -1,7 +1,7 @@
 /** Announcements that nobody finished yet; those of dead processes are left to be settled. */
 import type { AnnouncedWrite } from '../host.ts';
 import type { StoredIntent } from '../model/generated/stored-intent.ts';
-import type { IntentId, LeftIntent } from '../model/ports.ts';
+import type { IntentId, LeftIntent } from '../model/queue.ts';
 import { sequenceKey, trailingSequence } from './outbox-keys.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { Tables } from './tables.ts';
@@ -14,12 +14,12 @@ export function addIntent(
   process: ProcessIdentity,
 ): IntentId {
   const id = tables.counters.nextSequence();
-  tables.intents.putSync(sequenceKey(id), { writes: writes.map(storedWrite), process });
+  tables.intents.put(sequenceKey(id), { writes: writes.map(storedWrite), process });
   return id;
 }
 
 export function removeIntent({ intents }: Tables, id: IntentId): void {
-  intents.removeSync(sequenceKey(id));
+  intents.remove(sequenceKey(id));
 }
 
 /** Looks past the intents of living processes, which are as many as there are writes in progress. */
@@ -29,7 +29,7 @@ export function findLeftIntents(
 ): LeftIntent[] {
   const verdicts = new Map<string, boolean>();
   const left: LeftIntent[] = [];
-  for (const { key, value } of intents.getRange()) {
+  for (const { key, value } of intents.range()) {
     const { writes, process } = value;
     const alive = verdicts.get(process.instance) ?? mayBeAlive(process);
     verdicts.set(process.instance, alive);

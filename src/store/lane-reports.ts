@@ -12,11 +12,6 @@ import type { LaneRef } from '../model/row.ts';
 import type { Tables } from './tables.ts';
 
 type Reports = Pick<Tables, 'laneReports'>;
-type Mark = Pick<StoredLaneReport, 'retryMark' | 'markedAt'>;
-
-const NEVER: Mark = { retryMark: 0, markedAt: 0 };
-/** Of a bucket: how often requests for a retry count. */
-const MARK_INTERVAL_MS = 1_000;
 
 export function retryMarkOf({ laneReports }: Reports, { bucket, targetId }: LaneRef): number {
   return laneReports.get([bucket.id, targetId])?.retryMark ?? 0;
@@ -34,32 +29,18 @@ export function storeReport(
   report: LaneReport,
 ): void {
   const key: [string, string] = [lane.bucket.id, lane.targetId];
-  const { retryMark: present, markedAt } = tables.laneReports.get(key) ?? NEVER;
-  if (present !== retryMark) return;
-  tables.laneReports.putSync(key, withMark({ retryMark, markedAt }, report));
+  if (retryMarkOf(tables, lane) !== retryMark) return;
+  tables.laneReports.put(key, withMark(retryMark, report));
 }
 
 /** The targets were saved with other values: what their lanes said is about what is no more. */
 export function renewReports(tables: Tables, bucketId: string, targetIds: readonly string[]): void {
-  markAnew(tables, bucketId, targetIds, 0, () => HEALTHY);
+  markAnew(tables, bucketId, targetIds, () => HEALTHY);
 }
 
-/**
- * Somebody asks for a retry: how the lane is doing stays to be seen until the next request. What was
- * asked for less than a second ago is not asked for again: each time, an object may be sent.
- */
-export function askToTryAnew(
-  tables: Tables,
-  bucketId: string,
-  targetIds: readonly string[],
-  now: number,
-): void {
-  const isRecent = (id: string): boolean => {
-    const { markedAt } = tables.laneReports.get([bucketId, id]) ?? NEVER;
-    return markedAt <= now && now - markedAt < MARK_INTERVAL_MS;
-  };
-  const marked = targetIds.filter((id) => !isRecent(id));
-  markAnew(tables, bucketId, marked, now, (report) => ({ ...report, degraded: [] }));
+/** Somebody asks for a retry: how the lane is doing stays to be seen until the next request. */
+export function askToTryAnew(tables: Tables, bucketId: string, targetIds: readonly string[]): void {
+  markAnew(tables, bucketId, targetIds, (report) => ({ ...report, degraded: [] }));
 }
 
 export function removeReports(
@@ -67,7 +48,7 @@ export function removeReports(
   bucketId: string,
   targetIds: readonly string[],
 ): void {
-  for (const targetId of targetIds) laneReports.removeSync([bucketId, targetId]);
+  for (const targetId of targetIds) laneReports.remove([bucketId, targetId]);
 }
 
 /** One mark for all of them. */
@@ -75,28 +56,24 @@ function markAnew(
   tables: Tables,
   bucketId: string,
   targetIds: readonly string[],
-  markedAt: number,
   change: (report: LaneReport) => LaneReport,
 ): void {
   if (targetIds.length === 0) return;
   const retryMark = tables.counters.nextSequence();
   for (const targetId of targetIds) {
     const report = withoutMark(tables.laneReports.get([bucketId, targetId]));
-    tables.laneReports.putSync(
-      [bucketId, targetId],
-      withMark({ retryMark, markedAt }, change(report)),
-    );
+    tables.laneReports.put([bucketId, targetId], withMark(retryMark, change(report)));
   }
   // Marks are read with the target, which is remembered until something changes.
   tables.counters.noteChange();
 }
 
-function withMark(mark: Mark, report: LaneReport): StoredLaneReport {
-  return { ...mark, ...report, degraded: [...report.degraded] };
+function withMark(retryMark: number, report: LaneReport): StoredLaneReport {
+  return { retryMark, ...report, degraded: [...report.degraded] };
 }
 
 function withoutMark(stored: StoredLaneReport | undefined): LaneReport {
   if (stored === undefined) return HEALTHY;
-  const { retryMark, markedAt, ...report } = stored;
+  const { retryMark, ...report } = stored;
   return report;
 }

@@ -7,6 +7,9 @@ import type { LaneRef } from '../model/row.ts';
 import { Memo } from './memo.ts';
 import type { LaneOwner, Tables } from './tables.ts';
 
+/** Some hundred bytes each. */
+const KNOWN_MAX = 10_000;
+
 export class LaneNumbers {
   readonly #tables: Tables;
   readonly #owners: Memo<number, LaneOwner>;
@@ -15,8 +18,8 @@ export class LaneNumbers {
 
   constructor(tables: Tables) {
     this.#tables = tables;
-    this.#owners = new Memo(tables.counters);
-    this.#numbers = new Memo(tables.counters);
+    this.#owners = new Memo(tables.counters, KNOWN_MAX);
+    this.#numbers = new Memo(tables.counters, KNOWN_MAX);
   }
 
   find({ bucket, targetId }: LaneRef): number | undefined {
@@ -31,9 +34,9 @@ export class LaneNumbers {
     if (known !== undefined) return known;
     const { bucket, targetId } = ref;
     const lane = this.#tables.counters.nextLane();
-    this.#tables.lanes.putSync([bucket.id, targetId], lane);
+    this.#tables.lanes.put([bucket.id, targetId], lane);
     const owner = { bucketId: bucket.id, bucketName: bucket.name, targetId };
-    this.#tables.laneOwners.putSync(lane, owner);
+    this.#tables.laneOwners.put(lane, owner);
     return lane;
   }
 
@@ -41,7 +44,7 @@ export class LaneNumbers {
   of(bucket: BucketRef): { lane: number; targetId: string }[] {
     const found: { lane: number; targetId: string }[] = [];
     const start = [bucket.id] as unknown as [string, string];
-    for (const { key, value } of this.#tables.lanes.getRange({ start })) {
+    for (const { key, value } of this.#tables.lanes.range({ start })) {
       if (key[0] !== bucket.id) break;
       found.push({ lane: value, targetId: key[1] });
     }
@@ -56,8 +59,8 @@ export class LaneNumbers {
   }
 
   remove(lane: number, owner: LaneOwner): void {
-    this.#tables.lanes.removeSync([owner.bucketId, owner.targetId]);
-    this.#tables.laneOwners.removeSync(lane);
+    this.#tables.lanes.remove([owner.bucketId, owner.targetId]);
+    this.#tables.laneOwners.remove(lane);
     this.#tables.counters.noteChange();
   }
 }

@@ -70,7 +70,7 @@ export class Lease implements TransactionMemory {
   }
 
   #put(lease: StoredLease): void {
-    this.#lease.putSync(HOLDER, lease);
+    this.#lease.put(HOLDER, lease);
     this.#held = lease;
   }
 }

@@ -9,12 +9,15 @@ const ENTRIES_MAX = 1_000;
 
 export class Memo<Key, Value> {
   readonly #counters: Counters;
+  readonly #entriesMax: number;
   readonly #entries = new Map<Key, Value>();
   #changes = -1;
   #aborts = 0;
 
-  constructor(counters: Counters) {
+  /** @param entriesMax beyond it, the oldest goes for each new one */
+  constructor(counters: Counters, entriesMax = ENTRIES_MAX) {
     this.#counters = counters;
+    this.#entriesMax = entriesMax;
   }
 
   /**
@@ -28,15 +31,23 @@ export class Memo<Key, Value> {
     const known = this.#entries.get(key);
     if (known !== undefined) return known;
     const value = read();
-    if (value !== undefined) this.#entries.set(key, value);
+    if (value !== undefined) this.#remember(key, value);
     return value;
+  }
+
+  /** Were all to go at once, everybody would read anew. */
+  #remember(key: Key, value: Value): void {
+    if (this.#entries.size >= this.#entriesMax) {
+      const [oldest] = this.#entries.keys();
+      if (oldest !== undefined) this.#entries.delete(oldest);
+    }
+    this.#entries.set(key, value);
   }
 
   #forgetWhatChanged(): void {
     const changes = this.#counters.changes();
     const { aborts } = this.#counters;
-    const isValid = changes === this.#changes && aborts === this.#aborts;
-    if (isValid && this.#entries.size <= ENTRIES_MAX) return;
+    if (changes === this.#changes && aborts === this.#aborts) return;
     this.#entries.clear();
     this.#changes = changes;
     this.#aborts = aborts;

@@ -13,28 +13,39 @@ export interface SealingOptions {
 }
 
 /**
- * Keys that the operator names are taken although none may open what is there: the log says so of each
- * secret. The file of our own is never made anew beside secrets, nor taken where it opens none of them.
+ * Keys that the operator names, null where none are named. They are taken although none may open what is
+ * stored: the log says so of each secret.
  *
  * @param environment the process's environment
- * @param stored what the store holds; nothing is known to be sealed where absent
  * @param warn is told of a file that its group can read
  * @throws Error where the world can read the file, and one that names the variable or file whose keys are missing or malformed, never a key
  */
-export function openKeyring(
+export function namedKeyring(
   options: SealingOptions,
-  dataDirectory: string,
   environment: NodeJS.ProcessEnv,
   warn?: WarnOfSecret,
-  stored?: Pick<Tables, 'configurations'>,
-): Keyring {
+): Keyring | null {
   if (options.environmentVariable !== undefined) {
     const name = options.environmentVariable;
     return keyringFrom(environment[name] ?? '', `environment variable ${name}`);
   }
-  if (options.file !== undefined) {
-    return keyringFrom(readPrivateFile(options.file, warn), options.file);
-  }
+  if (options.file === undefined) return null;
+  return keyringFrom(readPrivateFile(options.file, warn), options.file);
+}
+
+/**
+ * The key in a file of our own, made where there is none. It is never made anew beside secrets, nor taken
+ * where it opens none of them.
+ *
+ * @param stored what the store holds; nothing is known to be sealed where absent
+ * @param warn as above
+ * @throws Error that names the file and says what helps, never a key
+ */
+export function ownKeyring(
+  dataDirectory: string,
+  stored?: Pick<Tables, 'configurations'>,
+  warn?: WarnOfSecret,
+): Keyring {
   mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
   const file = join(dataDirectory, 'replication.key');
   return openOwnKey({
@@ -48,7 +59,7 @@ export function openKeyring(
 function* sealedSecrets(
   stored: Pick<Tables, 'configurations'> | undefined,
 ): Generator<SealedSecret> {
-  for (const { value } of stored?.configurations.getRange() ?? []) {
+  for (const { value } of stored?.configurations.range() ?? []) {
     for (const { secret } of value.targets) yield secret;
   }
 }

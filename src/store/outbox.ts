@@ -1,10 +1,10 @@
 /**
- * The durable queue in LMDB: model/ports.ts on the environment of the configurations. This file says
+ * The durable queue: model/ports.ts on the tables of the configurations. This file says
  * which transaction each operation is; how a retry of many rows is cut into transactions is in
  * retry-rows.ts, and what happens inside of them in the files that outbox-parts.ts wires together.
  */
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
-import { LEASE_MS } from '../model/lease.ts';
+import type { Outbox } from '../model/ports.ts';
 import type {
   AnnouncedIntent,
   ClaimOutcome,
@@ -12,7 +12,6 @@ import type {
   DueTimes,
   IntentId,
   LeftIntent,
-  Outbox,
   QueuedRow,
   QueueStatus,
   QueueTotals,
@@ -20,53 +19,41 @@ import type {
   RowFilter,
   StrayUpload,
   TargetAccess,
-} from '../model/ports.ts';
+} from '../model/queue.ts';
 import type { LaneReport } from '../model/lane-report.ts';
 import type { Claim, LaneRef, Row, UploadState } from '../model/row.ts';
-import type { Keyring } from '../sealing/keyring.ts';
-import { bootNumberOf, timeSinceBoot } from './boot.ts';
+import { ANYWHERE, type Work } from '../model/work.ts';
 import type { CommitFeed } from './commit-feed.ts';
 import { addIntent, findLeftIntents, removeIntent } from './intents.ts';
-import { Lease } from './lease.ts';
-import {
-  createIdentity,
-  mayBeAlive,
-  retireIdentity,
-  type ProcessIdentity,
-} from './process-identity.ts';
+import type { Lease } from './lease.ts';
+import type { ProcessIdentity } from './process-identity.ts';
 import { reportOf, storeReport } from './lane-reports.ts';
 import { findResync, runningResyncs } from './resyncs.ts';
-import { createParts, type OutboxParts } from './outbox-parts.ts';
+import type { OutboxParts } from './outbox-parts.ts';
 import { retryRefused, retryRows } from './retry-rows.ts';
 import type { Tables } from './tables.ts';
-import { Transactions } from './transactions.ts';
+import type { Transactions } from './transactions.ts';
 
-const BACKLOG_MAX = 1_000_000;
 /** How long an outcome that nobody waits for lets others share its transaction. */
 const OUTCOME_PATIENCE_MS = 8;
 
-export interface LmdbOutboxOptions {
+export interface StoredOutboxOptions {
   readonly tables: Tables;
-  readonly keyring: Keyring;
-  /** Shared with the configuration store; closed with the outbox. */
+  /** Shared with the configurations. */
   readonly feed: CommitFeed;
-  /** Below half of the limit at which puts are refused: events are dropped then, with a gap. */
-  readonly isDiskLow: () => boolean;
-  /** Milliseconds since the epoch; by default the system's clock. */
-  readonly now?: () => number;
-  /** Since the server started, by a clock that does not jump; by default since the outbox was made. */
-  readonly uptimeMs?: () => number;
-  /** Since the operating system started; by default as it says itself. */
-  readonly bootedForMs?: () => number;
-  /** Rows a bucket, 1,000,000 by default. */
-  readonly backlogMax?: number;
-  readonly leaseMs?: number;
-  /** Who this process is, and whether another may still be alive; by default as /proc says. */
-  readonly identity?: ProcessIdentity;
-  readonly mayBeAlive?: (process: ProcessIdentity) => boolean;
+  readonly transactions: Transactions;
+  readonly parts: OutboxParts;
+  readonly lease: Lease;
+  readonly identity: ProcessIdentity;
+  readonly mayBeAlive: (process: ProcessIdentity) => boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Since the server started, by a clock that does not jump. */
+  readonly uptimeMs: () => number;
+  readonly leaseMs: number;
 }
 
-export class LmdbOutbox implements Outbox {
+export class StoredOutbox implements Outbox {
   readonly #tables: Tables;
   readonly #feed: CommitFeed;
   readonly #identity: ProcessIdentity;
@@ -78,28 +65,17 @@ export class LmdbOutbox implements Outbox {
   readonly #transactions: Transactions;
   readonly #parts: OutboxParts;
 
-  constructor(options: LmdbOutboxOptions) {
-    const { tables, keyring, feed, isDiskLow } = options;
-    const started = performance.now();
-    const now = options.now ?? Date.now;
-    this.#tables = tables;
-    this.#feed = feed;
-    this.#now = now;
-    this.#uptimeMs = options.uptimeMs ?? (() => performance.now() - started);
-    this.#leaseMs = options.leaseMs ?? LEASE_MS;
-    this.#identity = options.identity ?? createIdentity();
-    this.#mayBeAlive = options.mayBeAlive ?? mayBeAlive;
-    this.#parts = createParts({
-      tables,
-      keyring,
-      now,
-      isDiskLow,
-      backlogMax: options.backlogMax ?? BACKLOG_MAX,
-      boot: bootNumberOf(this.#identity.bootId),
-      bootedForMs: options.bootedForMs ?? timeSinceBoot(),
-    });
-    this.#lease = new Lease(tables);
-    this.#transactions = new Transactions(tables, [this.#parts.counts, this.#lease]);
+  constructor(options: StoredOutboxOptions) {
+    this.#tables = options.tables;
+    this.#feed = options.feed;
+    this.#transactions = options.transactions;
+    this.#parts = options.parts;
+    this.#lease = options.lease;
+    this.#identity = options.identity;
+    this.#mayBeAlive = options.mayBeAlive;
+    this.#now = options.now;
+    this.#uptimeMs = options.uptimeMs;
+    this.#leaseMs = options.leaseMs;
   }
 
   announce(writes: readonly AnnouncedWrite[]): Promise<AnnouncedIntent> {
@@ -114,7 +90,7 @@ export class LmdbOutbox implements Outbox {
       removeIntent(this.#tables, intent);
       return writes.flatMap((write) => this.#parts.enqueuer.enqueueMatching(write, write));
     });
-    if (rows.length > 0) this.#feed.tell();
+    this.#tellRows(rows);
     return rows;
   }
 
@@ -145,7 +121,7 @@ export class LmdbOutbox implements Outbox {
         this.#parts.claims.recover(epoch, from),
       );
     } while (after !== null);
-    this.#feed.tell();
+    this.#feed.tell(ANYWHERE);
   }
 
   leftIntents(epoch: number): Promise<readonly LeftIntent[]> {
@@ -153,17 +129,17 @@ export class LmdbOutbox implements Outbox {
   }
 
   async settle(epoch: number, intent: IntentId, changed: readonly AnnouncedWrite[]): Promise<void> {
-    await this.#fenced(epoch, () => {
+    const rows = await this.#fenced(epoch, () => {
       removeIntent(this.#tables, intent);
-      for (const write of changed) {
-        this.#parts.enqueuer.enqueueMatching({ ...write, replica: false }, null);
-      }
+      return changed.flatMap((write) =>
+        this.#parts.enqueuer.enqueueMatching({ ...write, replica: false }, null),
+      );
     });
-    this.#feed.tell();
+    this.#tellRows(rows);
   }
 
-  async lanes(): Promise<readonly LaneRef[]> {
-    return this.#transactions.read(() => this.#parts.view.lanes());
+  async lanes(bucket?: BucketRef): Promise<readonly LaneRef[]> {
+    return this.#transactions.read(() => this.#parts.view.lanes(bucket));
   }
 
   async nextDueAt(lane: LaneRef): Promise<DueTimes> {
@@ -191,9 +167,7 @@ export class LmdbOutbox implements Outbox {
         if (entry === undefined) return false;
         return this.#parts.claims.settle(entry, outcome) || 'more';
       }, manner);
-      if (settled === 'more') continue;
-      this.#feed.tell();
-      return settled;
+      if (settled !== 'more') return settled;
     }
   }
 
@@ -256,14 +230,14 @@ export class LmdbOutbox implements Outbox {
 
   async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
     const row = await this.#writeDurably(() => this.#parts.retries.retryRow(bucket, sequence, now));
-    if (row !== null) this.#feed.tell();
+    if (row !== null) this.#tellRows([row]);
     return row;
   }
 
   async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
     const context = { tables: this.#tables, transactions: this.#transactions, parts: this.#parts };
     const retried = await retryRows(context, bucket, filter, now);
-    this.#feed.tell();
+    this.#feed.tell({ kind: 'bucket', bucket });
     return retried;
   }
 
@@ -274,7 +248,7 @@ export class LmdbOutbox implements Outbox {
   ): Promise<number> {
     const context = { tables: this.#tables, transactions: this.#transactions, parts: this.#parts };
     const retried = await retryRefused(context, bucket, targetIds, now);
-    this.#feed.tell();
+    this.#feed.tell({ kind: 'bucket', bucket });
     return retried;
   }
 
@@ -295,10 +269,10 @@ export class LmdbOutbox implements Outbox {
       const started = this.#parts.resyncs.start(bucket, ruleId, now);
       const rule = this.#parts.resyncs.ruleOf(bucket, ruleId);
       if (started !== null && rule !== undefined)
-        this.#parts.retries.tryTargetsAnew(bucket, [rule.targetId], now);
+        this.#parts.retries.tryTargetsAnew(bucket, [rule.targetId]);
       return started;
     });
-    if (job !== null) this.#feed.tell();
+    if (job !== null) this.#feed.tell({ kind: 'bucket', bucket });
     return job;
   }
 
@@ -327,7 +301,7 @@ export class LmdbOutbox implements Outbox {
     const advanced = await this.#fenced(epoch, () =>
       this.#parts.resyncs.advance(job, { keys, cursor, done }, now),
     );
-    this.#feed.tell();
+    this.#feed.tell({ kind: 'bucket', bucket: job.bucket });
     return advanced;
   }
 
@@ -340,18 +314,15 @@ export class LmdbOutbox implements Outbox {
     for (const ruleset of rulesets) {
       while (await this.#fenced(epoch, () => this.#parts.clamp.run(ruleset, now)));
     }
-    this.#feed.tell();
+    this.#feed.tell(ANYWHERE);
   }
 
-  subscribe(listener: () => void): () => void {
+  subscribe(listener: (work: Work) => void): () => void {
     return this.#feed.subscribe(listener);
   }
 
-  /** Waits for what runs; the environment stays open. Idempotent. */
-  async close(): Promise<void> {
-    await this.#transactions.close();
-    this.#feed.close();
-    retireIdentity(this.#identity);
+  #tellRows(rows: readonly Row[]): void {
+    if (rows.length > 0) this.#feed.tell({ kind: 'lanes', lanes: rows.map(({ lane }) => lane) });
   }
 
   #writeDurably<T>(work: () => T): Promise<T> {

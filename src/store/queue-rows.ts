@@ -62,11 +62,11 @@ export class QueueRows {
   add(entry: Entry): void {
     const { rows, chains, queue, expiries } = this.#tables;
     const { sequence, row } = entry;
-    rows.putSync(sequenceKey(sequence), row);
-    chains.putSync(chainKeyOf(entry), rulesetBytes(row.ruleset));
+    rows.put(sequenceKey(sequence), row);
+    chains.put(chainKeyOf(entry), rulesetBytes(row.ruleset));
     const ruleset = rulesetKey(row.lane, row.ruleset);
-    queue.putSync(queueKey(ruleset, queueStateOf(row), sequence), NO_VALUE);
-    if (row.failedAt !== null) expiries.putSync(expiryKey(row.failedAt, sequence), NO_VALUE);
+    queue.put(queueKey(ruleset, queueStateOf(row), sequence), NO_VALUE);
+    if (row.failedAt !== null) expiries.put(expiryKey(row.failedAt, sequence), NO_VALUE);
     this.#counts.change(ruleset, row.state, 1);
   }
 
@@ -79,7 +79,7 @@ export class QueueRows {
   replace(old: Entry, next: Entry): void {
     if (old.row.upload?.uploadId !== next.row.upload?.uploadId) this.#strays.add(old.row);
     if (isIndexedAlike(old.row, next.row)) {
-      this.#tables.rows.putSync(sequenceKey(next.sequence), next.row);
+      this.#tables.rows.put(sequenceKey(next.sequence), next.row);
       return;
     }
     this.#takeOut(old);
@@ -89,11 +89,11 @@ export class QueueRows {
   #takeOut(entry: Entry): void {
     const { rows, chains, queue, expiries } = this.#tables;
     const { sequence, row } = entry;
-    rows.removeSync(sequenceKey(sequence));
-    chains.removeSync(chainKeyOf(entry));
+    rows.remove(sequenceKey(sequence));
+    chains.remove(chainKeyOf(entry));
     const ruleset = rulesetKey(row.lane, row.ruleset);
-    queue.removeSync(queueKey(ruleset, queueStateOf(row), sequence));
-    if (row.failedAt !== null) expiries.removeSync(expiryKey(row.failedAt, sequence));
+    queue.remove(queueKey(ruleset, queueStateOf(row), sequence));
+    if (row.failedAt !== null) expiries.remove(expiryKey(row.failedAt, sequence));
     this.#counts.change(ruleset, row.state, -1);
   }
 }

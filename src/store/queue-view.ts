@@ -1,7 +1,7 @@
 /** What users see of a bucket's queue: pages of rows, one row, and numbers. */
 import type { BucketRef, ObjectRef } from '../host.ts';
 import { judgeRuleset } from '../model/match.ts';
-import type { LaneCondition, QueueStatus, QueueTotals, RowFilter } from '../model/ports.ts';
+import type { LaneCondition, QueueStatus, QueueTotals, RowFilter } from '../model/queue.ts';
 import type { LaneRef, Row, RowCount } from '../model/row.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
 import { gapsOf } from './gaps.ts';
@@ -24,6 +24,7 @@ import {
   type QueueStateByte,
   type StateByte,
 } from './outbox-keys.ts';
+import { OldestPending } from './oldest-pending.ts';
 import { answerRow, queueStateOf, type QueueRows } from './queue-rows.ts';
 import type { RowCounts } from './row-counts.ts';
 import type { Tables } from './tables.ts';
@@ -58,6 +59,7 @@ export class QueueView {
   readonly #counts: RowCounts;
   readonly #configurations: ConfigurationCache;
   readonly #accesses: TargetAccesses;
+  readonly #oldest: OldestPending;
 
   constructor({ tables, rows, lanes, counts, configurations, accesses }: QueueViewOptions) {
     this.#tables = tables;
@@ -66,6 +68,7 @@ export class QueueView {
     this.#counts = counts;
     this.#configurations = configurations;
     this.#accesses = accesses;
+    this.#oldest = new OldestPending(tables);
   }
 
   /** Newest first, before `after`; each ruleset gives its newest, and the newest of those are shown. */
@@ -142,7 +145,7 @@ export class QueueView {
   ): boolean {
     const end = Buffer.concat([prefix, Buffer.of(state)]);
     const entries = Array.from(
-      this.#tables.chains.getRange({ start: endOf(end), end, reverse: true, limit: VERSIONS_MAX }),
+      this.#tables.chains.range({ start: endOf(end), end, reverse: true, limit: VERSIONS_MAX }),
     );
     const holds = entries.some(({ key, value }) => {
       if (isDead(readRuleset(value, 0))) return false;
@@ -154,30 +157,24 @@ export class QueueView {
   }
 
   totals(): QueueTotals {
-    let pending = 0;
-    let verifying = 0;
-    let failed = 0;
-    let oldest = Infinity;
-    for (const count of this.#counts.all()) {
-      pending += count.pending;
-      verifying += count.verifying;
-      failed += count.failed;
-      if (count.pending > 0) oldest = Math.min(oldest, this.#oldestPending(count.key) ?? Infinity);
-    }
-    const oldestPendingAt = oldest === Infinity ? null : this.#rows.expect(oldest).row.createdAt;
-    return { pending, verifying, failed, oldestPendingAt };
+    const totals = this.#counts.totals();
+    return { ...totals, oldestPendingAt: totals.pending === 0 ? null : this.#oldest.createdAt() };
   }
 
   #oldestPending(ruleset: Buffer): number | undefined {
     const start = queuePrefix(ruleset, PENDING);
-    const [entry] = this.#tables.queue.getKeys({ start, end: endOf(start), limit: 1 });
+    const [entry] = this.#tables.queue.keys({ start, end: endOf(start), limit: 1 });
     return entry === undefined ? undefined : trailingSequence(entry);
   }
 
-  /** Lanes with rows to try that some rule is left for. */
-  lanes(): LaneRef[] {
+  /** Lanes with rows to try that some rule is left for, of one bucket or of all. */
+  lanes(bucket?: BucketRef): LaneRef[] {
     const lanes = new Map<number, LaneRef>();
-    for (const { key, pending, verifying } of this.#counts.all()) {
+    const counts =
+      bucket === undefined
+        ? this.#counts.all()
+        : this.#lanes.of(bucket).flatMap(({ lane }) => this.#counts.of(lane));
+    for (const { key, pending, verifying } of counts) {
       const lane = laneOf(key);
       if (lanes.has(lane) || pending + verifying === 0) continue;
       const owner = this.#lanes.ownerOf(lane);
@@ -219,7 +216,7 @@ export class QueueView {
   #newest(ruleset: Buffer, state: QueueStateByte, after: number | null, limit: number): number[] {
     const prefix = queuePrefix(ruleset, state);
     const start = after === null ? endOf(prefix) : queueKey(ruleset, state, after);
-    const keys = this.#tables.queue.getKeys({
+    const keys = this.#tables.queue.keys({
       start,
       end: prefix,
       reverse: true,

@@ -45,14 +45,14 @@ export async function openReader(dataDirectory: string): Promise<ConfigurationRe
       if (stored === undefined) return null;
       return {
         bucketId: stored.bucketId,
-        mayReplicate: hints.doesExist(bucketName),
+        mayReplicate: hints.has(bucketName),
         ...withoutSecrets(stored),
       };
     },
     bucketNames(after) {
       root.resetReadTxn();
       const start = after === undefined ? {} : { start: after, exclusiveStart: true };
-      return Array.from(configurations.getKeys({ ...start, limit: 256 }));
+      return Array.from(configurations.keys({ ...start, limit: 256 }));
     },
     close,
   };

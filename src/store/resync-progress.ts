@@ -1,6 +1,6 @@
 /** Resync jobs as they begin, move and end; each method runs inside a write transaction. */
 import type { BucketRef } from '../host.ts';
-import type { ResyncJob } from '../model/ports.ts';
+import type { ResyncJob } from '../model/queue.ts';
 import type { Rule } from '../model/rule.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
 import type { Enqueuer } from './enqueue.ts';

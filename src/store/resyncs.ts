@@ -1,7 +1,7 @@
 /** Resync jobs: the last run of each rule's resync, and an index of those that run. */
 import type { BucketRef } from '../host.ts';
 import type { StoredResync } from '../model/generated/stored-resync.ts';
-import type { ResyncJob } from '../model/ports.ts';
+import type { ResyncJob } from '../model/queue.ts';
 import type { Rule } from '../model/rule.ts';
 import type { Tables } from './tables.ts';
 
@@ -29,9 +29,9 @@ export function beginResync(
 export function putResync({ resyncs, running }: Tables, job: ResyncJob): ResyncJob {
   const { bucket, ruleId, ...rest } = job;
   const stored: StoredResync = { ...rest, bucketName: bucket.name };
-  resyncs.putSync([bucket.id, ruleId], stored);
-  if (job.state === 'running') running.putSync([bucket.id, ruleId], true);
-  else running.removeSync([bucket.id, ruleId]);
+  resyncs.put([bucket.id, ruleId], stored);
+  if (job.state === 'running') running.put([bucket.id, ruleId], true);
+  else running.remove([bucket.id, ruleId]);
   return job;
 }
 
@@ -52,13 +52,13 @@ export function removeResync(
   { id, incarnation }: Rule,
 ): void {
   if (resyncs.get([bucketId, id])?.incarnation !== incarnation) return;
-  resyncs.removeSync([bucketId, id]);
-  running.removeSync([bucketId, id]);
+  resyncs.remove([bucketId, id]);
+  running.remove([bucketId, id]);
 }
 
 export function runningResyncs({ resyncs, running }: Tables): ResyncJob[] {
   const jobs: ResyncJob[] = [];
-  for (const [bucketId, ruleId] of running.getKeys()) {
+  for (const [bucketId, ruleId] of running.keys()) {
     const stored = resyncs.get([bucketId, ruleId]);
     if (stored !== undefined) jobs.push(jobOf(bucketId, ruleId, stored));
   }

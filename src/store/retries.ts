@@ -51,15 +51,15 @@ export class Retries {
   retryRow(bucket: BucketRef, sequence: number, now: number): Row | null {
     const found = this.#view.find(bucket, sequence);
     if (found === null) return null;
-    this.tryTargetsAnew(bucket, [found.lane.targetId], now);
+    this.tryTargetsAnew(bucket, [found.lane.targetId]);
     if (this.retry(this.#chains.rows.expect(sequence), now)) this.#tables.counters.noteWork();
     return this.#view.find(bucket, sequence);
   }
 
   /** A target that is not listed has nothing to try. */
-  tryTargetsAnew(bucket: BucketRef, targetIds: readonly string[], now: number): void {
+  tryTargetsAnew(bucket: BucketRef, targetIds: readonly string[]): void {
     const listed = this.#view.targets(bucket, {}).filter((id) => targetIds.includes(id));
-    askToTryAnew(this.#tables, bucket.id, listed, now);
+    askToTryAnew(this.#tables, bucket.id, listed);
   }
 
   /** False where the row is in flight and stays as it is. */
@@ -104,7 +104,7 @@ export class Retries {
     },
     now: number,
   ): RetryProgress {
-    const keys = this.#tables.queue.getKeys({
+    const keys = this.#tables.queue.keys({
       start: queueKey(ruleset, state, after + 1),
       end: endOf(queuePrefix(ruleset, state)),
       limit,

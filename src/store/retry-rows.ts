@@ -4,7 +4,7 @@
  */
 import type { BucketRef } from '../host.ts';
 import type { StoredRow } from '../model/generated/stored-row.ts';
-import type { RowFilter } from '../model/ports.ts';
+import type { RowFilter } from '../model/queue.ts';
 import type { Operation } from '../model/row.ts';
 import { BATCH_MAX } from './claims.ts';
 import {
@@ -57,7 +57,7 @@ export async function retryRows(
     }
   }
   const askTargets = (): void =>
-    parts.retries.tryTargetsAnew(bucket, parts.view.targets(bucket, filter), now);
+    parts.retries.tryTargetsAnew(bucket, parts.view.targets(bucket, filter));
   await transactions.writeTogether(askTargets);
   return retried;
 }
@@ -103,7 +103,7 @@ async function retryWaiting(
     const start: Buffer = after;
     after = await transactions.write<Buffer | null>(() => {
       const range = { start, end: endOf(prefix), limit: BATCH_MAX };
-      const keys = Array.from(tables.due.getKeys(range));
+      const keys = Array.from(tables.due.keys(range));
       for (const key of keys) {
         const entry = parts.chains.rows.expect(trailingSequence(key));
         if (entry.row.refused && parts.retries.retry(entry, now)) retried += 1;

@@ -1,6 +1,7 @@
 /**
- * How many rows of each lane and ruleset there are, by state. A transaction adds up what it changes
- * and writes each counter once; whoever reads counters in the middle of it sees its own changes.
+ * How many rows of each lane and ruleset there are, by state, and how many in all. A transaction adds up
+ * what it changes and writes each counter once; whoever reads counters in the middle of it sees its own
+ * changes.
  */
 import type { RowState } from '../model/row.ts';
 import { countsValue, endOf, laneKey, readCounts, type StateCounts } from './outbox-keys.ts';
@@ -15,6 +16,8 @@ interface Change extends Record<RowState, number> {
   readonly key: Buffer;
 }
 
+/** Of all lanes: no lane has the number 0. */
+const TOTALS = laneKey(0);
 const NONE: StateCounts = { pending: 0, verifying: 0, failed: 0 };
 
 export class RowCounts {
@@ -42,7 +45,13 @@ export class RowCounts {
   }
 
   all(): RulesetCount[] {
-    return this.#read({});
+    return this.#read({ start: endOf(TOTALS) });
+  }
+
+  totals(): StateCounts {
+    this.end();
+    const value = this.#counts.get(TOTALS);
+    return value === undefined ? NONE : readCounts(value);
   }
 
   begin(): void {
@@ -50,7 +59,15 @@ export class RowCounts {
   }
 
   end(): void {
-    for (const change of this.#changes.values()) this.#apply(change);
+    if (this.#changes.size === 0) return;
+    const all = { key: TOTALS, ...NONE };
+    for (const change of this.#changes.values()) {
+      this.#apply(change);
+      all.pending += change.pending;
+      all.verifying += change.verifying;
+      all.failed += change.failed;
+    }
+    this.#apply(all);
     this.#changes.clear();
   }
 
@@ -60,7 +77,7 @@ export class RowCounts {
 
   #read(range: { start?: Buffer; end?: Buffer }): RulesetCount[] {
     this.end();
-    return Array.from(this.#counts.getRange(range), ({ key, value }) => ({
+    return Array.from(this.#counts.range(range), ({ key, value }) => ({
       key,
       ...readCounts(value),
     }));
@@ -75,7 +92,7 @@ export class RowCounts {
       verifying: before.verifying + verifying,
       failed: before.failed + failed,
     };
-    if (next.pending + next.verifying + next.failed === 0) this.#counts.removeSync(key);
-    else this.#counts.putSync(key, countsValue(next));
+    if (next.pending + next.verifying + next.failed === 0) this.#counts.remove(key);
+    else this.#counts.put(key, countsValue(next));
   }
 }

@@ -31,7 +31,7 @@ export class ScheduleClamp {
     const keys = (['put', 'delete'] as const).flatMap((operation) => {
       const prefix = duePrefix(ruleset, operation);
       const start = dueKey(prefix, latest + 1, 0);
-      return Array.from(this.#tables.due.getKeys({ start, end: endOf(prefix), limit: BATCH_MAX }));
+      return Array.from(this.#tables.due.keys({ start, end: endOf(prefix), limit: BATCH_MAX }));
     });
     for (const key of keys) {
       const entry = this.#chains.rows.expect(trailingSequence(key));

@@ -23,21 +23,23 @@ export interface MachineTime {
 }
 
 /** Agrees with the other processes of the environment. Not inside of a transaction. */
-export function openStoreClock(
-  { root, meta }: Pick<Tables, 'root' | 'meta'>,
+export async function openStoreClock(
+  { storage, meta }: Pick<Tables, 'storage' | 'meta'>,
   { boot, wallMs, monotonicMs }: MachineTime,
-): StoreClock {
+): Promise<StoreClock> {
   const fresh = Math.round(wallMs() - monotonicMs());
+  const agreed = (): number | undefined => (meta.get(BOOT) === boot ? meta.get(OFFSET) : undefined);
   const agree = (): number => {
-    const agreed = meta.get(BOOT) === boot ? meta.get(OFFSET) : undefined;
-    if (agreed !== undefined || boot === null) return agreed ?? fresh;
-    meta.putSync(BOOT, boot);
-    meta.putSync(OFFSET, fresh);
+    const known = agreed();
+    if (known !== undefined || boot === null) return known ?? fresh;
+    meta.put(BOOT, boot);
+    meta.put(OFFSET, fresh);
     return fresh;
   };
   let offset = fresh;
   try {
-    offset = root.transactionSync(agree);
+    storage.refresh();
+    offset = agreed() ?? (boot === null ? fresh : await storage.transaction(agree));
   } catch {
     // A full disk keeps no server from starting: this process goes by the wall clock of its start.
   }

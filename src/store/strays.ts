@@ -7,7 +7,7 @@
  * All that write run inside a write transaction of the caller.
  */
 import type { StoredRow } from '../model/generated/stored-row.ts';
-import type { StrayUpload } from '../model/ports.ts';
+import type { StrayUpload } from '../model/queue.ts';
 import type { LaneRef } from '../model/row.ts';
 import { placeOf } from '../model/target.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';
@@ -38,7 +38,7 @@ export class Strays {
     const target = targets.find(({ id }) => id === owner.targetId);
     if (target === undefined) return;
     const { uploadId } = upload;
-    this.#strays.putSync(strayKey(lane, { key, uploadId }), {
+    this.#strays.put(strayKey(lane, { key, uploadId }), {
       key,
       uploadId,
       place: placeOf(target),
@@ -50,7 +50,7 @@ export class Strays {
     const lanes: LaneRef[] = [];
     let start = laneKey(0);
     for (;;) {
-      const [key] = this.#strays.getKeys({ start, limit: 1 });
+      const [key] = this.#strays.keys({ start, limit: 1 });
       if (key === undefined) return lanes;
       lanes.push(laneRefOf(this.#lanes.ownerOf(laneOf(key))));
       start = endOf(laneKey(laneOf(key)));
@@ -62,20 +62,20 @@ export class Strays {
     if (lane === undefined) return [];
     const start = after === null ? laneKey(lane) : strayKey(lane, after);
     const range = { start, end: endOf(laneKey(lane)), exclusiveStart: after !== null, limit };
-    return Array.from(this.#strays.getRange(range), ({ value }) => value);
+    return Array.from(this.#strays.range(range), ({ value }) => value);
   }
 
   remove(ref: LaneRef, strays: readonly StrayUpload[]): void {
     const lane = this.#lanes.find(ref);
     if (lane === undefined) return;
-    for (const stray of strays) this.#strays.removeSync(strayKey(lane, stray));
+    for (const stray of strays) this.#strays.remove(strayKey(lane, stray));
   }
 
   /** At most `limit` of the lane, whatever they are; returns how many went. */
   forget(lane: number, limit: number): number {
     const start = laneKey(lane);
-    const keys = Array.from(this.#strays.getKeys({ start, end: endOf(start), limit }));
-    for (const key of keys) this.#strays.removeSync(key);
+    const keys = Array.from(this.#strays.keys({ start, end: endOf(start), limit }));
+    for (const key of keys) this.#strays.remove(key);
     return keys.length;
   }
 }

@@ -91,7 +91,7 @@ export class Sweep {
   run(now: number, uptimeMs: number): boolean {
     let budget = BATCH_MAX;
     const lanes = Array.from(
-      this.#tables.laneOwners.getRange({ start: this.#lane, limit: BATCH_MAX }),
+      this.#tables.laneOwners.range({ start: this.#lane, limit: BATCH_MAX }),
     );
     for (const { key: lane, value: owner } of lanes) {
       if (lane !== this.#lane) this.#parkedAfter = null;
@@ -134,7 +134,7 @@ export class Sweep {
   #atRest(prefix: Buffer, limit: number, now: number): Entry[] {
     const entries: Entry[] = [];
     const range = { start: prefix, end: endOf(prefix), limit: LOOK_MAX };
-    for (const key of this.#tables.queue.getKeys(range)) {
+    for (const key of this.#tables.queue.keys(range)) {
       if (entries.length >= limit) break;
       const entry = this.#chains.rows.expect(trailingSequence(key));
       const { state, doubtUntil } = entry.row;
@@ -178,7 +178,7 @@ export class Sweep {
     if (limit <= 0 || isPast) return 0;
     const isInside = after !== null && Buffer.compare(after, ruleset) > 0;
     const start = isInside ? { start: after, exclusiveStart: true } : { start: ruleset };
-    const keys = Array.from(this.#tables.due.getKeys({ ...start, end: endOf(ruleset), limit }));
+    const keys = Array.from(this.#tables.due.keys({ ...start, end: endOf(ruleset), limit }));
     for (const key of keys) {
       this.#chains.chooseHeadAnew(chainOf(this.#chains.rows.expect(trailingSequence(key))));
     }
@@ -202,7 +202,7 @@ export class Sweep {
 
   /** Failed rows that are too old; what they did not deliver is a gap from now on. */
   #expire(now: number): boolean {
-    const keys = Array.from(this.#tables.expiries.getKeys({ limit: BATCH_MAX }));
+    const keys = Array.from(this.#tables.expiries.keys({ limit: BATCH_MAX }));
     const old = keys.filter((key) => dueTimeOf(key) <= now - FAILED_KEPT_MS);
     for (const key of old) {
       const entry = this.#chains.rows.expect(trailingSequence(key));

@@ -1,13 +1,5 @@
-/**
- * The named databases of the plugin's LMDB environment; ARCHITECTURE.md has the key-layout table.
- *
- * Records of the outbox have fixed structures (`encoder`), so that property names are not stored
- * with each of them. lmdb could keep structures in the database instead, but writes them inside the
- * running transaction: where that is rolled back, records of a structure that was never saved would
- * be left behind unreadable.
- */
+/** The tables of the store, whatever keeps them; ARCHITECTURE.md has the key-layout table. */
 import { join } from 'node:path';
-import type { Database, RootDatabase } from 'lmdb';
 import { openEnvironment, type Environment, type EnvironmentOptions } from '../lmdb/environment.ts';
 import type { StoredConfiguration } from '../model/generated/stored-configuration.ts';
 import type { StoredIntent } from '../model/generated/stored-intent.ts';
@@ -17,6 +9,8 @@ import type { StoredRow } from '../model/generated/stored-row.ts';
 import type { StoredStray } from '../model/generated/stored-stray.ts';
 import type { StoredProcess } from '../model/generated/stored-intent.ts';
 import { Counters } from './counters.ts';
+import { LmdbStorage } from './lmdb-storage.ts';
+import type { Table, TableLayout, TableStorage } from './table.ts';
 
 /** Raised when an older program would misread what this one writes. */
 export const STORE_FORMAT = 1;
@@ -44,28 +38,30 @@ export interface StoredLease {
   readonly expires: number;
 }
 
-export interface Tables extends Pick<Environment, 'root' | 'meta' | 'commits' | 'close'> {
+export interface Tables {
+  readonly storage: TableStorage;
+  readonly meta: Table<number, string>;
   /** The numbers in `meta` that transactions count up. */
   readonly counters: Counters;
-  readonly configurations: Database<StoredConfiguration, string>;
-  readonly hints: Database<true, string>;
-  readonly lanes: Database<number, [bucketId: string, targetId: string]>;
-  readonly laneOwners: Database<LaneOwner, number>;
-  readonly laneReports: Database<StoredLaneReport, [bucketId: string, targetId: string]>;
-  readonly rows: Database<StoredRow, Buffer>;
-  readonly chains: Database<Buffer, Buffer>;
-  readonly due: Database<Buffer, Buffer>;
-  readonly queue: Database<Buffer, Buffer>;
-  readonly counts: Database<Buffer, Buffer>;
-  readonly expiries: Database<Buffer, Buffer>;
-  readonly claims: Database<Buffer, Buffer>;
-  readonly strays: Database<StoredStray, Buffer>;
-  readonly intents: Database<StoredIntent, Buffer>;
-  readonly gaps: Database<StoredGap, [bucketId: string, incarnation: number]>;
-  readonly resyncs: Database<StoredResync, [bucketId: string, ruleId: string]>;
+  readonly configurations: Table<StoredConfiguration, string>;
+  readonly hints: Table<true, string>;
+  readonly lanes: Table<number, [bucketId: string, targetId: string]>;
+  readonly laneOwners: Table<LaneOwner, number>;
+  readonly laneReports: Table<StoredLaneReport, [bucketId: string, targetId: string]>;
+  readonly rows: Table<StoredRow, Buffer>;
+  readonly chains: Table<Buffer, Buffer>;
+  readonly due: Table<Buffer, Buffer>;
+  readonly queue: Table<Buffer, Buffer>;
+  readonly counts: Table<Buffer, Buffer>;
+  readonly expiries: Table<Buffer, Buffer>;
+  readonly claims: Table<Buffer, Buffer>;
+  readonly strays: Table<StoredStray, Buffer>;
+  readonly intents: Table<StoredIntent, Buffer>;
+  readonly gaps: Table<StoredGap, [bucketId: string, incarnation: number]>;
+  readonly resyncs: Table<StoredResync, [bucketId: string, ruleId: string]>;
   /** Resyncs that run: an index into `resyncs`. */
-  readonly running: Database<true, [bucketId: string, ruleId: string]>;
-  readonly lease: Database<StoredLease, string>;
+  readonly running: Table<true, [bucketId: string, ruleId: string]>;
+  readonly lease: Table<StoredLease, string>;
 }
 
 const ROW_STRUCTURES = [
@@ -100,63 +96,54 @@ export function storeDirectory(dataDirectory: string): string {
   return join(dataDirectory, 'replication');
 }
 
+/** The tables in LMDB, and what only LMDB has. */
+export interface LmdbTables extends Tables, Pick<Environment, 'root' | 'commits' | 'close'> {}
+
 /** @throws UnsupportedFormatError where a newer version wrote the environment; nothing is touched */
 export async function openTables(
   dataDirectory: string,
   options: Pick<EnvironmentOptions, 'readOnly' | 'onFailure' | 'onCompaction'> = {},
-): Promise<Tables> {
-  const { root, meta, commits, close } = await openEnvironment({
+): Promise<LmdbTables> {
+  const { root, commits, close } = await openEnvironment({
     directory: storeDirectory(dataDirectory),
     format: STORE_FORMAT,
     ...options,
   });
+  return { ...tablesIn(new LmdbStorage({ root, commits, close })), root, commits, close };
+}
+
+/** As one process has them: what transactions count is kept by process. */
+export function tablesIn(storage: TableStorage): Tables {
+  const meta = storage.table<number, string>(records('meta', 'words'));
   return {
-    root,
+    storage,
     meta,
-    commits,
-    close,
     counters: new Counters(meta),
-    configurations: root.openDB<StoredConfiguration, string>({ name: 'configurations' }),
-    hints: root.openDB<true, string>({ name: 'hints' }),
-    lanes: root.openDB({ name: 'lanes' }),
-    laneOwners: root.openDB({ name: 'lane-owners' }),
-    laneReports: root.openDB({ name: 'lane-reports' }),
-    rows: root.openDB({ name: 'rows', keyEncoding: 'binary', ...structured(ROW_STRUCTURES) }),
-    ...openIndexes(root),
-    strays: root.openDB({ name: 'strays', keyEncoding: 'binary' }),
-    intents: root.openDB({
-      name: 'intents',
-      keyEncoding: 'binary',
-      ...structured(INTENT_STRUCTURES),
-    }),
-    gaps: root.openDB({ name: 'gaps' }),
-    resyncs: root.openDB({ name: 'resyncs' }),
-    running: root.openDB({ name: 'running' }),
-    lease: root.openDB({ name: 'lease' }),
+    configurations: storage.table(records('configurations', 'words')),
+    hints: storage.table(records('hints', 'words')),
+    lanes: storage.table(records('lanes', 'words')),
+    laneOwners: storage.table(records('lane-owners', 'words')),
+    laneReports: storage.table(records('lane-reports', 'words')),
+    rows: storage.table({ ...records('rows', 'bytes'), structures: ROW_STRUCTURES }),
+    chains: storage.table(index('chains')),
+    due: storage.table(index('due')),
+    queue: storage.table(index('queue')),
+    counts: storage.table(index('counts')),
+    expiries: storage.table(index('expiries')),
+    claims: storage.table(index('claims')),
+    strays: storage.table(records('strays', 'bytes')),
+    intents: storage.table({ ...records('intents', 'bytes'), structures: INTENT_STRUCTURES }),
+    gaps: storage.table(records('gaps', 'words')),
+    resyncs: storage.table(records('resyncs', 'words')),
+    running: storage.table(records('running', 'words')),
+    lease: storage.table(records('lease', 'words')),
   };
 }
 
-type Indexes = Pick<Tables, 'chains' | 'due' | 'queue' | 'counts' | 'expiries' | 'claims'>;
-
-function openIndexes(root: RootDatabase): Indexes {
-  const openIndex = (name: string): Database<Buffer, Buffer> =>
-    root.openDB({ name, keyEncoding: 'binary', encoding: 'binary' });
-  return {
-    chains: openIndex('chains'),
-    due: openIndex('due'),
-    queue: openIndex('queue'),
-    counts: openIndex('counts'),
-    expiries: openIndex('expiries'),
-    claims: openIndex('claims'),
-  };
+function records(name: string, keys: TableLayout['keys']): TableLayout {
+  return { name, keys, values: 'records' };
 }
 
-/** The encoder adds structures that it meets to its list: each database has a list of its own. */
-function structured(structures: readonly string[][]): object {
-  return {
-    encoder: {
-      structures: structures.map((names) => [...names]),
-      maxSharedStructures: structures.length,
-    },
-  };
+function index(name: string): TableLayout {
+  return { name, keys: 'bytes', values: 'bytes' };
 }

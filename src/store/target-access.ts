@@ -3,7 +3,7 @@
  * opened once per change, since every delivery asks.
  */
 import type { SecretBoxes } from '../model/configuration.ts';
-import type { TargetAccess } from '../model/ports.ts';
+import type { TargetAccess } from '../model/queue.ts';
 import type { LaneRef } from '../model/row.ts';
 import type { Keyring } from '../sealing/keyring.ts';
 import type { ConfigurationCache } from './configuration-cache.ts';

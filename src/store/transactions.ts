@@ -1,7 +1,7 @@
 /**
- * The one way in which configurations and queue are written: child transactions, which are rolled back
- * where the work throws (lmdb's plain ones are not), share one commit with all that are asked for
- * meanwhile, and one flush with all that wait for it (src/lmdb/commits.ts).
+ * The one way in which configurations and queue are written: transactions, which are rolled back where
+ * the work throws, share one commit with all that are asked for meanwhile, and one flush with all that
+ * wait for it (src/lmdb/commits.ts).
  *
  * The small writes of the write path and of deliveries go together into one child transaction, since a
  * commit costs more than the work inside: whatever has been asked for by the moment at which LMDB lets
@@ -19,6 +19,9 @@
 import { StorageError } from '../lmdb/storage-error.ts';
 import { replicationError } from '../model/errors.ts';
 import type { Tables } from './tables.ts';
+
+/** Calls back after so many milliseconds; returns the way to prevent it. */
+export type After = (delayMs: number, callback: () => void) => () => void;
 
 /** Keeps something in memory for the length of a transaction. */
 export interface TransactionMemory {
@@ -49,21 +52,28 @@ interface Waiting {
   readonly failed: (error: Error) => void;
 }
 
+export const systemTimer: After = (delayMs, callback) => {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
+};
+
 export class Transactions {
   readonly #tables: Tables;
   readonly #memories: readonly TransactionMemory[];
+  readonly #after: After;
   readonly #waiting: Waiting[] = [];
   /** Whether a shared transaction has been asked for that has not begun: it takes in who comes until then. */
   #isBeginning = false;
   #inFlight = 0;
   /** Set while all that wait are patient. */
-  #patience: NodeJS.Timeout | null = null;
+  #patience: (() => void) | null = null;
   #running = 0;
   #idle: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(tables: Tables, memories: readonly TransactionMemory[]) {
+  constructor(tables: Tables, memories: readonly TransactionMemory[], after: After = systemTimer) {
     this.#tables = tables;
+    this.#after = after;
     this.#memories = [tables.counters, ...memories];
   }
 
@@ -75,7 +85,7 @@ export class Transactions {
   async write<T>(work: () => T): Promise<T> {
     this.#begin();
     try {
-      return await this.#tables.commits.run(() => this.#remembering(work));
+      return await this.#tables.storage.transaction(() => this.#remembering(work));
     } catch (error) {
       throw this.#translate(error);
     } finally {
@@ -109,7 +119,7 @@ export class Transactions {
   /** Runs on the newest committed state, also of other processes, in one read transaction. */
   read<T>(work: () => T): T {
     this.#assertOpen();
-    this.#tables.root.resetReadTxn();
+    this.#tables.storage.refresh();
     return work();
   }
 
@@ -128,10 +138,10 @@ export class Transactions {
     const isEnough = this.#waiting.length >= ENOUGH;
     if (this.#inFlight >= (isEnough ? IN_FLIGHT_MAX : 1)) return;
     if (patienceMs > 0 && !isEnough) {
-      this.#patience ??= setTimeout(() => this.#endPatience(), patienceMs);
+      this.#patience ??= this.#after(patienceMs, () => this.#endPatience());
       return;
     }
-    if (this.#patience !== null) clearTimeout(this.#patience);
+    this.#patience?.();
     this.#patience = null;
     void this.#runNext();
   }
@@ -165,7 +175,7 @@ export class Transactions {
   /** @param begin fills `together`, as the first thing inside the transaction */
   async #run(together: Waiting[], begin: () => void): Promise<void> {
     try {
-      await this.#tables.commits.run(() => {
+      await this.#tables.storage.transaction(() => {
         begin();
         this.#remembering(() => {
           for (const { run } of together) run();

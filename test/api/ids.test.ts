@@ -1,7 +1,7 @@
 /** Ids mean something inside their bucket alone, are kept where a client chose them, and ignore case. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { openKeyring } from '../../src/store/open-keyring.ts';
+import { ownKeyring } from '../../src/store/open-keyring.ts';
 import { boxContext } from '../../src/store/secret-boxes.ts';
 import {
   NEW_ID,
@@ -47,7 +47,7 @@ describe('ids', () => {
       const rule = ruleBody({ id: uuid(4), targetId: uuid(1), prefix: name });
       await host.request('PUT', rulesPath(name), { body: { rules: [rule] } });
     }
-    const keyring = openKeyring({}, host.dataDirectory, {});
+    const keyring = ownKeyring(host.dataDirectory);
     const photos = await readStoredRecord(host.dataDirectory, 'photos');
     const music = await readStoredRecord(host.dataDirectory, 'music');
     const sealed = [photos.targets[0]!, music.targets[0]!] as const;

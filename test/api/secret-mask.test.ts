@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { openKeyring } from '../../src/store/open-keyring.ts';
+import { ownKeyring } from '../../src/store/open-keyring.ts';
 import { boxContext } from '../../src/store/secret-boxes.ts';
 import {
   MASK,
@@ -42,7 +42,7 @@ async function openStoredSecret(host: ReplicationHost, index = 0): Promise<strin
   const record = await readStoredRecord(host.dataDirectory, 'photos');
   const target = record.targets[index];
   assert(target !== undefined);
-  const keyring = openKeyring({}, host.dataDirectory, {});
+  const keyring = ownKeyring(host.dataDirectory);
   return keyring.open(target.secret, boxContext(record.bucketId, target));
 }
 

@@ -12,7 +12,10 @@ import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import { uuid } from '../support/replication-bodies.ts';
 
 /** Opens an empty store that is closed, and whose traces are gone, when the test ends. */
-export type OpenEmptyStore = (t: TestContext) => Promise<ConfigurationStore>;
+export type OpenEmptyStore = (t: TestContext) => Promise<{
+  readonly configurations: ConfigurationStore;
+  readonly close: () => Promise<void>;
+}>;
 
 const PHOTOS: BucketRef = { id: 'bucket-1', name: 'photos' };
 const RECREATED: BucketRef = { id: 'bucket-2', name: 'photos' };
@@ -33,12 +36,12 @@ export function describeConfigurationStore(name: string, open: OpenEmptyStore): 
 
 function replacements(open: OpenEmptyStore): void {
   it('a bucket without a record has the empty configuration of revision 0', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     assert.deepEqual(await store.read(PHOTOS), { revision: '0', targets: [], rules: [] });
   });
 
   it('shows what was replaced, in its order, without secrets, and what was before', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     const first = await store.replaceTargets(PHOTOS, [targetDraft(2), targetDraft(1)], ANY);
     assert.deepEqual(first.before, { revision: '0', targets: [], rules: [] });
     assert.deepEqual(
@@ -53,7 +56,7 @@ function replacements(open: OpenEmptyStore): void {
   });
 
   it('disables the rules that lose their target and no others, and never enables one', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     await store.replaceTargets(PHOTOS, [targetDraft(1), targetDraft(2)], ANY);
     const rules = [ruleDraft(4), ruleDraft(5, { targetId: uuid(2) }), ruleDraft(6)];
     await store.replaceRules(PHOTOS, rules, ANY);
@@ -71,7 +74,7 @@ function replacements(open: OpenEmptyStore): void {
   });
 
   it('changes nothing where a rule names no target, or a mask keeps nothing', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     const { after } = await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     const mixed = [ruleDraft(4), ruleDraft(5, { targetId: uuid(9) })];
     await assert.rejects(store.replaceRules(PHOTOS, mixed, ANY), { code: 'InvalidRequest' });
@@ -81,7 +84,7 @@ function replacements(open: OpenEmptyStore): void {
   });
 
   it('keeps the incarnation of a rule that stays; no other rule ever has it', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     const incarnations = async (...ids: number[]): Promise<(number | undefined)[]> => {
       const drafts = ids.map((id) => ruleDraft(id));
@@ -103,7 +106,7 @@ function replacements(open: OpenEmptyStore): void {
   });
 
   it('a disabled rule keeps the target that it was stored with after the target is gone', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     await store.replaceRules(PHOTOS, [ruleDraft(4)], ANY);
     await store.replaceTargets(PHOTOS, [], ANY);
@@ -119,7 +122,7 @@ function replacements(open: OpenEmptyStore): void {
   });
 
   it('the mask keeps a secret only for the same id, access key and origin', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     const keep = targetDraft(1, { newSecret: null });
     const accepted = [keep, { ...keep, endpoint: `${keep.endpoint}:443/a`, targetBucket: 'other' }];
@@ -140,7 +143,7 @@ function replacements(open: OpenEmptyStore): void {
 
 function revisions(open: OpenEmptyStore): void {
   it('revisions count the changes of their own bucket, over targets and rules', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     const seen = [
       await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY),
       await store.replaceTargets(MUSIC, [targetDraft(1)], ANY),
@@ -155,7 +158,7 @@ function revisions(open: OpenEmptyStore): void {
   });
 
   it('a bucket that is removed and made again counts anew and repeats no revision', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     const first = await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     await store.removeBucket(PHOTOS);
     const { after } = await store.replaceTargets(RECREATED, [targetDraft(1)], ANY);
@@ -168,7 +171,7 @@ function revisions(open: OpenEmptyStore): void {
   });
 
   it('a save that changes nothing changes no revision', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     const nothing = await store.replaceTargets(PHOTOS, [], ANY);
     assert.deepEqual(nothing.after, { revision: '0', targets: [], rules: [] });
     assert.deepEqual((await store.replaceRules(PHOTOS, [], ANY)).after, nothing.after);
@@ -187,7 +190,7 @@ function revisions(open: OpenEmptyStore): void {
   });
 
   it('every value counts: another order, secret, exempt kind, or field is a change', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     const [one, two] = [targetDraft(1), targetDraft(2)];
     let { revision } = (await store.replaceTargets(PHOTOS, [one, two], ANY)).after;
     const expectChange = async (
@@ -217,7 +220,7 @@ function revisions(open: OpenEmptyStore): void {
   });
 
   it('a precondition holds for one of its tags, and "0" for a bucket without a record', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     const oneOf = (...tags: string[]) => ({ kind: 'oneOf', tags }) as const;
     const first = await store.replaceTargets(PHOTOS, [targetDraft(1)], oneOf('"0"'));
     const tag = formatETag(first.after.revision);
@@ -232,7 +235,7 @@ function revisions(open: OpenEmptyStore): void {
   });
 
   it('of several changes with one and the same precondition, one happens', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     const attempts = Array.from({ length: 8 }, (_, n) =>
       store.replaceTargets(PHOTOS, [targetDraft(n)], { kind: 'oneOf', tags: ['"0"'] }),
     );
@@ -243,7 +246,7 @@ function revisions(open: OpenEmptyStore): void {
   });
 
   it('changes at once are as if one came after the other', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     const changes = await Promise.all(
       Array.from({ length: 20 }, (_, n) =>
@@ -265,7 +268,7 @@ function revisions(open: OpenEmptyStore): void {
 
 function identities(open: OpenEmptyStore): void {
   it('a bucket that was created again inherits nothing, and its change replaces all', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     await store.replaceRules(PHOTOS, [ruleDraft(4)], ANY);
     assert.deepEqual(await store.read(RECREATED), { revision: '0', targets: [], rules: [] });
@@ -281,7 +284,7 @@ function identities(open: OpenEmptyStore): void {
   });
 
   it('removes the record of that id alone, and removing nothing is no error', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     await store.removeBucket(PHOTOS);
     const { after } = await store.replaceTargets(RECREATED, [targetDraft(1)], ANY);
     await store.removeBucket(PHOTOS);
@@ -294,7 +297,7 @@ function identities(open: OpenEmptyStore): void {
 
 function hints(open: OpenEmptyStore): void {
   it('mayReplicate agrees with the rules after every kind of change', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     const expectHint = (expected: boolean, after: string): void =>
       assert.equal(store.mayReplicate(PHOTOS.name), expected, after);
     expectHint(false, 'nothing');
@@ -323,7 +326,7 @@ function hints(open: OpenEmptyStore): void {
 
 function listing(open: OpenEmptyStore): void {
   it('lists at most 256 buckets at a time, in order, each once', async (t) => {
-    const store = await open(t);
+    const { configurations: store } = await open(t);
     const names = Array.from({ length: 300 }, (_, n) => `bucket-${String(n).padStart(3, '0')}`);
     await Promise.all(
       names
@@ -344,13 +347,13 @@ function listing(open: OpenEmptyStore): void {
 
 function closing(open: OpenEmptyStore): void {
   it('finishes what was asked before it closes, and refuses what comes after', async (t) => {
-    const store = await open(t);
+    const { configurations: store, close } = await open(t);
     await store.probe();
     const running = store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     let finished = false;
     void running.then(() => (finished = true));
-    const closed = store.close();
-    assert.equal(store.close(), closed);
+    const closed = close();
+    assert.equal(close(), closed);
     const closedError = { code: 'ServiceUnavailable', status: 503 };
     await assert.rejects(store.replaceTargets(PHOTOS, [], ANY), closedError);
     await closed;

@@ -1,7 +1,7 @@
 /** The outbox contract: which due rows a claim takes, and what is told of those that are due. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import type { ClaimRequest } from '../../src/model/ports.ts';
+import type { ClaimRequest } from '../../src/model/queue.ts';
 import { BUCKET, OutboxDriver, RULE, complete, due, retry } from '../support/outbox-driver.ts';
 import type { OpenOutbox } from '../support/outbox-fixture.ts';
 

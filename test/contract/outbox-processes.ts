@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { LINGER_MS } from '../../src/model/delivery.ts';
-import type { ResyncJob } from '../../src/model/ports.ts';
-import { type Claim, type Row } from '../../src/model/row.ts';
+import type { ResyncJob } from '../../src/model/queue.ts';
+import type { Work } from '../../src/model/work.ts';
 import type { OpenOutbox } from '../support/outbox-fixture.ts';
 import {
   BUCKET,
@@ -258,8 +258,12 @@ export function upkeep(open: OpenOutbox): void {
     await d.failOne();
     d.world.now += 8 * 86_400_000;
     await d.sweep();
-    assert.equal((await d.status()).failed, 1);
+    assert.equal((await d.status()).failed, 1, 'in the first hour');
     d.world.uptimeMs = 3_600_000;
+    d.world.now -= 86_400_000 + 1;
+    await d.sweep();
+    assert.equal((await d.status()).failed, 1, 'before their time');
+    d.world.now += 1;
     await d.sweep();
     assert.deepEqual(await d.status(), { pending: 0, verifying: 0, failed: 0 });
     assert.equal((await d.outbox.queueStatus(BUCKET)).gaps.length, 1);
@@ -301,28 +305,35 @@ export function upkeep(open: OpenOutbox): void {
     assert.equal((await d.outbox.nextDueAt(d.lane())).put, d.now + 3_600_000);
   });
 
-  it('subscribers are told of what may have made work', async (t) => {
+  it('subscribers are told of what may have made work, and where', async (t) => {
     const d = await OutboxDriver.open(t, open);
-    let told = 0;
-    const stop = d.outbox.subscribe(() => (told += 1));
-    const expectTold = async (what: string, work: () => Promise<unknown>): Promise<void> => {
-      const before = told;
+    const told: Work[] = [];
+    const stop = d.outbox.subscribe((work) => told.push(work));
+    const toldOf = async (work: () => Promise<unknown>): Promise<Work[]> => {
+      told.length = 0;
       await work();
       await new Promise(setImmediate);
-      assert(told > before, what);
+      return [...told];
     };
-    await expectTold('commit', () => d.put('a', 1));
-    const claim: Claim | undefined = await d.claim();
-    let row: Row | null = null;
-    await expectTold('retry', () => d.settle(claim!, retry(d.now + 10)));
-    await expectTold('asked', async () => {
-      row = await d.outbox.retryRow(BUCKET, claim!.row.sequence, d.now);
-    });
-    assert(row !== null);
-    await expectTold('configuration', () => d.targets([{ n: 1, region: 'elsewhere' }]));
+    const ofLane: Work[] = [{ kind: 'lanes', lanes: [d.lane()] }];
+    const isOfBucket = (work: Work): boolean =>
+      work.kind === 'bucket' && work.bucket.id === BUCKET.id && work.bucket.name === BUCKET.name;
+    assert.deepEqual(await toldOf(() => d.put('a', 1)), ofLane);
+    const claim = (await d.claim())!;
+    assert.deepEqual(await toldOf(() => d.settle(claim, retry(d.now + 10))), []);
+    const { sequence } = claim.row;
+    assert.deepEqual(await toldOf(() => d.outbox.retryRow(BUCKET, sequence, d.now)), ofLane);
+    const asked: readonly (readonly [string, () => Promise<unknown>])[] = [
+      ['a retry of many', () => d.outbox.retryRows(BUCKET, {}, d.now)],
+      ['a configuration', () => d.targets([{ n: 1, region: 'elsewhere' }])],
+    ];
+    for (const [name, work] of asked) {
+      const works = await toldOf(work);
+      assert.ok(works.length > 0 && works.every(isOfBucket), name);
+    }
+    assert.deepEqual(await d.outbox.lanes(BUCKET), [d.lane()]);
+    assert.deepEqual(await d.outbox.lanes({ id: 'another', name: BUCKET.name }), []);
     stop();
-    const before = told;
-    await d.put('a', 2);
-    assert.equal(told, before);
+    assert.deepEqual(await toldOf(() => d.put('a', 2)), []);
   });
 }

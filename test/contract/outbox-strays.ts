@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { LINGER_MS } from '../../src/model/delivery.ts';
-import type { ClaimOutcome, StrayUpload } from '../../src/model/ports.ts';
+import type { ClaimOutcome, StrayUpload } from '../../src/model/queue.ts';
 import type { Claim, UploadState } from '../../src/model/row.ts';
 import { placeOf } from '../../src/model/target.ts';
 import { ANY, targetDraft } from '../support/drafts.ts';

@@ -1,7 +1,4 @@
-/**
- * What every implementation of the outbox port must do. A test file of an implementation calls
- * {@link describeOutbox}; test/store/outbox-lockstep.test.ts compares two of them on random sequences.
- */
+/** What every implementation of the outbox port must do; a test file of one calls {@link describeOutbox}. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ORDER_LAST } from '../../src/model/row.ts';

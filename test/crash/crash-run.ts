@@ -117,7 +117,7 @@ export class CrashRun {
   /** Stops the server, and finds nothing queued and tables that agree. */
   async assertNothingLeft(): Promise<void> {
     await this.source.stop(({ rows, intents, claims }) => {
-      const counts = [rows, intents, claims].map((table) => table.getCount());
+      const counts = [rows, intents, claims].map((table) => [...table.keys()].length);
       assert.deepEqual(counts, [0, 0, 0], 'rows, intents and claims');
     });
   }

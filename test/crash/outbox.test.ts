@@ -10,9 +10,7 @@ import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Keyring } from '../../src/sealing/keyring.ts';
-import { CommitFeed } from '../../src/store/commit-feed.ts';
-import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
-import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { createStore, type Store } from '../../src/store/store.ts';
 import { openTables } from '../../src/store/tables.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import { BUCKET, RULE } from '../support/outbox-driver.ts';
@@ -27,7 +25,7 @@ type Told = Record<'announced' | 'committed' | 'delivered', Set<string>>;
 describe('a killed process', () => {
   it('leaves every acknowledged write behind', async (t) => {
     const dataDirectory = temporaryDirectory(t);
-    await withOutbox(dataDirectory, async (_outbox, configurations) => {
+    await withStore(dataDirectory, async ({ configurations }) => {
       await configurations.replaceTargets(BUCKET, [targetDraft(1)], ANY);
       await configurations.replaceRules(BUCKET, [ruleDraft(RULE)], ANY);
     });
@@ -35,7 +33,7 @@ describe('a killed process', () => {
     for (let run = 0; run < RUNS; run++) {
       const lines = 50 + 97 * run;
       await writeUntilKilled(dataDirectory, run, lines, all);
-      await withOutbox(dataDirectory, (outbox) => assertNothingLost(outbox, all));
+      await withStore(dataDirectory, ({ outbox }) => assertNothingLost(outbox, all));
     }
     assert(all.delivered.size > 0 && all.committed.size > 0);
   });
@@ -63,7 +61,7 @@ async function writeUntilKilled(
   }
 }
 
-async function assertNothingLost(outbox: LmdbOutbox, all: Told): Promise<void> {
+async function assertNothingLost(outbox: Store['outbox'], all: Told): Promise<void> {
   const epoch = await outbox.acquireLease();
   assert(epoch !== null, 'the lease of a killed process is free');
   await outbox.recoverClaims(epoch);
@@ -88,20 +86,16 @@ async function assertNothingLost(outbox: LmdbOutbox, all: Told): Promise<void> {
   await outbox.releaseLease(epoch);
 }
 
-async function withOutbox(
+async function withStore(
   dataDirectory: string,
-  work: (outbox: LmdbOutbox, configurations: LmdbConfigurationStore) => Promise<void>,
+  work: (store: Store) => Promise<void>,
 ): Promise<void> {
   const tables = await openTables(dataDirectory);
-  const keyring = new Keyring([randomBytes(32)]);
-  const feed = new CommitFeed(tables, 1_000);
-  const configurations = new LmdbConfigurationStore(tables, keyring, { feed });
-  const outbox = new LmdbOutbox({ tables, keyring, feed, isDiskLow: () => false });
+  const store = createStore({ tables, keyring: new Keyring([randomBytes(32)]) });
   try {
-    await work(outbox, configurations);
+    await work(store);
     assertTablesAgree(tables);
   } finally {
-    await outbox.close();
-    await configurations.close();
+    await store.close();
   }
 }

@@ -3,16 +3,13 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import { until } from '../support/until.ts';
+import { failureOf, openClient, valueOf, type ClientSettings } from './open-client.ts';
 import {
-  failureOf,
-  openClient,
   startHttpTarget,
   startRawTarget,
-  valueOf,
-  type ClientSettings,
-  type FakeTarget,
+  type ScriptedTarget,
   type TestContext,
-} from './fake-target.ts';
+} from '../support/scripted-target.ts';
 import { ManualClock } from './manual-clock.ts';
 
 /** Listeners on both loopback addresses at one port, and how many sockets they accepted. */
@@ -243,7 +240,7 @@ describe('connecting', () => {
 /** Two listeners at one port, on 127.0.0.1 and 127.0.0.2, that accept and say nothing. */
 async function startWithSilentTwin(
   t: TestContext,
-): Promise<{ target: FakeTarget; silent: { sockets(): number } }> {
+): Promise<{ target: ScriptedTarget; silent: { sockets(): number } }> {
   const target = await startRawTarget(t, () => undefined);
   const open = new Set<{ destroy(): void }>();
   const server = createServer((socket) => open.add(socket));

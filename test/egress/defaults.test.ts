@@ -58,13 +58,12 @@ describe('the limits of requests to targets', () => {
     );
   });
 
-  it('run on the clock that the client is given, which one function makes of real time', async () => {
+  it('run on the clock that the client is given', async () => {
     const folder = new URL('../../src/egress/', import.meta.url);
     const found: string[] = [];
     for (const name of await readdir(folder)) {
       const source = await readFile(new URL(name, folder), 'utf8');
-      const code = source.split('export function createResolverClock')[0]!;
-      if (/\bDate\.now|\bsetTimeout|\bsetInterval|\bperformance\b|new Date\(\)/.test(code)) {
+      if (/\bDate\.now|\bsetTimeout|\bsetInterval|\bperformance\b|new Date\(\)/.test(source)) {
         found.push(name);
       }
     }

@@ -10,16 +10,13 @@ import { judge } from '../../src/model/outcome.ts';
 import type { TargetClient } from '../../src/egress/target-client.ts';
 import type { RequestFailure, RequestResult } from '../../src/model/delivery.ts';
 import { until } from '../support/until.ts';
+import { failureOf, openClient, PLAIN, valueOf } from './open-client.ts';
 import {
-  failureOf,
   onEachRequest,
-  openClient,
-  PLAIN,
   startHttpTarget,
   startRawTarget,
-  valueOf,
   type TestContext,
-} from './fake-target.ts';
+} from '../support/scripted-target.ts';
 import { ManualClock } from './manual-clock.ts';
 import { costOf } from '../support/cpu-time.ts';
 

@@ -9,14 +9,8 @@ import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { skipInterimAnswers } from '../../src/egress/interim-answers.ts';
-import {
-  failureOf,
-  onEachRequest,
-  openClient,
-  PLAIN,
-  startRawTarget,
-  valueOf,
-} from './fake-target.ts';
+import { failureOf, openClient, PLAIN, valueOf } from './open-client.ts';
+import { onEachRequest, startRawTarget } from '../support/scripted-target.ts';
 import { TLS_IDENTITY } from './tls-identity.ts';
 
 const SMALL = Buffer.from('small');

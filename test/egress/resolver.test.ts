@@ -6,11 +6,11 @@ import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import {
   BoundedResolver,
-  createResolverClock,
   createSystemLookup,
   type BoundedResolverOptions,
 } from '../../src/egress/resolver.ts';
 import { ManualClock } from './manual-clock.ts';
+import { createRealClock } from '../support/real-clock.ts';
 import { assertProperty } from '../support/seed.ts';
 
 interface OpenLookup {
@@ -348,7 +348,7 @@ describe('the real clock and lookup', () => {
   it('resolves an address without a name server', async () => {
     const resolver = new BoundedResolver({
       lookup: createSystemLookup(),
-      clock: createResolverClock(),
+      clock: createRealClock(),
       concurrency: 1,
     });
     assert.deepEqual(await resolver.resolve('127.0.0.1', 'owner'), { addresses: ['127.0.0.1'] });
@@ -358,7 +358,7 @@ describe('the real clock and lookup', () => {
     const keepAlive = setInterval(() => undefined, 1_000);
     const resolver = new BoundedResolver({
       lookup: () => new Promise(() => undefined),
-      clock: createResolverClock(),
+      clock: createRealClock(),
       concurrency: 1,
       timeoutMs: 5,
     });
@@ -367,11 +367,14 @@ describe('the real clock and lookup', () => {
   });
 
   it('lets the process end while a call waits', () => {
-    const module = new URL('../../src/egress/resolver.ts', import.meta.url).href;
+    const [resolver, realClock] = ['../../src/egress/resolver.ts', '../support/real-clock.ts'].map(
+      (path) => JSON.stringify(new URL(path, import.meta.url).href),
+    );
     const script = `
-      const { BoundedResolver, createResolverClock } = await import(${JSON.stringify(module)});
+      const { BoundedResolver } = await import(${resolver});
+      const { createRealClock } = await import(${realClock});
       const lookup = () => new Promise(() => undefined);
-      const clock = createResolverClock();
+      const clock = createRealClock();
       const options = { lookup, clock, concurrency: 1, timeoutMs: 3_600_000 };
       void new BoundedResolver(options).resolve('never.example', 'owner');`;
     const { status } = spawnSync(

@@ -8,15 +8,8 @@ import type { TargetClient } from '../../src/egress/target-client.ts';
 import type { RequestOptions } from '../../src/egress/target-sending.ts';
 import type { RequestResult } from '../../src/model/delivery.ts';
 import { until } from '../support/until.ts';
-import {
-  failureOf,
-  onEachRequest,
-  openClient,
-  PLAIN,
-  startRawTarget,
-  valueOf,
-  type TestContext,
-} from './fake-target.ts';
+import { failureOf, openClient, PLAIN, valueOf } from './open-client.ts';
+import { onEachRequest, startRawTarget, type TestContext } from '../support/scripted-target.ts';
 import { ManualClock } from './manual-clock.ts';
 
 const SMALL = Buffer.from('small');

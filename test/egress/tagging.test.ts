@@ -6,15 +6,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { describe, it } from 'node:test';
-import {
-  errorXml,
-  failureOf,
-  openClient,
-  PLAIN,
-  startHttpTarget,
-  valueOf,
-  type ReceivedRequest,
-} from './fake-target.ts';
+import { failureOf, openClient, PLAIN, valueOf } from './open-client.ts';
+import { errorXml, startHttpTarget, type ReceivedRequest } from '../support/scripted-target.ts';
 import { ManualClock } from './manual-clock.ts';
 
 const BODY = Buffer.from('body');

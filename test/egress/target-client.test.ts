@@ -5,17 +5,14 @@ import type { ServerResponse } from 'node:http';
 import { describe, it } from 'node:test';
 import { createSigner, EMPTY_SHA256, type Header } from '../../src/egress/sigv4.ts';
 import { until } from '../support/until.ts';
+import { failureOf, openClient, PLAIN, valueOf } from './open-client.ts';
 import {
   errorXml,
-  failureOf,
-  openClient,
-  PLAIN,
   startHttpTarget,
   startRawTarget,
   onEachRequest,
-  valueOf,
   type ReceivedRequest,
-} from './fake-target.ts';
+} from '../support/scripted-target.ts';
 
 const BODY = Buffer.from('Welcome to Amazon S3.');
 const MD5 = createHash('md5').update(BODY).digest('hex');

@@ -4,15 +4,8 @@ import type { ServerResponse } from 'node:http';
 import { describe, it } from 'node:test';
 import { judge } from '../../src/model/outcome.ts';
 import { until } from '../support/until.ts';
-import {
-  errorXml,
-  failureOf,
-  openClient,
-  PLAIN,
-  startHttpTarget,
-  startRawTarget,
-  type ClientSettings,
-} from './fake-target.ts';
+import { failureOf, openClient, PLAIN, type ClientSettings } from './open-client.ts';
+import { errorXml, startHttpTarget, startRawTarget } from '../support/scripted-target.ts';
 
 const SMALL = Buffer.from('small');
 const LARGE = Buffer.alloc(8 * 1024 * 1024, 7);

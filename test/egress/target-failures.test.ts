@@ -3,14 +3,8 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { until } from '../support/until.ts';
-import {
-  failureOf,
-  onEachRequest,
-  openClient,
-  PLAIN,
-  startRawTarget,
-  valueOf,
-} from './fake-target.ts';
+import { failureOf, openClient, PLAIN, valueOf } from './open-client.ts';
+import { onEachRequest, startRawTarget } from '../support/scripted-target.ts';
 import { ManualClock } from './manual-clock.ts';
 
 const SMALL = Buffer.from('small');

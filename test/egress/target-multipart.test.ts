@@ -4,16 +4,13 @@ import { describe, it } from 'node:test';
 import { Readable } from 'node:stream';
 import { SourceFailure, type BodySource } from '../../src/egress/request-body.ts';
 import { predictMultipartEtag } from '../../src/model/transfer-plan.ts';
+import { failureOf, openClient, PLAIN, valueOf } from './open-client.ts';
 import {
   errorXml,
-  failureOf,
-  openClient,
-  PLAIN,
   startHttpTarget,
   startRawTarget,
-  valueOf,
   type TestContext,
-} from './fake-target.ts';
+} from '../support/scripted-target.ts';
 
 const UPLOAD = { key: 'a b', uploadId: 'id/+=&' };
 const UPLOAD_QUERY = 'uploadId=id%2F%2B%3D%26';

@@ -5,7 +5,8 @@ import { describe, it } from 'node:test';
 import type { TargetClient } from '../../src/egress/target-client.ts';
 import type { RequestFailure, RequestResult } from '../../src/model/delivery.ts';
 import { judge } from '../../src/model/outcome.ts';
-import { errorXml, openClient, PLAIN, startHttpTarget } from './fake-target.ts';
+import { openClient, PLAIN } from './open-client.ts';
+import { errorXml, startHttpTarget } from '../support/scripted-target.ts';
 
 const BODY = Buffer.from('Welcome to Amazon S3.');
 const MD5 = createHash('md5').update(BODY).digest('hex');

@@ -4,14 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
 import { createServer, type TLSSocket } from 'node:tls';
 import { judge } from '../../src/model/outcome.ts';
-import {
-  failureOf,
-  onEachRequest,
-  openClient,
-  startRawTarget,
-  valueOf,
-  type TestContext,
-} from './fake-target.ts';
+import { failureOf, openClient, valueOf } from './open-client.ts';
+import { onEachRequest, startRawTarget, type TestContext } from '../support/scripted-target.ts';
 import { TLS_IDENTITY } from './tls-identity.ts';
 
 interface TlsTarget {

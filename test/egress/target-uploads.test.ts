@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { failureOf, openClient, startHttpTarget, valueOf, errorXml } from './fake-target.ts';
+import { failureOf, openClient, valueOf } from './open-client.ts';
+import { startHttpTarget, errorXml } from '../support/scripted-target.ts';
 
 const DATE = 'Tue, 01 Dec 2026 10:00:00 GMT';
 

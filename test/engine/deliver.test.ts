@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { ByteBudget } from '../../src/engine/byte-budget.ts';
+import { BodyMemory } from '../../src/engine/body-memory.ts';
 import type { Delivery } from '../../src/engine/deliver.ts';
 import { LeaseLostError } from '../../src/model/lease.ts';
 import type { UploadState } from '../../src/model/row.ts';
@@ -181,10 +181,12 @@ describe('delivery of large objects', () => {
   });
 
   it('holds no more parts than its memory has room for', async () => {
-    const { host, target, deliverOne } = setUpDelivery({ memory: new ByteBudget(16 * MIB) });
+    const memory = new BodyMemory(2.5 * MIB);
+    const { host, target, deliverOne } = setUpDelivery({ memory: memory.of('owner') });
     host.put('v5', body);
     await deliverOne(claim(row()));
     assert.equal(target.partsInFlightMax, 2);
+    assert.equal(memory.held, 0);
     assert.ok(target.objects.get('key')?.body.equals(body));
   });
 

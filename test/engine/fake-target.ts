@@ -78,8 +78,9 @@ export class FakeTarget implements TargetClient {
   async putObject(
     key: string,
     object: ObjectMetadata,
-    body: Buffer,
+    source: Buffer | BodySource,
   ): Promise<RequestResult<StoredObject>> {
+    const body = Buffer.isBuffer(source) ? source : await readAll(source);
     return this.#answer('put', () => {
       const etag = createHash('md5').update(body).digest('hex');
       const { metadata, tags } = this.#taken(object);

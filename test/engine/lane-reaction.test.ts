@@ -87,17 +87,28 @@ describe('reaction: breakers', () => {
   const failed = (failure: RequestFailure): Delivery => ({ kind: 'failed', failure, upload: null });
 
   it('a refusal counts for its operation alone, and shows that the target is there', () => {
-    const { breakers } = react(failed(REFUSED_OBJECT), { target: { ...CLOSED, failures: 2 } });
+    const { breakers } = react(failed(DENIED), { target: { ...CLOSED, failures: 2 } });
     assert.equal(breakers.target.state === 'closed' && breakers.target.failures, 0);
     assert.equal(breakers.put.state === 'closed' && breakers.put.keys.length, 1);
     assert.equal(breakers.delete, CLOSED);
   });
 
-  it('an object that no target takes opens nothing, however many there are', () => {
+  for (const [name, failure] of [
+    ['that no target takes', TOO_LARGE],
+    ['for which a condition does not hold', REFUSED_OBJECT],
+    ['that the target is busy with', { ...REFUSED_OBJECT, status: 409, code: 'OperationAborted' }],
+  ] as const) {
+    it(`an object ${name} opens nothing, however many there are`, () => {
+      assert.deepEqual(statesAfter(failure), ['closed', 'closed']);
+    });
+  }
+
+  /** The target's and that of puts, after fifty different keys. */
+  function statesAfter(failure: RequestFailure): string[] {
     let breakers: LaneBreakers = ALL_CLOSED;
     for (let n = 0; n < 50; n++) {
       const bad = claim(row({ key: `bad-${n}` }));
-      breakers = reactTo(bad, failed(TOO_LARGE), {
+      breakers = reactTo(bad, failed(failure), {
         breakers,
         concurrency: newConcurrency(),
         probed: [],
@@ -106,8 +117,8 @@ describe('reaction: breakers', () => {
         random: 0.5,
       }).breakers;
     }
-    assert.deepEqual([breakers.target.state, breakers.put.state], ['closed', 'closed']);
-  });
+    return [breakers.target.state, breakers.put.state];
+  }
 
   it('that an object was there already proves the target, and not what it takes', () => {
     const { breakers } = react(

@@ -23,7 +23,7 @@ describe('a quiet server', () => {
     server.target.fail = () => REFUSED_OBJECT;
     await server.put('a');
     await server.clock.run(6 * HOUR_MS);
-    const [row] = await server.store.pageRows(server.host.bucket, {}, null, 10);
+    const [row] = await server.outbox.pageRows(server.host.bucket, {}, null, 10);
     assert.equal(row?.attempts, timesOf(server).length);
     const times = timesOf(server);
     assert.ok(times.length >= 8, `tried at ${times.join(', ')} s`);
@@ -35,7 +35,7 @@ describe('a quiet server', () => {
     await server.put('a');
     await server.clock.run(400_000);
     server.target.fail = () => null;
-    const [row] = await server.store.pageRows(server.host.bucket, {}, null, 10);
+    const [row] = await server.outbox.pageRows(server.host.bucket, {}, null, 10);
     const dueIn = (row?.nextAttemptAt ?? 0) - server.clock.nowMs();
     assert.ok(dueIn > MINUTE_MS, 'it waits for longer than a lane stays idle');
     await server.clock.run(dueIn + 1_000);
@@ -49,11 +49,26 @@ describe('a quiet server', () => {
     await server.put('a');
     await server.clock.run(5_000);
     assert.equal(server.target.objects.size, 1);
-    const { put: dueAt } = await server.store.nextDueAt(server.lane);
+    const { put: dueAt } = await server.outbox.nextDueAt(server.lane);
     assert.ok(dueAt !== null, 'a verification is queued');
     await server.clock.run(dueAt - server.clock.nowMs() + 1_000);
-    assert.deepEqual(await server.store.nextDueAt(server.lane), { put: null, delete: null });
+    assert.deepEqual(await server.outbox.nextDueAt(server.lane), { put: null, delete: null });
     assert.equal(server.target.log.at(-1), 'head');
+  });
+
+  it('is tried again for each of two requests for a retry, within a second of the later one', async () => {
+    const server = await started();
+    server.target.fail = () => UNREACHABLE;
+    const rows = await Promise.all(['a', 'b', 'c'].map((key) => server.put(key)));
+    await server.clock.run(10 * MINUTE_MS);
+    const sequence = (await server.outbox.pageRows(server.host.bucket, {}, null, 1))[0]!.sequence;
+    await server.outbox.retryRow(server.host.bucket, sequence, server.clock.nowMs());
+    await server.clock.run(400);
+    assert.equal(server.target.objects.size, 0);
+    server.target.fail = () => null;
+    await server.outbox.retryRow(server.host.bucket, sequence, server.clock.nowMs());
+    await server.clock.run(1_000);
+    assert.equal(server.target.objects.size, rows.length);
   });
 
   for (const [name, failure] of [
@@ -93,7 +108,7 @@ describe('a quiet server', () => {
       failures-- > 0 ? Promise.reject(new Error('The disk is away.')) : listCurrent(...args);
     server.hooks.logger.warn = () => undefined;
     await server.await(
-      server.store.startResync(server.host.bucket, server.ruleId, server.clock.nowMs()),
+      server.outbox.startResync(server.host.bucket, server.ruleId, server.clock.nowMs()),
     );
     await server.clock.run(MINUTE_MS);
     assert.equal(server.target.objects.size, 2);
@@ -109,7 +124,7 @@ describe('a quiet server', () => {
     };
     await server.put('a', 1);
     const hasFailed = async (): Promise<boolean> =>
-      (await server.store.pageRows(server.host.bucket, { state: 'failed' }, null, 1)).length > 0;
+      (await server.outbox.pageRows(server.host.bucket, { state: 'failed' }, null, 1)).length > 0;
     while (!(await hasFailed())) await server.clock.run(MINUTE_MS);
     assert.equal(server.target.uploads.size, 1);
     await server.clock.run(3 * MINUTE_MS);
@@ -122,19 +137,19 @@ describe('a quiet server', () => {
     server.target.fail = () => REFUSED_OBJECT;
     await server.put('a');
     await server.clock.run(8 * DAY_MS);
-    assert.deepEqual(await server.store.pageRows(server.host.bucket, {}, null, 10), []);
+    assert.deepEqual(await server.outbox.pageRows(server.host.bucket, {}, null, 10), []);
   });
 
   it('delivers what was queued before it started, though its first look fails', async () => {
     const before = await started({ enabled: false });
     await before.put('a');
-    await before.configure({ enabled: true });
     await before.await(before.engine.close());
+    await before.configure({ enabled: true });
     const server = new VirtualServer(before);
     server.hooks.logger.warn = () => undefined;
     let failures = 1;
-    const lanes = server.store.lanes.bind(server.store);
-    server.store.lanes = () =>
+    const lanes = server.outbox.lanes.bind(server.outbox);
+    server.outbox.lanes = () =>
       failures-- > 0 ? Promise.reject(new Error('The disk is away.')) : lanes();
     server.engine.start();
     await server.clock.run(MINUTE_MS);

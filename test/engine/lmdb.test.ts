@@ -6,9 +6,7 @@ import { createEngineClock } from '../../src/engine/clock.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import type { RequestFailure } from '../../src/model/delivery.ts';
 import { Keyring } from '../../src/sealing/keyring.ts';
-import { CommitFeed } from '../../src/store/commit-feed.ts';
-import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
-import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { createStore } from '../../src/store/store.ts';
 import { openTables } from '../../src/store/tables.ts';
 import { SimulatedHost, type Change } from '../simulation/simulated-host.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
@@ -32,9 +30,7 @@ async function setUp(t: TestContext) {
   const keyring = new Keyring([key]);
   const dataDirectory = temporaryDirectory(t);
   const tables = await openTables(dataDirectory);
-  const feed = new CommitFeed(tables, 20);
-  const configurations = new LmdbConfigurationStore(tables, keyring, { feed });
-  const outbox = new LmdbOutbox({ tables, keyring, feed, isDiskLow: () => false });
+  const { configurations, outbox, close } = createStore({ tables, keyring, feedIntervalMs: 20 });
   const host = new SimulatedHost();
   const target = new FakeTarget();
   const engines: Engine[] = [];
@@ -60,8 +56,7 @@ async function setUp(t: TestContext) {
   await configurations.replaceTargets(bucket, [targetDraft(1)], ANY);
   t.after(async () => {
     await Promise.all(engines.map((engine) => engine.close()));
-    await outbox.close();
-    await configurations.close();
+    await close();
   });
   const lane = { bucket, targetId: uuid(1) };
   const peer = (): Promise<AskPeer> => startPeer(t, dataDirectory, key);

@@ -24,20 +24,20 @@ interface Answers {
   readonly abort?: RequestFailure;
   readonly hasDate?: boolean;
   readonly complete?: boolean;
+  /** How long the target thinks before it lists uploads, by a Date of the end. */
+  readonly thinksMs?: number;
 }
 
 function setUp(listed: readonly Listed[], answers: Answers = {}) {
-  const { hasDate = true, complete = true } = answers;
+  const { hasDate = true, complete = true, thinksMs = 0 } = answers;
   let now = BEGUN + 1_000 + LOOK_AFTER_MS;
   const aborted: string[] = [];
-  const lookedAfter: number[] = [];
   let left = 0;
   let looks = 0;
   let mayGoOn = true;
   const lost = new LostUploads({
     nowMs: () => now,
     onLeft: () => (left += 1),
-    lookAfter: (delayMs) => void lookedAfter.push(delayMs),
   });
   const client = {
     listMultipartUploads: async (key: string) => {
@@ -46,6 +46,7 @@ function setUp(listed: readonly Listed[], answers: Answers = {}) {
       const uploads = listed
         .filter(({ uploadId }) => !aborted.includes(uploadId))
         .map(({ uploadId, at }) => ({ key, uploadId, initiatedAtMs: at + AHEAD }));
+      now += thinksMs;
       return { ok: true, value: { uploads, dateMs: hasDate ? now + AHEAD : null, complete } };
     },
     listParts: async ({ uploadId }: { uploadId: string }) => {
@@ -62,9 +63,12 @@ function setUp(listed: readonly Listed[], answers: Answers = {}) {
   return {
     lost,
     note: (at = BEGUN) => lost.note({ key: 'large', begunAt: at, endedAt: at + 1_000 }),
-    look: () => lost.abortDue(client, () => mayGoOn, {}),
+    /** At the time of the next look. */
+    look: async () => {
+      await lost.abortDue(client, () => mayGoOn, {});
+      now += LOOK_AFTER_MS;
+    },
     allow: (isAllowed: boolean) => (mayGoOn = isAllowed),
-    lookedAfter,
     pass: (ms: number) => (now += ms),
     result: () => ({ aborted, left, open: lost.size }),
     looks: () => looks,
@@ -107,6 +111,15 @@ describe('uploads whose creation was not answered', () => {
     pass(7_000);
     await look();
     assert.deepEqual(result(), { aborted: ['a', 'b', 'c'], left: 0, open: 0 });
+  });
+
+  it('those of three tries are aborted where slow answers leave open which is whose', async () => {
+    const listed = [20_500, 40_500, 500].map((at) => ({ uploadId: `at ${at}`, at: BEGUN + at }));
+    const { note, look, pass, result } = setUp(listed, { thinksMs: 30_000 });
+    for (const at of [0, 20_000, 40_000]) note(BEGUN + at);
+    pass(40_000);
+    await look();
+    assert.deepEqual(result(), { aborted: ['at 500', 'at 20500', 'at 40500'], left: 0, open: 0 });
   });
 
   it('one that was created since is known', async () => {
@@ -159,11 +172,11 @@ describe('uploads whose creation was not answered', () => {
     ['their abort', { abort: DENIED }],
   ] as const) {
     it(`are looked for again where ${name} failed, and counted in the end`, async () => {
-      const { note, look, result, looks, lookedAfter } = setUp(ours, answers);
+      const { lost, note, look, result, looks } = setUp(ours, answers);
       note();
       await look();
       assert.deepEqual(result(), { aborted: [], left: 0, open: 1 });
-      assert.equal(lookedAfter.at(-1), LOOK_AFTER_MS);
+      assert.ok((lost.nextLookMs() ?? Infinity) <= 1_000, 'a minute later');
       for (let n = 0; n < 9; n++) await look();
       assert.equal(looks(), 5);
       assert.deepEqual(result(), { aborted: [], left: 1, open: 0 });
@@ -171,10 +184,11 @@ describe('uploads whose creation was not answered', () => {
   }
 
   it('are looked for a minute after, and no sooner', () => {
-    const { note, lookedAfter } = setUp(ours);
-    note();
-    assert.equal(lookedAfter.length, 1);
-    assert.ok(lookedAfter[0]! >= LOOK_AFTER_MS && lookedAfter[0]! <= LOOK_AFTER_MS + 5_000);
+    const { lost, note } = setUp(ours);
+    assert.equal(lost.nextLookMs(), null);
+    note(BEGUN + LOOK_AFTER_MS);
+    const waitMs = lost.nextLookMs() ?? 0;
+    assert.ok(waitMs >= LOOK_AFTER_MS && waitMs <= LOOK_AFTER_MS + 5_000);
   });
 
   it('are told apart from those of tries long after', async () => {
@@ -218,10 +232,24 @@ describe('uploads whose creation was not answered', () => {
   });
 
   it('are looked for again where a look came while the target is asked for nothing', async () => {
-    const { note, look, allow, lookedAfter } = setUp(ours);
+    const { lost, note, look, allow } = setUp(ours);
     note();
     allow(false);
     await look();
-    assert.equal(lookedAfter.length, 2, 'there is another look');
+    assert.ok((lost.nextLookMs() ?? Infinity) <= 1_000, 'a minute later');
+  });
+
+  it('are given up where the target could not be asked for an hour', async () => {
+    const { lost, note, look, allow, result, pass } = setUp(ours);
+    note();
+    allow(false);
+    pass(58 * 60_000);
+    lost.forgetOld();
+    assert.deepEqual(result(), { aborted: [], left: 0, open: 1 });
+    await look();
+    pass(2 * 60_000);
+    lost.forgetOld();
+    assert.deepEqual(result(), { aborted: [], left: 1, open: 0 });
+    assert.equal(lost.nextLookMs(), null);
   });
 });

@@ -1,6 +1,6 @@
 /** One delivery, of a host with one key, to a target in memory. */
 import assert from 'node:assert/strict';
-import { ByteBudget } from '../../src/engine/byte-budget.ts';
+import { BodyMemory } from '../../src/engine/body-memory.ts';
 import { deliver, type Delivery, type DeliveryContext } from '../../src/engine/deliver.ts';
 import type { RequestFailure } from '../../src/model/delivery.ts';
 import type { Claim, UploadState } from '../../src/model/row.ts';
@@ -23,7 +23,7 @@ export function setUpDelivery(context: Partial<DeliveryContext> = {}) {
         stored.push(upload);
         return true;
       },
-      memory: new ByteBudget(32 * MIB),
+      memory: new BodyMemory(32 * MIB).of('owner'),
       extraConnections: { tryTake: () => true, release: () => undefined },
       silence: { begin: () => null, end: () => undefined },
       onCreationLost: () => void target.log.push('lost'),

@@ -3,9 +3,9 @@ import { describe, it } from 'node:test';
 import { ResyncRunner } from '../../src/engine/resync-runner.ts';
 import type { ObjectPage } from '../../src/host.ts';
 import type { Outbox } from '../../src/model/ports.ts';
+import { SimulatedStores } from '../simulation/simulated-stores.ts';
 import { VirtualClock } from '../simulation/virtual-clock.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
-import { MemoryOutbox } from '../support/memory-outbox.ts';
 import { uuid } from '../support/replication-bodies.ts';
 import { BUCKET, head } from './fixtures.ts';
 
@@ -15,10 +15,14 @@ const PAGE_MAX = 1_000;
 /** A bucket with `count` objects, every tenth of them a replica. */
 async function setUp(count: number) {
   const clock = new VirtualClock();
-  const store = new MemoryOutbox({ now: () => clock.nowMs() });
+  const { outbox: store, configurations } = new SimulatedStores(clock).owner;
   const keys = Array.from({ length: count }, (_, n) => `key-${String(n).padStart(6, '0')}`);
-  await store.replaceTargets(BUCKET, [targetDraft(1)], ANY);
-  await store.replaceRules(BUCKET, [ruleDraft(1)], ANY);
+  const saveRule = async (draft = ruleDraft(1)): Promise<void> => {
+    const saved = configurations.replaceRules(BUCKET, [draft], ANY);
+    await Promise.all([saved, clock.run(10)]);
+  };
+  await Promise.all([configurations.replaceTargets(BUCKET, [targetDraft(1)], ANY), clock.run(10)]);
+  await saveRule();
   const epoch = await store.acquireLease();
   assert.ok(epoch !== null);
   const batches: number[] = [];
@@ -43,7 +47,7 @@ async function setUp(count: number) {
   const live = { ...BUCKET, ownerId: 'owner', versioning: 'Enabled' as const };
   const runner = new ResyncRunner({
     outbox,
-    configurations: store,
+    configurations,
     clock,
     epoch,
     onLeaseLost: () => assert.fail('the lease was lost'),
@@ -63,7 +67,8 @@ async function setUp(count: number) {
     },
   });
   const readJob = () => store.readResync(BUCKET, uuid(1));
-  return { clock, store, runner, batches, readJob, setPending: (n: number) => (pending = n) };
+  const setPending = (n: number): void => void (pending = n);
+  return { clock, store, configurations, saveRule, runner, batches, readJob, setPending };
 }
 
 describe('resync runner', () => {
@@ -98,19 +103,19 @@ describe('resync runner', () => {
   });
 
   it('cancels the job of a rule that was disabled meanwhile', async () => {
-    const { clock, store, runner, batches, readJob, setPending } = await setUp(5);
+    const { clock, store, saveRule, runner, batches, readJob, setPending } = await setUp(5);
     setPending(10_001);
     await store.startResync(BUCKET, uuid(1), clock.nowMs());
     runner.wake();
     await clock.run(5_000);
-    await store.replaceRules(BUCKET, [ruleDraft(1, { enabled: false })], ANY);
+    await saveRule(ruleDraft(1, { enabled: false }));
     await clock.run(5_000);
     assert.equal((await readJob())?.state, 'cancelled');
     assert.deepEqual(batches, []);
   });
 
   it('goes on where it was under another leader', async () => {
-    const { clock, store, runner, readJob } = await setUp(5);
+    const { clock, store, configurations, runner, readJob } = await setUp(5);
     const job = await store.startResync(BUCKET, uuid(1), clock.nowMs());
     assert.ok(job !== null);
     const epoch = await store.acquireLease();
@@ -118,7 +123,7 @@ describe('resync runner', () => {
     await runner.stop();
     const next = new ResyncRunner({
       outbox: store,
-      configurations: store,
+      configurations,
       clock,
       epoch: epoch ?? 0,
       onLeaseLost: () => assert.fail('the lease was lost'),

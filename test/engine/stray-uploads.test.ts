@@ -5,15 +5,18 @@ import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { CreateBucketCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { createAddressPolicy } from '../../src/egress/address.ts';
-import { BoundedResolver, createResolverClock } from '../../src/egress/resolver.ts';
+import { BoundedResolver } from '../../src/egress/resolver.ts';
+import { createRealClock } from '../support/real-clock.ts';
 import { createTargetClient, type TargetClient } from '../../src/egress/target-client.ts';
 import { createEngineClock } from '../../src/engine/clock.ts';
+import { BodyMemory } from '../../src/engine/body-memory.ts';
 import { ConnectionSlots } from '../../src/engine/connection-slots.ts';
 import { Engine, type UsableTarget } from '../../src/engine/engine.ts';
 import { Lane } from '../../src/engine/lane.ts';
+import { WakeTimes } from '../../src/engine/wake-times.ts';
 import type { RequestFailure } from '../../src/model/delivery.ts';
 import { parseEndpoint } from '../../src/model/endpoint.ts';
-import type { StrayUpload } from '../../src/model/ports.ts';
+import type { StrayUpload } from '../../src/model/queue.ts';
 import type { TargetDraft } from '../../src/model/target.ts';
 import { OWNER, REGION, startS3Server } from '../server/s3/s3-server.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
@@ -30,30 +33,30 @@ async function leftBehind(
   target: Partial<TargetDraft> = {},
 ): Promise<VirtualServer> {
   const server = new VirtualServer();
-  const { store, lane, clock } = server;
+  const { outbox, lane, clock } = server;
   await server.configure();
   for (let n = 0; n < count; n++) await server.put(`key-${n}`);
-  const epoch = (await store.acquireLease())!;
-  for (const claim of await store.claim(epoch, lane, due(count, clock.nowMs()))) {
+  const epoch = (await outbox.acquireLease())!;
+  for (const claim of await outbox.claim(epoch, lane, due(count, clock.nowMs()))) {
     const { key, versionId, order } = claim.row;
     const uploadId = `of ${key}`;
     server.target.uploads.set(uploadId, new Map());
-    await store.storeUpload(epoch, claim, {
+    await outbox.storeUpload(epoch, claim, {
       uploadId,
       versionId: versionId ?? '',
       order,
       partBytes: 1,
     });
-    await store.settleClaim(epoch, claim, complete(order));
+    await outbox.settleClaim(epoch, claim, complete(order));
   }
-  await store.releaseLease(epoch);
+  await outbox.releaseLease(epoch);
   await server.configure({ newSecret: null, ...target });
   assert.equal((await straysOf(server)).length, count);
   return server;
 }
 
-function straysOf({ store, lane }: VirtualServer): Promise<readonly StrayUpload[]> {
-  return store.strayUploads(lane, null, 1_000);
+function straysOf({ outbox, lane }: VirtualServer): Promise<readonly StrayUpload[]> {
+  return outbox.strayUploads(lane, null, 1_000);
 }
 
 function aborts({ target }: VirtualServer): number {
@@ -162,17 +165,23 @@ describe('stray uploads', () => {
   it('leave the connection to a delivery that has none', async () => {
     const server = await leftBehind(20);
     server.latencyMs = 1_000;
-    const { store, hooks, clock, target } = server;
+    const { outbox, hooks, clock, target } = server;
     const slots = new ConnectionSlots({ total: 1, perOwner: 1 });
+    const memory = new BodyMemory(64 * 1024 * 1024);
     const lane = new Lane(server.lane, {
-      outbox: store,
+      outbox,
       host: hooks,
       clock,
       random: () => 0.5,
       connectTarget: (access) => server.connectTarget(access),
-      epoch: (await store.acquireLease())!,
+      epoch: (await outbox.acquireLease())!,
       logger: hooks.logger,
-      joinSlots: async (_lane, onFree) => slots.join('owner', onFree),
+      wakeTimes: new WakeTimes(clock),
+      tally: { openBreakers: 0, inFlight: 0 },
+      joinShares: async (_lane, onFree) => ({
+        slots: slots.join('owner', onFree),
+        memory: memory.of('owner'),
+      }),
       onOutcome: () => undefined,
       onUploadLeft: () => undefined,
       onLeaseLost: () => assert.fail('the lease is held'),
@@ -306,7 +315,7 @@ describe('stray uploads at a real server', () => {
 });
 
 function connect({ target, secretAccessKey }: UsableTarget): TargetClient {
-  const clock = createResolverClock();
+  const clock = createRealClock();
   const lookup = (): never => assert.fail('no name is looked up');
   return createTargetClient({
     connection: { ...target, endpoint: parseEndpoint(target.endpoint)!, secretAccessKey },

@@ -71,9 +71,9 @@ describe('engine: rows that are claimed ahead', () => {
   /** How many rows another claim would get: all but those that are claimed. */
   async function claimable(server: VirtualServer): Promise<number> {
     const epoch = 1;
-    const claims = await server.store.claim(epoch, server.lane, due(100, server.clock.nowMs()));
+    const claims = await server.outbox.claim(epoch, server.lane, due(100, server.clock.nowMs()));
     for (const claim of claims) {
-      await server.store.settleClaim(epoch, claim, { kind: 'release', doubtUntil: null });
+      await server.outbox.settleClaim(epoch, claim, { kind: 'release', doubtUntil: null });
     }
     return claims.length;
   }
@@ -83,7 +83,7 @@ describe('engine: rows that are claimed ahead', () => {
     await server.configure({ enabled: false });
     await server.clock.run(60_000);
     assert.equal(server.target.log.length, 4, 'what was in flight ended');
-    const rows = await server.store.pageRows(server.host.bucket, {}, null, 100);
+    const rows = await server.outbox.pageRows(server.host.bucket, {}, null, 100);
     assert.deepEqual(
       rows.map(({ attempts, doubtUntil }) => [attempts, doubtUntil]),
       Array.from({ length: 8 }, () => [0, null]),
@@ -121,7 +121,7 @@ describe('engine: rows that are claimed ahead', () => {
     const server = await busy();
     await server.await(server.engine.close());
     assert.equal(server.target.objects.size, 4);
-    const next = server.store.asProcess('next');
+    const next = server.stores.open('next').outbox;
     const epoch = (await next.acquireLease())!;
     assert.equal((await next.claim(epoch, server.lane, due(100, server.clock.nowMs()))).length, 8);
   });
@@ -173,7 +173,7 @@ describe('engine: breaker', () => {
     // Who saves a target asks for this too: what was refused waits no longer.
     const { bucket } = server.host;
     const targetIds = [server.lane.targetId];
-    await server.await(server.store.retryRefused(bucket, targetIds, server.clock.nowMs()));
+    await server.await(server.outbox.retryRefused(bucket, targetIds, server.clock.nowMs()));
     await server.clock.run(3_000);
     assert.equal(server.target.objects.size, 5);
     assert.deepEqual(server.secrets, ['a-secret-of-the-tests', 'corrected']);
@@ -183,7 +183,7 @@ describe('engine: breaker', () => {
   it('heals at once where somebody asks for a retry', async () => {
     const server = await broken(DENIED);
     server.target.fail = () => null;
-    await server.await(server.store.retryRows(server.host.bucket, {}, server.clock.nowMs()));
+    await server.await(server.outbox.retryRows(server.host.bucket, {}, server.clock.nowMs()));
     await server.clock.run(500);
     assert.equal(server.target.objects.size, 5);
   });
@@ -197,7 +197,7 @@ describe('engine: breaker', () => {
       const { bucket } = server.host;
       const tried = server.target.log.length;
       const breakers = new Set<string>();
-      await server.await(server.store.retryRows(bucket, {}, server.clock.nowMs()));
+      await server.await(server.outbox.retryRows(bucket, {}, server.clock.nowMs()));
       for (let n = 0; n < 50; n++) {
         await server.clock.run(20);
         breakers.add((await server.report()).breaker);
@@ -217,7 +217,7 @@ describe('engine: breaker', () => {
 
   it('says what fails, and since it works again nothing more', async () => {
     const server = await started();
-    const { mock } = test.mock.method(server.store, 'storeReport');
+    const { mock } = test.mock.method(server.outbox, 'storeReport');
     for (let n = 0; n < 40; n++) await server.put(`key-${n}`);
     await server.clock.run(1_000);
     assert.equal(server.target.objects.size, 40);
@@ -404,7 +404,7 @@ describe('engine: synchronous rules', () => {
 
   it('looks at the row where another process delivers', async () => {
     const leader = await started({}, SYNCHRONOUS);
-    const writes = new VirtualServer({ store: leader.store });
+    const writes = new VirtualServer({ stores: leader.stores });
     const write = { bucket: leader.host.bucket, key: 'a', operation: 'put', before: null } as const;
     const announcing = writes.engine.announce([write]);
     const [announcement] = await leader.await(announcing);
@@ -428,7 +428,7 @@ describe('engine: closing', () => {
     const [, tookMs] = await server.await(server.engine.close());
     assert.ok(tookMs < 4_000, `${tookMs} ms`);
     assert.equal(server.target.objects.size, 1);
-    assert.deepEqual(await server.store.lanes(), []);
+    assert.deepEqual(await server.outbox.lanes(), []);
   });
 
   it('ends it half way through the time for closing and gives the claim back, in doubt', async () => {
@@ -439,10 +439,10 @@ describe('engine: closing', () => {
     const [, tookMs] = await server.await(server.engine.close());
     assert.ok(tookMs >= 4_000 && tookMs < 8_000, `${tookMs} ms`);
     await waiting;
-    const [row] = await server.store.pageRows(server.host.bucket, {}, null, 10);
+    const [row] = await server.outbox.pageRows(server.host.bucket, {}, null, 10);
     const doubtMs = (row?.doubtUntil ?? 0) - server.clock.nowMs();
     assert.ok(doubtMs > LINGER_MS - 3_000 && doubtMs <= LINGER_MS, `${doubtMs} ms`);
-    assert.equal(typeof (await server.store.asProcess('next').acquireLease()), 'number');
+    assert.equal(typeof (await server.stores.open('next').outbox.acquireLease()), 'number');
   });
 
   it('takes no longer than its host allows', async () => {

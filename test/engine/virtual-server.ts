@@ -6,20 +6,24 @@ import type { LaneRef } from '../../src/model/row.ts';
 import type { RuleDraft } from '../../src/model/rule.ts';
 import type { TargetDraft } from '../../src/model/target.ts';
 import { SimulatedHost } from '../simulation/simulated-host.ts';
+import { SimulatedStores, type OpenedStore } from '../simulation/simulated-stores.ts';
 import { VirtualClock } from '../simulation/virtual-clock.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
-import { MemoryOutbox } from '../support/memory-outbox.ts';
 import { uuid } from '../support/replication-bodies.ts';
 import { FakeTarget, RESET } from './fake-target.ts';
 
 export const MINUTE_MS = 60_000;
+
+let servers = 0;
 
 export class VirtualServer {
   readonly clock: VirtualClock;
   readonly host: SimulatedHost;
   /** The host as the engine has it. */
   readonly hooks: { -readonly [Name in keyof EngineOptions['host']]: EngineOptions['host'][Name] };
-  readonly store: MemoryOutbox;
+  readonly stores: SimulatedStores;
+  readonly outbox: OpenedStore['outbox'];
+  readonly configurations: OpenedStore['configurations'];
   readonly target = new FakeTarget();
   readonly engine: Engine;
   /** How long the target takes for each request. */
@@ -29,11 +33,15 @@ export class VirtualServer {
   readonly sentAt: number[] = [];
 
   /** @param before what a restarted server, or another process of it, goes on from */
-  constructor(before: Partial<Pick<VirtualServer, 'clock' | 'host' | 'store'>> = {}) {
+  constructor(before: Partial<Pick<VirtualServer, 'clock' | 'host' | 'stores'>> = {}) {
     const { clock = new VirtualClock(), host = new SimulatedHost() } = before;
     this.clock = clock;
     this.host = host;
-    this.store = before.store ?? new MemoryOutbox({ now: () => clock.nowMs() });
+    this.stores = before.stores ?? new SimulatedStores(clock);
+    servers += 1;
+    const { outbox, configurations } = this.stores.open(`server-${servers}`);
+    this.outbox = outbox;
+    this.configurations = configurations;
     this.hooks = {
       findBucket: (name) => host.findBucket(name),
       openObject: (ref, range) => host.openObject(ref, range),
@@ -43,8 +51,8 @@ export class VirtualServer {
     };
     this.engine = new Engine({
       host: this.hooks,
-      outbox: this.store,
-      configurations: this.store,
+      outbox,
+      configurations,
       clock,
       random: () => 0.5,
       diskState: () => 'ok',
@@ -64,8 +72,8 @@ export class VirtualServer {
 
   async configure(target: Partial<TargetDraft> = {}, rule: Partial<RuleDraft> = {}): Promise<void> {
     const { bucket } = this.host;
-    await this.await(this.store.replaceTargets(bucket, [targetDraft(1, target)], ANY));
-    await this.await(this.store.replaceRules(bucket, [ruleDraft(1, rule)], ANY));
+    await this.await(this.configurations.replaceTargets(bucket, [targetDraft(1, target)], ANY));
+    await this.await(this.configurations.replaceRules(bucket, [ruleDraft(1, rule)], ANY));
   }
 
   /** Puts one version, and says how long the host waited for `committed`. */
@@ -80,7 +88,7 @@ export class VirtualServer {
   }
 
   report(): Promise<LaneReport> {
-    return this.store.laneReport(this.lane);
+    return this.outbox.laneReport(this.lane);
   }
 
   get ruleId(): string {

@@ -1,8 +1,7 @@
 /**
- * Mistakes in the engine, in what it decides by, and in how the simulation's store fences it, for the
- * simulation. Some invariants are kept twice, so that no single mistake breaks them there: the rows of
- * a bucket that was made again are of rules that are gone too, and a renewal finds out that the lease
- * is lost where no call did.
+ * Mistakes in the engine and in what it decides by, for the simulation. Some invariants are kept twice,
+ * so that no single mistake breaks them there: the rows of a bucket that was made again are of rules
+ * that are gone too, and a renewal finds out that the lease is lost where no call did.
  */
 import type { Mutant } from './mutant.ts';
 
@@ -12,30 +11,6 @@ export const engineMutants: readonly Mutant[] = [
     file: 'src/engine/claim-outcome.ts',
     find: `upTo: delivery.upTo, begunAt: context.begunAt, uploadId };`,
     replacement: `upTo: 0, begunAt: context.begunAt, uploadId };`,
-    suite: 'simulation',
-  },
-  {
-    name: 'an outcome counts under an epoch that is over',
-    file: 'test/support/memory-outbox.ts',
-    find: `  async settleClaim(epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
-    this.#fence(epoch);
-    const chain = chainOf(claim.row);
-    const held = this.rows.queue.claims.get(chain);
-    const row = this.rows.queue.rows.get(claim.row.sequence);
-    if (row === undefined || held?.sequence !== row.sequence || held.epoch !== epoch) return false;`,
-    replacement: `  async settleClaim(_epoch: number, claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
-    const chain = chainOf(claim.row);
-    const held = this.rows.queue.claims.get(chain);
-    const row = this.rows.queue.rows.get(claim.row.sequence);
-    if (row === undefined || held?.sequence !== row.sequence) return false;`,
-    suite: 'simulation',
-  },
-  {
-    name: 'a row is claimed under an epoch that is over',
-    file: 'test/support/memory-outbox.ts',
-    find: `    this.#fence(epoch);
-    const due = this.rows`,
-    replacement: `    const due = this.rows`,
     suite: 'simulation',
   },
   {
@@ -217,7 +192,7 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'a lane that waits for a time is let go',
     file: 'src/engine/lane.ts',
-    find: `const isWaiting = this.#cancelTimer !== null || this.#strays.lost.size > 0;`,
+    find: `const isWaiting = this.#context.wakeTimes.has(this) || this.#strays.lost.size > 0;`,
     replacement: `const isWaiting = this.#strays.lost.size > 0;`,
     suite: 'liveness',
   },

@@ -20,7 +20,6 @@ const SECONDS = '300';
 /** Fewer cases under more seeds: a round is to end soon. Each file can do more by these variables. */
 const ROUND = {
   SIMULATION_RUNS: '200',
-  LOCKSTEP_RUNS: '50',
   CONFIGURATION_RUNS: '2',
 } as const;
 /** A file that hangs has failed. */

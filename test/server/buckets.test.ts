@@ -126,7 +126,7 @@ describe('buckets', () => {
 
   it('resolves no change before it is flushed', async (t) => {
     const database = await temporaryServerDatabase(t);
-    let flush: () => void = () => undefined;
+    let flush: (() => void) | null = null;
     const { commits } = database;
     const run = commits.run.bind(commits);
     commits.run = async (work) => {
@@ -144,13 +144,15 @@ describe('buckets', () => {
       let isDone = false;
       const before = buckets.find('abc');
       const done = change().then(() => (isDone = true));
+      const release = await until(() => flush, 'the commit');
+      flush = null;
       await until(() => {
         database.root.resetReadTxn();
         return JSON.stringify(buckets.find('abc')) !== JSON.stringify(before);
-      }, 'the commit');
+      }, 'the change');
       await new Promise((resolve) => setImmediate(resolve));
       assert.equal(isDone, false);
-      flush();
+      release();
       await done;
     }
   });

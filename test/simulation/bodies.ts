@@ -5,6 +5,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { SourceFailure, type BodySource } from '../../src/egress/request-body.ts';
 import type { ByteRange } from '../../src/host.ts';
 import { predictMultipartEtag, SINGLE_PUT_BYTES_MAX } from '../../src/model/transfer-plan.ts';
 
@@ -49,6 +50,24 @@ export class Body {
 export function md5Of(bytes: Buffer): Buffer {
   if (bytes.equals(ZEROS)) return ZEROS_MD5;
   return createHash('md5').update(bytes).digest();
+}
+
+/** What arrives at a target, read as it is sent: the MD5 of it, and its length. */
+export async function readBody(
+  body: Buffer | BodySource,
+): Promise<{ readonly md5: Buffer; readonly size: number }> {
+  if (Buffer.isBuffer(body)) return { md5: md5Of(body), size: body.length };
+  const chunks: Uint8Array[] = [];
+  try {
+    for await (const chunk of await body.open()) chunks.push(chunk);
+  } catch (error) {
+    // As the client of targets has it.
+    if (error instanceof SourceFailure) throw error;
+    throw new SourceFailure('The source could not be read.', { cause: error });
+  }
+  const [only] = chunks;
+  const bytes = chunks.length === 1 && Buffer.isBuffer(only) ? only : Buffer.concat(chunks);
+  return { md5: md5Of(bytes), size: bytes.length };
 }
 
 function hashOf(wholeParts: number): Hash {

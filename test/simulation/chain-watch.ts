@@ -4,8 +4,8 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { BucketRef, ObjectHead } from '../../src/host.ts';
-import type { ClaimOutcome } from '../../src/model/ports.ts';
-import type { Claim } from '../../src/model/row.ts';
+import type { ClaimOutcome } from '../../src/model/queue.ts';
+import { ORDER_LAST, type Claim, type Row } from '../../src/model/row.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import type { UploadLedger } from './upload-ledger.ts';
 
@@ -31,6 +31,7 @@ type Metadata = Pick<ObjectHead, 'userMetadata' | 'tags'>;
 
 /** A committed claim without an outcome. */
 interface Held {
+  readonly row: Row;
   /** Whether a former request may have changed the target, and it was not looked at yet. */
   isInDoubt: boolean;
   hasAnswer: boolean;
@@ -48,6 +49,8 @@ export class ChainWatch {
   readonly #options: ChainWatchOptions;
   /** By chain. */
   readonly #held = new Map<string, Held>();
+  /** By chain: up to which order the last completed claim superseded, and when that was decided. */
+  readonly #superseded = new Map<string, { readonly upTo: number; readonly atMs: number }>();
   /** By chain: requests without an answer. */
   readonly #open = new Map<string, WatchedRequest[]>();
 
@@ -56,7 +59,13 @@ export class ChainWatch {
   }
 
   claimed({ row }: Claim): void {
+    const superseded = this.#superseded.get(chainOf(row));
+    const isOld = row.order <= (superseded?.upTo ?? -1) && row.createdAt < (superseded?.atMs ?? 0);
+    if (isOld && row.operation !== 'resolve') {
+      this.#options.violations.push(`${row.key} ${row.order} was claimed though it is superseded`);
+    }
     this.#held.set(chainOf(row), {
+      row,
       isInDoubt: row.doubtUntil !== null,
       hasAnswer: false,
       heads: [],
@@ -126,8 +135,13 @@ export class ChainWatch {
     }
   }
 
-  settled({ row }: Claim): void {
-    this.#held.delete(chainOf(row));
+  /** @param outcome durable now; null where it came too late. @param decidedAtMs by the store's clock */
+  settled({ row }: Claim, outcome: ClaimOutcome | null, decidedAtMs: number): void {
+    // The next claim of the chain may be told of first, as one flush makes both durable.
+    if (this.#held.get(chainOf(row))?.row === row) this.#held.delete(chainOf(row));
+    if (outcome?.kind !== 'complete') return;
+    const upTo = Math.min(outcome.upTo, ORDER_LAST - 1);
+    this.#superseded.set(chainOf(row), { upTo, atMs: decidedAtMs });
   }
 
   /** Whether the row's version is there, and what may have been sent in its place too. */

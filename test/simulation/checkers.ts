@@ -1,14 +1,19 @@
 /**
- * What must hold once faults have ended and nothing is queued. Each checker answers with what it
- * found, one sentence for each violation.
+ * What must hold at any time, and once faults have ended and nothing is queued: an oracle that knows
+ * what happened at the source and at the targets, and nothing of how the store works. Each checker
+ * answers with what it found, one sentence for each violation.
  */
+import { isDeepStrictEqual } from 'node:util';
+import type { BucketRef, CommittedWrite } from '../../src/host.ts';
 import type { Configuration } from '../../src/model/configuration.ts';
-import type { QueueStatus, ResyncJob } from '../../src/model/ports.ts';
+import type { QueuedRow, QueueStatus, ResyncJob } from '../../src/model/queue.ts';
 import type { Row } from '../../src/model/row.ts';
 import type { Rule } from '../../src/model/rule.ts';
+import { assertTablesAgree } from '../support/outbox-tables.ts';
 import type { FaultyTargets } from './faulty-target.ts';
 import type { StoredObject } from './place.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import type { SimulatedStores } from './simulated-stores.ts';
 import type { UploadLedger } from './upload-ledger.ts';
 
 export interface FinalState {
@@ -21,10 +26,66 @@ export interface FinalState {
   readonly jobs: ReadonlyMap<string, ResyncJob | null>;
   /** By incarnation: when the rule was saved, monotonic. */
   readonly ruleSavedAt: ReadonlyMap<number, number>;
+  /** Incarnations of rules that something was saved for which drops events. */
+  readonly mayHaveGap: ReadonlySet<number>;
+}
+
+/** At any time: indexes, heads and counts are what the rows say, and so is what people are shown. */
+export async function checkStore(stores: SimulatedStores, bucket: BucketRef): Promise<string[]> {
+  try {
+    assertTablesAgree(stores.tables);
+  } catch (error) {
+    return [`tables: ${(error as Error).message}`];
+  }
+  const { outbox } = stores.owner;
+  const listing = outbox.pageRows(bucket, {}, null, 10_000);
+  const [{ counts }, rows] = await Promise.all([outbox.queueStatus(bucket), listing]);
+  return (['pending', 'verifying', 'failed'] as const).flatMap((state) => {
+    const counted = counts.reduce((sum, count) => sum + count[state], 0);
+    const listed = rows.filter((row) => row.state === state).length;
+    return counted === listed ? [] : [`${counted} ${state} rows are counted, ${listed} listed`];
+  });
+}
+
+/** An acknowledged event is queued once for each target that an enabled rule sends it to. */
+export function checkCommit(
+  { rules }: Configuration,
+  writes: readonly CommittedWrite[],
+  rows: readonly QueuedRow[],
+): string[] {
+  return writes.flatMap(({ key, operation, order, replica }) => {
+    const matching = rules.filter(
+      ({ enabled, prefix, replicateDeletes }) =>
+        enabled && key.startsWith(prefix) && (operation === 'put' || replicateDeletes),
+    );
+    const wanted = replica ? [] : [...new Set(matching.map(({ targetId }) => targetId))].sort();
+    const queued = rows
+      .filter((row) => row.key === key && row.order === order)
+      .map(({ lane }) => lane.targetId)
+      .sort();
+    return isDeepStrictEqual(queued, wanted)
+      ? []
+      : [
+          `${operation} ${key} ${order} is queued for ${queued.join()} in place of ${wanted.join()}`,
+        ];
+  });
+}
+
+/** Everything that must hold in the end. */
+export function checkAll(state: FinalState): string[] {
+  const checks = [
+    checkDrained,
+    checkConvergence,
+    checkGaps,
+    checkNothingInherited,
+    checkNoReplicaSent,
+    checkNoUploadLeft,
+  ];
+  return checks.flatMap((check) => check(state));
 }
 
 /** Nothing is left in the queue, failed rows neither. */
-export function checkDrained({ rows }: FinalState): string[] {
+function checkDrained({ rows }: FinalState): string[] {
   return rows.map(
     ({ key, operation, state, attempts, lastError, doubtUntil }) =>
       `still queued: ${operation} ${key} ${state} after ${attempts} (${lastError?.reason ?? 'untried'}${doubtUntil !== null ? ', in doubt' : ''})`,
@@ -35,7 +96,7 @@ export function checkDrained({ rows }: FinalState): string[] {
  * Durable, convergent, no silent gap: under every rule that has no gap, the target shows what the
  * source shows, for each key that changed after the rule was saved, or that its resync covered.
  */
-export function checkConvergence(state: FinalState): string[] {
+function checkConvergence(state: FinalState): string[] {
   const gapped = new Set(state.queue.gaps.map(({ incarnation }) => incarnation));
   return state.configuration.rules
     .filter((rule) => rule.enabled && !gapped.has(rule.incarnation))
@@ -69,8 +130,15 @@ function checkRule(
   });
 }
 
+/** Nothing drops events of a rule that was enabled all the time, towards one and the same place. */
+function checkGaps({ queue, mayHaveGap }: FinalState): string[] {
+  return queue.gaps
+    .filter(({ incarnation }) => !mayHaveGap.has(incarnation))
+    .map(({ incarnation }) => `the rule of incarnation ${incarnation} has a gap without a cause`);
+}
+
 /** A bucket that was deleted and made again inherits nothing: no version of the old one is there. */
-export function checkNothingInherited({ host, targets, configuration }: FinalState): string[] {
+function checkNothingInherited({ host, targets, configuration }: FinalState): string[] {
   return configuration.targets.flatMap((target) =>
     [...targets.place(target).objects]
       .filter(([, { userMetadata }]) => host.ownerOf(userMetadata.version ?? '') !== host.bucket.id)
@@ -79,7 +147,7 @@ export function checkNothingInherited({ host, targets, configuration }: FinalSta
 }
 
 /** What came by replication is not replicated again. */
-export function checkNoReplicaSent({ host, targets }: FinalState): string[] {
+function checkNoReplicaSent({ host, targets }: FinalState): string[] {
   return targets
     .places()
     .flatMap(({ objects }) => [...objects])
@@ -88,7 +156,7 @@ export function checkNoReplicaSent({ host, targets }: FinalState): string[] {
 }
 
 /** No upload is left behind half sent, where its bucket goes to now. */
-export function checkNoUploadLeft({ targets, uploads, configuration }: FinalState): string[] {
+function checkNoUploadLeft({ targets, uploads, configuration }: FinalState): string[] {
   return configuration.targets.flatMap((target) =>
     [...targets.place(target).uploads]
       .filter(([uploadId]) => !uploads.mayStay(uploadId))

@@ -1,5 +1,6 @@
 /** The owner of the bucket, who edits targets and rules while everything runs, and mends it in the end. */
 import type { Configuration } from '../../src/model/configuration.ts';
+import type { Rule } from '../../src/model/rule.ts';
 import type { TargetDraft } from '../../src/model/target.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import { uuid } from '../support/replication-bodies.ts';
@@ -44,6 +45,8 @@ const EDITS: Readonly<Record<Edit, number>> = {
 export class Configurator {
   /** By incarnation: when the rule was saved, monotonic. */
   readonly ruleSavedAt = new Map<number, number>();
+  /** Incarnations of rules that something was saved for which drops events, or may have. */
+  readonly mayHaveGap = new Set<number>();
   readonly #world: World;
   #secrets = new Map<string, string>();
   #moves = 0;
@@ -118,16 +121,16 @@ export class Configurator {
   }
 
   #read(): Promise<Configuration> {
-    return this.#world.store.read(this.#world.host.bucket);
+    return this.#world.stores.owner.configurations.read(this.#world.host.bucket);
   }
 
   async #ask(what: 'resync' | 'cancel-resync' | 'retry', n: number): Promise<void> {
-    const { store, clock, host } = this.#world;
+    const { stores, clock, host } = this.#world;
+    const { outbox } = stores.owner;
     const bucket = host.bucket;
-    this.#world.flushSoon();
-    if (what === 'resync') await store.startResync(bucket, uuid(n), clock.nowMs());
-    else if (what === 'cancel-resync') await store.cancelResync(bucket, uuid(n), clock.nowMs());
-    else await store.retryRows(bucket, {}, clock.nowMs());
+    if (what === 'resync') await outbox.startResync(bucket, uuid(n), clock.nowMs());
+    else if (what === 'cancel-resync') await outbox.cancelResync(bucket, uuid(n), clock.nowMs());
+    else await outbox.retryRows(bucket, {}, clock.nowMs());
   }
 
   async #addTarget(n: number): Promise<void> {
@@ -160,8 +163,17 @@ export class Configurator {
   }
 
   async #saveTargets(drafts: readonly TargetDraft[]): Promise<void> {
-    this.#world.flushSoon();
-    await this.#world.store.replaceTargets(this.#world.host.bucket, drafts, ANY);
+    const { stores, host } = this.#world;
+    const { before, after } = await stores.owner.configurations.replaceTargets(
+      host.bucket,
+      drafts,
+      ANY,
+    );
+    this.#noteGaps(after.rules, (rule) => {
+      const placeIn = ({ targets }: Configuration): string | undefined =>
+        targets.find(({ id }) => id === rule.targetId)?.targetBucket;
+      return placeIn(before) !== placeIn(after);
+    });
   }
 
   async #addRule(n: number): Promise<void> {
@@ -194,13 +206,27 @@ export class Configurator {
   }
 
   async #saveRules(drafts: readonly ReturnType<typeof ruleDraft>[]): Promise<void> {
-    const { store, host, clock } = this.#world;
-    this.#world.flushSoon();
-    const { after } = await store.replaceRules(host.bucket, drafts, ANY);
+    const { stores, host, clock } = this.#world;
+    const { before, after } = await stores.owner.configurations.replaceRules(
+      host.bucket,
+      drafts,
+      ANY,
+    );
+    const isGone = ({ incarnation }: Rule): boolean =>
+      !after.rules.some((rule) => rule.incarnation === incarnation);
+    const left = before.rules.filter(isGone).map(({ targetId }) => targetId);
+    this.#noteGaps(after.rules, ({ targetId }) => left.includes(targetId));
     for (const { incarnation } of after.rules) {
       if (!this.ruleSavedAt.has(incarnation)) {
         this.ruleSavedAt.set(incarnation, clock.monotonicMs());
       }
+    }
+  }
+
+  /** Of disabled rules, and of those that `isConcerned` picks. */
+  #noteGaps(rules: readonly Rule[], isConcerned: (rule: Rule) => boolean): void {
+    for (const rule of rules) {
+      if (!rule.enabled || isConcerned(rule)) this.mayHaveGap.add(rule.incarnation);
     }
   }
 }

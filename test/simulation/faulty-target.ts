@@ -12,7 +12,7 @@ import type { UsableTarget } from '../../src/engine/engine.ts';
 import type { RequestFailure, RequestResult } from '../../src/model/delivery.ts';
 import { isDenied } from '../../src/model/outcome-rules.ts';
 import { LINGER_MS } from '../../src/model/delivery.ts';
-import { md5Of } from './bodies.ts';
+import { readBody } from './bodies.ts';
 import type { RequestKind, WatchedRequest } from './chain-watch.ts';
 import {
   drawScript,
@@ -109,10 +109,11 @@ export class FaultyTargets {
     return {
       headObject: (key, options = {}) =>
         send({ key, kind: 'look', apply: () => done(this.#look(place, key)), options }),
-      putObject: (key, { userMetadata, tags }, body, options = {}) => {
-        const etag = md5Of(body).toString('hex');
+      putObject: async (key, { userMetadata, tags }, body, options = {}) => {
+        const { md5, size } = await readBody(body);
+        const etag = md5.toString('hex');
         const apply = (): RequestResult<StoredObject> => {
-          place.objects.set(key, { size: body.length, etag, userMetadata, tags });
+          place.objects.set(key, { size, etag, userMetadata, tags });
           this.onApplied(place, key);
           return done({ etag, tags: 'done' });
         };
@@ -179,9 +180,8 @@ export class FaultyTargets {
         return send({ key, kind: 'write', apply, options });
       },
       uploadPart: async (upload, partNumber, body, options = {}) => {
-        if (!Buffer.isBuffer(body)) throw new Error('Parts of the simulation fit into memory.');
-        const md5 = md5Of(body);
-        const part = { md5, size: body.length };
+        const { md5, size } = await readBody(body);
+        const part = { md5, size };
         const { key, uploadId: partOf } = upload;
         const apply = (): RequestResult<null> => place.uploadPart(upload, partNumber, part);
         const result = await send({ key, kind: 'part', apply, options, partOf });

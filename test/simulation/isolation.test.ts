@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
-import { MemoryOutbox } from '../support/memory-outbox.ts';
 import { uuid } from '../support/replication-bodies.ts';
 import { FaultyTargets, GOOD_SECRET } from './faulty-target.ts';
 import { NO_FAULTS, type Fault } from './faults.ts';
 import { Random } from './random.ts';
 import { SimulatedHost } from './simulated-host.ts';
 import { SimulatedProcess, type World } from './simulated-process.ts';
+import { SimulatedStores } from './simulated-stores.ts';
 import { UploadLedger } from './upload-ledger.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -21,22 +21,19 @@ const HEALTHY = 1;
 /** When each key arrived at the healthy target, in virtual milliseconds. */
 async function arrivals(neighbours: Readonly<Record<number, Fault>>): Promise<Map<string, number>> {
   const clock = new VirtualClock();
-  const store = new MemoryOutbox({ now: () => clock.nowMs() });
-  store.holdFlushes();
+  const stores = new SimulatedStores(clock, (flush) => void clock.after(5, flush));
   const host = new SimulatedHost();
   const targets = new FaultyTargets(clock, new Random(1), NO_FAULTS);
-  const flushSoon = (): void => void clock.after(5, () => store.flush());
   const random = new Random(2);
   const world: World = {
     clock,
-    store,
+    stores,
     host,
     targets,
     uploads: new UploadLedger(),
     random,
     violations: [],
     epochs: { newest: 0 },
-    flushSoon,
     onUploadStored: () => undefined,
   };
   const numbers = [HEALTHY, ...Object.keys(neighbours).map(Number)];
@@ -44,10 +41,10 @@ async function arrivals(neighbours: Readonly<Record<number, Fault>>): Promise<Ma
     targetDraft(n, { newSecret: GOOD_SECRET, targetBucket: `backup-${host.bucket.id}-${n}` }),
   );
   const rules = numbers.map((n) => ruleDraft(n, { targetId: uuid(n) }));
-  flushSoon();
-  const saved = store
+  const { configurations } = stores.owner;
+  const saved = configurations
     .replaceTargets(host.bucket, drafts, ANY)
-    .then(() => (flushSoon(), store.replaceRules(host.bucket, rules, ANY)));
+    .then(() => configurations.replaceRules(host.bucket, rules, ANY));
   await clock.run(1_000);
   await saved;
   // One latency for all, as draws depend on who asks first.

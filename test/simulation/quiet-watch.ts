@@ -60,14 +60,15 @@ export class QuietWatch {
 
   /** Pending rows that nothing holds up but their own schedule and that of their lane. */
   async #deliverable(): Promise<readonly Row[]> {
-    const { store, host } = this.#world;
+    const { stores, host } = this.#world;
+    const { configurations, outbox } = stores.owner;
     const { bucket } = host;
-    const { rules, targets } = await store.read(bucket);
-    const rows = await store.pageRows(bucket, { state: 'pending' }, null, 1_000);
+    const { rules, targets } = await configurations.read(bucket);
+    const rows = await outbox.pageRows(bucket, { state: 'pending' }, null, 1_000);
     const reports = new Map(
       await Promise.all(
         targets.map(
-          async ({ id }) => [id, await store.laneReport({ bucket, targetId: id })] as const,
+          async ({ id }) => [id, await outbox.laneReport({ bucket, targetId: id })] as const,
         ),
       ),
     );
@@ -78,7 +79,7 @@ export class QuietWatch {
       const isWanted = rules.some(
         ({ enabled, incarnation }) => enabled && row.ruleset.includes(incarnation),
       );
-      const access = await store.accessTarget(row.lane);
+      const access = await outbox.accessTarget(row.lane);
       const isReachable =
         reports.get(targetId)?.breaker === 'closed' &&
         access.kind === 'usable' &&
@@ -92,13 +93,14 @@ export class QuietWatch {
   }
 
   async #lookAtProbes(): Promise<void> {
-    const { store, host, clock } = this.#world;
+    const { stores, host, clock } = this.#world;
+    const { outbox } = stores.owner;
     const { bucket } = host;
-    const lanes = await store.lanes();
+    const lanes = await outbox.lanes();
     for (const lane of lanes.filter(({ bucket: { id } }) => id === bucket.id)) {
-      const { breaker, retryAt } = await store.laneReport(lane);
+      const { breaker, retryAt } = await outbox.laneReport(lane);
       const isDue = breaker === 'open' && retryAt !== null && retryAt < clock.nowMs();
-      const due = await store.nextDueAt(lane);
+      const due = await outbox.nextDueAt(lane);
       const hasWork = Math.min(due.put ?? Infinity, due.delete ?? Infinity) < clock.nowMs();
       const since = this.#probeDue.get(lane.targetId);
       if (!isDue || !hasWork) this.#probeDue.delete(lane.targetId);

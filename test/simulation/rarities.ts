@@ -29,6 +29,8 @@ export interface Standstill {
 
 export class Rarities {
   readonly #random: Random;
+  /** Apart, since how many commits there are depends on the store. */
+  readonly #disk: Random;
   readonly #largeShare: number;
   readonly #hasStandstills: boolean;
   /** Whether targets do not say what they made of an upload. */
@@ -38,6 +40,7 @@ export class Rarities {
 
   constructor(seed: number) {
     this.#random = new Random(seed ^ 0x5bd1e995);
+    this.#disk = new Random(seed ^ 0x1b873593);
     const hasLargeObjects = this.#random.chance(SCHEDULES_WITH_LARGE_OBJECTS);
     this.#largeShare = hasLargeObjects ? this.#random.pick([0.1, 0.3, 0.6]) : 0;
     this.areTargetsSilent = this.#random.chance(0.2);
@@ -48,6 +51,11 @@ export class Rarities {
   /** Of the object that is put next: whole parts before its last one, 0 for a small one. */
   drawWholeParts(): number {
     return this.#isLarge(this.#largeShare) ? this.#random.pick([1, 1, 1, 2]) : 0;
+  }
+
+  /** Of so many commits that were not flushed when the power failed, how many are there all the same. */
+  drawSurvivors(unflushed: number): number {
+    return this.#disk.chance(0.5) ? 0 : this.#disk.between(0, unflushed);
   }
 
   /** Whether the disk fails in the middle of a body. */

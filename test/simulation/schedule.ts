@@ -3,17 +3,10 @@
  * configuration, all drawn from one seed; then the faults end, time runs until nothing is queued, and
  * the checkers look.
  */
-import type { RowFilter } from '../../src/model/ports.ts';
+import type { RowFilter } from '../../src/model/queue.ts';
 import type { Row } from '../../src/model/row.ts';
-import { MemoryOutbox } from '../support/memory-outbox.ts';
 import { uuid } from '../support/replication-bodies.ts';
-import {
-  checkConvergence,
-  checkDrained,
-  checkNoReplicaSent,
-  checkNothingInherited,
-  checkNoUploadLeft,
-} from './checkers.ts';
+import { checkAll, checkStore } from './checkers.ts';
 import { Configurator } from './configurator.ts';
 import { drawWeights, NO_FAULTS } from './faults.ts';
 import { FaultyTargets } from './faulty-target.ts';
@@ -21,6 +14,7 @@ import { Random } from './random.ts';
 import { Rarities, type Standstill } from './rarities.ts';
 import { SimulatedHost, type Change } from './simulated-host.ts';
 import { SimulatedProcess, type World } from './simulated-process.ts';
+import { SimulatedStores } from './simulated-stores.ts';
 import { Traits } from './traits.ts';
 import { UploadLedger } from './upload-ledger.ts';
 import { QuietWatch } from './quiet-watch.ts';
@@ -33,6 +27,8 @@ const QUIET_MS = 2 * 3_600_000;
 const QUIET_LIMIT_MS = 12 * 3_600_000;
 const LOOK_INTERVAL_MS = 2_000;
 const DAY_MS = 86_400_000;
+/** Actions between two looks at the tables. */
+const LOOK_EVERY = 8;
 
 type Action =
   | 'write'
@@ -84,7 +80,7 @@ class Schedule {
   readonly #random: Random;
   readonly #clock = new VirtualClock();
   readonly #host = new SimulatedHost();
-  readonly #store: MemoryOutbox;
+  readonly #stores: SimulatedStores;
   readonly #targets: FaultyTargets;
   readonly #uploads = new UploadLedger();
   readonly #rarities: Rarities;
@@ -92,9 +88,6 @@ class Schedule {
   readonly #configurator: Configurator;
   #processes: SimulatedProcess[] = [];
   #started = 0;
-  #isFlushDue = false;
-  /** The last time that the power failed, monotonic. */
-  #crashedAt: number | null = null;
   #isMended = false;
   #isQuiet = false;
   #uploadsStored = 0;
@@ -103,25 +96,22 @@ class Schedule {
     this.#random = new Random(seed);
     this.#rarities = new Rarities(seed);
     this.#host.isReadFailing = () => this.#rarities.drawFailingRead();
-    this.#store = new MemoryOutbox({
-      now: () => this.#clock.nowMs(),
-      uptimeMs: () => this.#clock.monotonicMs() - (this.#crashedAt ?? 0),
-      bootedForMs: () => this.#clock.monotonicMs() - (this.#crashedAt ?? -Infinity),
-    });
-    this.#store.holdFlushes();
+    this.#stores = new SimulatedStores(
+      this.#clock,
+      (flush) => void this.#clock.after(this.#random.between(1, 20), flush),
+    );
     this.#targets = new FaultyTargets(this.#clock, this.#random.fork(), drawWeights(this.#random));
     this.#targets.areSilent = this.#rarities.areTargetsSilent;
     this.#targets.traits = new Traits(seed);
     this.#world = {
       clock: this.#clock,
-      store: this.#store,
+      stores: this.#stores,
       host: this.#host,
       targets: this.#targets,
       uploads: this.#uploads,
       random: this.#random.fork(),
       violations: [],
       epochs: { newest: 0 },
-      flushSoon: () => this.#flushSoon(),
       onUploadStored: (process, key) => this.#uploadStored(process, key),
     };
     this.#configurator = new Configurator(this.#world);
@@ -133,14 +123,17 @@ class Schedule {
     const actions = this.#random.between(5, ACTIONS_MAX);
     for (let action = 0; action < actions; action++) {
       this.#act();
+      if (action % LOOK_EVERY === 0) await this.#lookAtStore();
       const standstill = this.#rarities.drawStandstill();
       if (standstill !== null) this.#standStill(standstill);
       await this.#clock.run(this.#random.pick([0, 5, 50, 500, 3_000, 20_000, 70_000]));
     }
     if (this.#rarities.endsQuietly) await this.#waitQuietly();
+    await this.#lookAtStore();
     await this.#mend();
     this.#watchQueue();
     await this.#clock.run(QUIET_LIMIT_MS, () => this.#isQuiet);
+    await this.#lookAtStore();
     return {
       violations: [...this.#world.violations, ...(await this.#check())],
       requests: this.#targets.requests,
@@ -232,11 +225,9 @@ class Schedule {
   }
 
   #crash(): void {
-    this.#store.crash();
+    this.#stores.crash(this.#rarities.drawSurvivors(this.#stores.disk.unflushedCommits));
     this.#uploads.forget();
-    this.#isFlushDue = false;
     this.#clock.reboot();
-    this.#crashedAt = this.#clock.monotonicMs();
     for (const process of this.#processes) process.kill();
     this.#processes = [];
     this.#startLater();
@@ -245,9 +236,8 @@ class Schedule {
   #recreateBucket(): void {
     const old = this.#host.bucket;
     this.#host.recreateBucket();
-    this.#flushSoon();
     // The notice of the deletion may be lost.
-    if (this.#random.chance(0.5)) void this.#store.removeBucket(old);
+    if (this.#random.chance(0.5)) void this.#stores.owner.configurations.removeBucket(old);
     void this.#configurator.begin();
   }
 
@@ -318,19 +308,21 @@ class Schedule {
     if (this.#random.chance(0.5)) await this.#resync();
     await this.#clock.run(isHurried ? 130_000 : 2 * 3_600_000);
     // Breakers that nobody closed must have closed by themselves: a retry closes them.
-    const failed = await this.#store.pageRows(this.#host.bucket, { state: 'failed' }, null, 1);
+    const { outbox } = this.#stores.owner;
+    const failed = await outbox.pageRows(this.#host.bucket, { state: 'failed' }, null, 1);
     if (failed.length > 0) await this.#retry({ state: 'failed' });
   }
 
   async #retry(filter: RowFilter = {}): Promise<void> {
     const { bucket } = this.#host;
-    await this.#finish(this.#store.retryRows(bucket, filter, this.#clock.nowMs()));
+    const { outbox } = this.#stores.owner;
+    await this.#finish(outbox.retryRows(bucket, filter, this.#clock.nowMs()));
   }
 
   async #resync(): Promise<void> {
     for (const n of [1, 2]) {
-      const job = this.#store.startResync(this.#host.bucket, uuid(n), this.#clock.nowMs());
-      await this.#finish(job);
+      const { outbox } = this.#stores.owner;
+      await this.#finish(outbox.startResync(this.#host.bucket, uuid(n), this.#clock.nowMs()));
     }
   }
 
@@ -343,58 +335,45 @@ class Schedule {
   }
 
   async #isNothingLeft(): Promise<boolean> {
-    const { length: lanes } = await this.#store.lanes();
-    const { length: lanesWithStrays } = await this.#store.strayLanes();
-    const { length: jobs } = await this.#store.runningResyncs();
+    const { outbox } = this.#stores.owner;
+    const { length: lanes } = await outbox.lanes();
+    const { length: lanesWithStrays } = await outbox.strayLanes();
+    const { length: jobs } = await outbox.runningResyncs();
     return lanes + lanesWithStrays + jobs === 0;
+  }
+
+  async #lookAtStore(): Promise<void> {
+    this.#world.violations.push(...(await checkStore(this.#stores, this.#host.bucket)));
   }
 
   async #check(): Promise<string[]> {
     const { bucket } = this.#host;
-    const configuration = await this.#store.read(bucket);
+    const { configurations, outbox } = this.#stores.owner;
+    const configuration = await configurations.read(bucket);
     const jobs = await Promise.all(
-      configuration.rules.map(
-        async ({ id }) => [id, await this.#store.readResync(bucket, id)] as const,
-      ),
+      configuration.rules.map(async ({ id }) => [id, await outbox.readResync(bucket, id)] as const),
     );
-    const rows: readonly Row[] = await this.#store.pageRows(bucket, {}, null, 100);
+    const rows: readonly Row[] = await outbox.pageRows(bucket, {}, null, 100);
 
     const state = {
       host: this.#host,
       targets: this.#targets,
       uploads: this.#uploads,
       configuration,
-      queue: await this.#store.queueStatus(bucket),
+      queue: await outbox.queueStatus(bucket),
       rows,
       jobs: new Map(jobs),
       ruleSavedAt: this.#configurator.ruleSavedAt,
+      mayHaveGap: this.#configurator.mayHaveGap,
     };
-    const checks = [
-      checkDrained,
-      checkConvergence,
-      checkNothingInherited,
-      checkNoReplicaSent,
-      checkNoUploadLeft,
-    ];
-    return checks.flatMap((check) => check(state));
+    return checkAll(state);
   }
 
   /** Lets time pass until `promise` has come to its end. */
   async #finish(promise: Promise<unknown>): Promise<void> {
     let isDone = false;
     void promise.then(() => (isDone = true));
-    this.#flushSoon();
     await this.#clock.run(60_000, () => isDone);
     if (!isDone) this.#world.violations.push('an edit did not end');
-  }
-
-  #flushSoon(): void {
-    if (this.#isFlushDue) return;
-    this.#isFlushDue = true;
-    this.#clock.after(this.#random.between(1, 20), () => {
-      if (!this.#isFlushDue) return;
-      this.#isFlushDue = false;
-      this.#store.flush();
-    });
   }
 }

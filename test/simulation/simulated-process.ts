@@ -4,20 +4,22 @@
  */
 import type { EngineClock } from '../../src/engine/clock.ts';
 import { Engine, type UsableTarget } from '../../src/engine/engine.ts';
-import type { Host, Logger } from '../../src/host.ts';
-import type { ClaimOutcome, Outbox } from '../../src/model/ports.ts';
+import type { CommittedWrite, Host, Logger } from '../../src/host.ts';
+import type { ClaimOutcome, QueuedRow } from '../../src/model/queue.ts';
 import type { Claim, UploadState } from '../../src/model/row.ts';
-import type { MemoryOutbox } from '../support/memory-outbox.ts';
+import type { Work } from '../../src/model/work.ts';
 import { ChainWatch } from './chain-watch.ts';
+import { checkCommit } from './checkers.ts';
 import type { FaultyTargets, RequestObserver } from './faulty-target.ts';
 import type { Random } from './random.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import type { OpenedStore, SimulatedStores } from './simulated-stores.ts';
 import type { UploadLedger } from './upload-ledger.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
 export interface World {
   readonly clock: VirtualClock;
-  readonly store: MemoryOutbox;
+  readonly stores: SimulatedStores;
   readonly host: SimulatedHost;
   readonly targets: FaultyTargets;
   readonly uploads: UploadLedger;
@@ -25,36 +27,17 @@ export interface World {
   /** What broke an invariant, one sentence each. */
   readonly violations: string[];
   readonly epochs: { newest: number };
-  /** Makes what was committed durable, some time from now. */
-  readonly flushSoon: () => void;
   /** A process has stored the id of an upload, and sends its first part next. */
   readonly onUploadStored: (process: SimulatedProcess, key: string) => void;
 }
 
 const NEVER = new Promise<never>(() => undefined);
-const CHANGING: ReadonlySet<string> = new Set([
-  'announce',
-  'commit',
-  'abandon',
-  'releaseLease',
-  'recoverClaims',
-  'settle',
-  'claim',
-  'settleClaim',
-  'storeUpload',
-  'storeReport',
-  'forgetStrays',
-  'advanceResync',
-  'cancelResync',
-  'sweep',
-  'clampSchedules',
-]);
-
 export class SimulatedProcess {
   readonly name: string;
   readonly engine: Engine;
   readonly #world: World;
   readonly #watch: ChainWatch;
+  readonly #store: OpenedStore;
   #isAlive = true;
   #stallsUntil = 0;
 
@@ -62,14 +45,13 @@ export class SimulatedProcess {
     this.name = name;
     this.#world = world;
     this.#watch = new ChainWatch(world);
-    const outbox = this.#outbox();
+    const clock = this.#clock();
+    this.#store = world.stores.open(name, (delayMs, callback) => clock.after(delayMs, callback));
+    const { outbox, configurations } = this.#store;
     this.engine = new Engine({
-      outbox,
-      configurations: outbox as unknown as Pick<
-        MemoryOutbox,
-        'read' | 'mayReplicate' | 'mayReplicateNow'
-      >,
-      clock: this.#clock(),
+      outbox: this.#guarded(outbox),
+      configurations: this.#guarded(configurations),
+      clock,
       random: () => world.random.next(),
       diskState: () => 'ok',
       host: this.#host(),
@@ -84,7 +66,7 @@ export class SimulatedProcess {
   /** SIGKILL: nothing that it waited for ever comes. */
   kill(): void {
     this.#isAlive = false;
-    this.#world.store.kill(this.name);
+    this.#store.kill();
   }
 
   /** The machine has no time for it, or its disk no answer. */
@@ -155,17 +137,17 @@ export class SimulatedProcess {
     return { debug: () => undefined, info: () => undefined, warn: note, error: note };
   }
 
-  #outbox(): Outbox {
-    const { store, clock } = this.#world;
-    const own = store.asProcess(this.name);
+  /** Its asynchronous methods are cut or delayed as the process is, and what they answer is watched. */
+  #guarded<Port extends object>(own: Port): Port {
+    const { clock } = this.#world;
     return new Proxy(own, {
       get: (_own, name: string) => {
         const method = Reflect.get(own, name, own) as (...args: unknown[]) => unknown;
         if (name === 'mayReplicate' || name === 'mayReplicateNow') return method.bind(own);
         if (name === 'subscribe') {
-          return (listener: () => void) =>
-            method(() => {
-              if (this.#isAlive) clock.after(1, () => this.#isAlive && listener());
+          return (listener: (work: Work) => void) =>
+            method.call(own, (work: Work) => {
+              if (this.#isAlive) clock.after(1, () => this.#isAlive && listener(work));
             });
         }
         return async (...args: unknown[]): Promise<unknown> => {
@@ -175,15 +157,32 @@ export class SimulatedProcess {
           const stallMs = this.#stallsUntil - clock.monotonicMs();
           if (stallMs > 0) await clock.sleep(stallMs);
           if (!this.#isAlive) return NEVER;
-          const result = method(...args) as Promise<unknown>;
-          if (CHANGING.has(name)) this.#world.flushSoon();
-          return this.#noteClaims(name, args, await this.#guard(result));
+          const result = method.apply(own, args) as Promise<unknown>;
+          const askedAtMs = clock.nowMs();
+          if (name === 'commit') this.#watchCommit(args[1] as readonly CommittedWrite[], result);
+          return this.#noteClaims(name, args, await this.#guard(result), askedAtMs);
         };
       },
     });
   }
 
-  #noteClaims(name: string, args: readonly unknown[], result: unknown): unknown {
+  /** The acknowledgement of a write says one row for each target that the rules send it to. */
+  #watchCommit(writes: readonly CommittedWrite[], result: Promise<unknown>): void {
+    const [first] = writes;
+    if (first === undefined) return;
+    const { configurations } = this.#store;
+    const before = configurations.read(first.bucket);
+    void result
+      .then(async (rows) => {
+        const [then, now] = await Promise.all([before, configurations.read(first.bucket)]);
+        if (then.revision !== now.revision) return;
+        this.#world.violations.push(...checkCommit(then, writes, rows as readonly QueuedRow[]));
+      })
+      // Refused, as the process closes: nothing was acknowledged.
+      .catch(() => undefined);
+  }
+
+  #noteClaims(name: string, args: readonly unknown[], result: unknown, askedAtMs: number): unknown {
     const { uploads, onUploadStored } = this.#world;
     if (name === 'claim') {
       for (const claim of result as readonly Claim[]) {
@@ -199,7 +198,8 @@ export class SimulatedProcess {
       }
     }
     if (name === 'settleClaim') {
-      this.#watch.settled(args[1] as Claim);
+      const [, claim, outcome] = args as [number, Claim, ClaimOutcome];
+      this.#watch.settled(claim, result === true ? outcome : null, askedAtMs);
     }
     this.#checkEpoch(name, args, result);
     return result;
@@ -210,7 +210,6 @@ export class SimulatedProcess {
     const { epochs, violations } = this.#world;
     if (name === 'acquireLease' && typeof result === 'number') {
       epochs.newest = result;
-      this.#world.flushSoon();
     }
     const isCarriedOut =
       (name === 'claim' && (result as readonly Claim[]).length > 0) ||

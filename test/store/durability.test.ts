@@ -10,20 +10,20 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import { runProgram } from '../support/child-process.ts';
-import { openLmdbStore } from '../support/lmdb-store.ts';
+import { openLmdbOutbox } from '../support/outbox-fixture.ts';
 import { targetBody } from '../support/replication-bodies.ts';
 import { startReplicationHost } from '../support/replication-host.ts';
 import { readStoredRecords } from '../support/stored-records.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
-import type { Tables } from '../../src/store/tables.ts';
+import type { LmdbTables, Tables } from '../../src/store/tables.ts';
 
 const PHOTOS = { id: 'bucket-1', name: 'photos' };
 const MUSIC = { id: 'bucket-2', name: 'music' };
 const STRACE = '/usr/bin/strace';
 
 /** Holds back what a commit waits for, its flush (test/lmdb/commits.test.ts); the result lets go. */
-function holdFlushes(tables: Tables): () => void {
+function holdFlushes(tables: LmdbTables): () => void {
   let release: (() => void) | undefined;
   const held = new Promise<void>((resolve) => (release = resolve));
   const run = tables.commits.run.bind(tables.commits);
@@ -36,7 +36,9 @@ function holdFlushes(tables: Tables): () => void {
 }
 
 describe('the flush precedes the answer', () => {
-  type Change = (store: Awaited<ReturnType<typeof openLmdbStore>>['store']) => Promise<unknown>;
+  type Change = (
+    store: Awaited<ReturnType<typeof openLmdbOutbox>>['configurations'],
+  ) => Promise<unknown>;
   const changes: Readonly<Record<string, Change>> = {
     replaceTargets: (store) => store.replaceTargets(PHOTOS, [targetDraft(2)], ANY),
     replaceRules: (store) => store.replaceRules(PHOTOS, [ruleDraft(4)], ANY),
@@ -44,7 +46,7 @@ describe('the flush precedes the answer', () => {
   };
   for (const [name, change] of Object.entries(changes)) {
     it(`${name} is committed at once and resolves with the flush`, async (t) => {
-      const { store, tables } = await openLmdbStore(t);
+      const { configurations: store, tables } = await openLmdbOutbox(t);
       const { after } = await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
       const release = holdFlushes(tables);
       let resolved = false;
@@ -81,7 +83,7 @@ describe('the flush precedes the answer', () => {
 
 describe('a change that fails', () => {
   it('leaves nothing behind, and what shares its transaction is committed', async (t) => {
-    const { store, tables, dataDirectory } = await openLmdbStore(t);
+    const { configurations: store, tables, dataDirectory } = await openLmdbOutbox(t);
     await store.replaceTargets(PHOTOS, [targetDraft(1)], ANY);
     const before = await readStoredRecords(dataDirectory);
     const broken = failForPhotos(t, tables);
@@ -120,9 +122,9 @@ describe('a change that fails', () => {
 /** Writes of the bucket's hint throw; by then the record itself was written in the same transaction. */
 function failForPhotos(t: TestContext, tables: Tables): { recordWasWritten(): boolean } {
   let written = false;
-  const putSync = tables.hints.putSync.bind(tables.hints);
-  t.mock.method(tables.hints, 'putSync', (name: string, value: true) => {
-    if (name !== PHOTOS.name) return putSync(name, value);
+  const put = tables.hints.put.bind(tables.hints);
+  t.mock.method(tables.hints, 'put', (name: string, value: true) => {
+    if (name !== PHOTOS.name) return put(name, value);
     written = tables.configurations.get(PHOTOS.name)?.rules.length === 1;
     throw new Error('no room for the hint');
   });

@@ -5,16 +5,20 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { Work } from '../../src/model/work.ts';
 import { Keyring } from '../../src/sealing/keyring.ts';
-import { CommitFeed } from '../../src/store/commit-feed.ts';
-import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
-import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { createStore, type Store } from '../../src/store/store.ts';
 import { createIdentity, mayBeAlive, retireIdentity } from '../../src/store/process-identity.ts';
 import { openTables } from '../../src/store/tables.ts';
 import { Transactions } from '../../src/store/transactions.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import { BUCKET, OutboxDriver, RULE, complete, due, retry } from '../support/outbox-driver.ts';
-import { openLmdbOutbox, type LmdbFixture } from '../support/outbox-fixture.ts';
+import {
+  openLmdbOutbox,
+  openMemoryOutbox,
+  type LmdbFixture,
+  type MemoryFixture,
+} from '../support/outbox-fixture.ts';
 import { assertTablesAgree } from '../support/outbox-tables.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
@@ -25,7 +29,7 @@ describe('transactions that are run together', () => {
     const transactions = new Transactions(tables, []);
     const put = (name: string, fails: boolean): Promise<string> =>
       transactions.writeTogether(() => {
-        tables.meta.putSync(name, 1);
+        tables.meta.put(name, 1);
         if (fails) throw new Error(name);
         return name;
       });
@@ -49,7 +53,7 @@ describe('transactions that are run together', () => {
     const manners = [{}, { durably: true }, { patienceMs: 5 }];
     await Promise.all(
       names.map((name, n) =>
-        transactions.writeTogether(() => tables.meta.putSync(name, n), manners[n % 3]),
+        transactions.writeTogether(() => tables.meta.put(name, n), manners[n % 3]),
       ),
     );
     assert.deepEqual(
@@ -70,7 +74,7 @@ describe('transactions that are run together', () => {
     };
     const transactions = new Transactions(tables, []);
     const put = (name: string): Promise<void> =>
-      transactions.writeTogether(() => tables.meta.putSync(name, 1));
+      transactions.writeTogether(() => tables.meta.put(name, 1));
     const results = await Promise.allSettled([put('a'), put('b')]);
     assert.deepEqual(
       results.map(({ status }) => status),
@@ -96,29 +100,26 @@ describe('transactions that are run together', () => {
 
 describe('the outbox and its environment', () => {
   it('refuses new work once it closes, and finishes what runs', async (t) => {
-    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const d = await OutboxDriver.open(t, openMemoryOutbox);
     const running = d.outbox.commit(0, [d.write('a', 1)]);
-    await (d.outbox as LmdbOutbox).close();
-    const { tables } = d.fixture as LmdbFixture;
-    assert.equal(tables.rows.getCount(), 1, 'written before the close resolved');
+    await d.fixture.close();
+    const { tables } = d.fixture as MemoryFixture;
+    assert.equal([...tables.rows.keys()].length, 1, 'written before the close resolved');
     await running;
     await assert.rejects(d.put('a', 2), { code: 'ServiceUnavailable' });
   });
 
   it('rows of before a start of the operating system are in doubt', async (t) => {
-    const { tables, configurations } = await openLmdbOutbox(t);
-    const feed = new CommitFeed(tables, 1_000);
+    const { tables, configurations } = await openMemoryOutbox(t);
     const keyring = new Keyring([randomBytes(32)]);
-    const open = (bootId: string): LmdbOutbox =>
-      new LmdbOutbox({
+    const open = (bootId: string): Store['outbox'] =>
+      createStore({
         tables,
         keyring,
-        feed,
-        isDiskLow: () => false,
         identity: { instance: bootId, pid: 1, startTime: '1', bootId },
         mayBeAlive: () => false,
         bootedForMs: () => Infinity,
-      });
+      }).outbox;
     await configurations.replaceTargets(BUCKET, [targetDraft(1)], ANY);
     await configurations.replaceRules(BUCKET, [ruleDraft(RULE)], ANY);
     const write = {
@@ -142,24 +143,23 @@ describe('the outbox and its environment', () => {
         ['b', false],
       ],
     );
-    feed.close();
   });
 
   it('a failed row of a former version that carries an upload resumes it when it is retried', async (t) => {
-    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const d = await OutboxDriver.open(t, openMemoryOutbox);
     const [row] = await d.put('a', 1);
     await d.failOne();
-    const { rows } = (d.fixture as LmdbFixture).tables;
-    const [entry] = Array.from(rows.getRange());
+    const { rows, storage } = (d.fixture as MemoryFixture).tables;
+    const [entry] = Array.from(rows.range());
     const upload = { uploadId: 'u', versionId: 'v1', order: 1, partBytes: 8 };
-    await rows.put(entry!.key, { ...entry!.value, upload });
+    await storage.transaction(() => rows.put(entry!.key, { ...entry!.value, upload }));
     await d.outbox.retryRow(BUCKET, row!.sequence, d.now);
     assert.deepEqual((await d.claim())?.row.upload, upload);
     assert.deepEqual(await d.outbox.strayLanes(), []);
   });
 
   it('a row behind very many of a disabled rule goes first again after a retry', async (t) => {
-    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const d = await OutboxDriver.open(t, openMemoryOutbox);
     const writes = Array.from({ length: 1_500 }, (_, n) => d.write('a', n));
     await d.outbox.commit(0, writes);
     await d.rules([{ n: RULE, enabled: false }, { n: 7 }]);
@@ -169,10 +169,10 @@ describe('the outbox and its environment', () => {
   });
 
   it('looks at a bounded number of rows to tell what became of a version', async (t) => {
-    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const d = await OutboxDriver.open(t, openMemoryOutbox);
     const writes = Array.from({ length: 1_000 }, (_, n) => d.write('a', n + 1));
     await d.outbox.commit(0, writes);
-    const { rows } = (d.fixture as LmdbFixture).tables;
+    const { rows } = (d.fixture as MemoryFixture).tables;
     const get = t.mock.method(rows, 'get');
     const stateOf = (versionId: string): Promise<unknown> =>
       d.outbox.versionState({ bucket: BUCKET, key: 'a', versionId });
@@ -185,30 +185,30 @@ describe('the outbox and its environment', () => {
   });
 
   it('sweeps a large backlog in batches, and forgets the lanes of a bucket that is gone', async (t) => {
-    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const d = await OutboxDriver.open(t, openMemoryOutbox);
     const writes = Array.from({ length: 1_500 }, (_, n) => d.write(`k${n % 700}`, n));
     await d.outbox.commit(0, writes);
     await d.configurations.removeBucket(BUCKET);
-    const { tables } = d.fixture as LmdbFixture;
+    const { tables } = d.fixture as MemoryFixture;
     let calls = 0;
-    let left = tables.rows.getCount();
+    let left = [...tables.rows.keys()].length;
     for (let more = true; more; calls++) {
       more = await d.outbox.sweep(d.epoch, d.now);
-      const now = tables.rows.getCount();
+      const now = [...tables.rows.keys()].length;
       assert(left - now <= 64, 'one transaction removes at most 64 rows');
       left = now;
       assertTablesAgree(tables);
     }
     assert(calls >= 1_500 / 64);
     assert.equal(left, 0);
-    assert.deepEqual(Array.from(tables.laneOwners.getKeys()), []);
-    assert.deepEqual(Array.from(tables.lanes.getKeys()), []);
+    assert.deepEqual(Array.from(tables.laneOwners.keys()), []);
+    assert.deepEqual(Array.from(tables.lanes.keys()), []);
   });
 });
 
 describe('stray uploads of a bucket that is gone', () => {
   it('are forgotten in batches, before their lane', async (t) => {
-    const d = await OutboxDriver.open(t, openLmdbOutbox);
+    const d = await OutboxDriver.open(t, openMemoryOutbox);
     const writes = Array.from({ length: 150 }, (_, n) => d.write(`k${n}`, n));
     await d.outbox.commit(0, writes);
     for (const claim of await d.outbox.claim(d.epoch, d.lane(), due(150, d.now))) {
@@ -216,20 +216,20 @@ describe('stray uploads of a bucket that is gone', () => {
       await d.outbox.storeUpload(d.epoch, claim, upload);
       await d.settle(claim, complete(claim.row.order));
     }
-    const { tables } = d.fixture as LmdbFixture;
+    const { tables } = d.fixture as MemoryFixture;
     await d.sweep();
-    let left = tables.strays.getCount();
+    let left = [...tables.strays.keys()].length;
     assert.equal(left, 150);
     await d.configurations.removeBucket(BUCKET);
     for (let more = true; more;) {
       more = await d.outbox.sweep(d.epoch, d.now);
-      const now = tables.strays.getCount();
+      const now = [...tables.strays.keys()].length;
       assert(left - now <= 64, 'one transaction forgets at most 64');
       left = now;
       assertTablesAgree(tables);
     }
     assert.equal(left, 0);
-    assert.deepEqual(Array.from(tables.laneOwners.getKeys()), []);
+    assert.deepEqual(Array.from(tables.laneOwners.keys()), []);
   });
 });
 
@@ -251,24 +251,21 @@ describe('several processes on one environment', () => {
     const dataDirectory = temporaryDirectory(t);
     const tables = await openTables(dataDirectory);
     const keyring = new Keyring([randomBytes(32)]);
-    const feed = new CommitFeed(tables, 10);
-    const configurations = new LmdbConfigurationStore(tables, keyring, { feed });
-    const outbox = new LmdbOutbox({ tables, keyring, feed, isDiskLow: () => false });
-    t.after(async () => {
-      await outbox.close();
-      await configurations.close();
-    });
+    const { configurations, outbox, close } = createStore({ tables, keyring, feedIntervalMs: 10 });
+    t.after(close);
     await configurations.replaceTargets(BUCKET, [targetDraft(1)], ANY);
     await configurations.replaceRules(BUCKET, [ruleDraft(RULE)], ANY);
-    let told = 0;
-    outbox.subscribe(() => (told += 1));
+    const told: Work[] = [];
+    outbox.subscribe((work) => told.push(work));
     const epoch = (await outbox.acquireLease())!;
 
     const program = fileURLToPath(new URL('../support/outbox-process.ts', import.meta.url));
     const child = fork(program, [dataDirectory], { execArgv: ['--import', 'tsx'] });
     const [first] = (await once(child, 'message')) as [{ lease: number | null }];
     assert.equal(first.lease, null, 'the lease is held');
-    await until(() => told > 0, 'the notice of the other process');
+    await until(() => told.length > 0, 'the notice of the other process');
+    const lane = { bucket: { id: BUCKET.id, name: BUCKET.name }, targetId: targetDraft(1).id };
+    assert.deepEqual(told, [{ kind: 'lanes', lanes: [lane] }], 'and of nothing that is our own');
     assert.equal((await outbox.leftIntents(epoch)).length, 0);
     child.kill('SIGKILL');
     await once(child, 'exit');

@@ -3,13 +3,11 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
-import { Counters } from '../../src/store/counters.ts';
 import { Memo } from '../../src/store/memo.ts';
 import { Transactions } from '../../src/store/transactions.ts';
 import type { Configuration } from '../../src/model/configuration.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
-import { openLmdbStore } from '../support/lmdb-store.ts';
+import { openLmdbOutbox } from '../support/outbox-fixture.ts';
 
 const SAVE_RULES = fileURLToPath(new URL('../support/save-rules.ts', import.meta.url));
 const BUCKET = { id: 'id-of-photos', name: 'photos' };
@@ -18,9 +16,8 @@ const countOf = ({ revision }: Configuration): string => revision.split('-')[0]!
 
 describe('a store beside another on one environment', () => {
   it('reads each change of the other at once', async (t) => {
-    const { store, tables, keyring } = await openLmdbStore(t);
-    const apart = { ...tables, counters: new Counters(tables.meta) };
-    const other = new LmdbConfigurationStore(apart, keyring);
+    const { configurations: store, another } = await openLmdbOutbox(t);
+    const { configurations: other } = another('other');
     const revisions = async (): Promise<string[]> => [
       countOf(await store.read(BUCKET)),
       countOf(await other.read(BUCKET)),
@@ -37,7 +34,7 @@ describe('a store beside another on one environment', () => {
 
 describe('the hint beside another process', () => {
   it('is up to date when it must be, however long this turn of the event loop takes', async (t) => {
-    const { store, dataDirectory } = await openLmdbStore(t);
+    const { configurations: store, dataDirectory } = await openLmdbOutbox(t);
     assert.equal(store.mayReplicate(BUCKET.name), false);
     // Nothing of this process runs meanwhile, so that its read transaction stays as it is.
     const saved = spawnSync(
@@ -53,7 +50,7 @@ describe('the hint beside another process', () => {
 
 describe('what is remembered', () => {
   it('is read again after a change, and after a transaction that was rolled back', async (t) => {
-    const { tables } = await openLmdbStore(t);
+    const { tables } = await openLmdbOutbox(t);
     const transactions = new Transactions(tables, []);
     const memo = new Memo<string, number>(tables.counters);
     let stored = 1;
@@ -76,7 +73,7 @@ describe('what is remembered', () => {
   });
 
   it('does not remember what is not there', async (t) => {
-    const { tables } = await openLmdbStore(t);
+    const { tables } = await openLmdbOutbox(t);
     const memo = new Memo<string, number>(tables.counters);
     assert.equal(
       memo.get('key', () => undefined),

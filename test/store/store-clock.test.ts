@@ -42,22 +42,22 @@ describe('the clock of the store', () => {
   for (const jumpMs of [-DAY_MS, -30_000, 30_000, DAY_MS]) {
     it(`passes as time does though the wall clock is set by ${jumpMs / 1000} s`, async (t) => {
       const { machine, openClock } = await setUp(t);
-      const clock = openClock();
+      const clock = await openClock();
       machine.pass(1_000);
       machine.wallMs += jumpMs;
       machine.pass(1_000);
       assert.equal(clock.nowMs(), START_MS + 2_000);
-      assert.equal(openClock().nowMs(), clock.nowMs(), 'a process that starts now agrees');
+      assert.equal((await openClock()).nowMs(), clock.nowMs(), 'a process that starts now agrees');
       assert.equal(clock.wallOf(clock.nowMs()), machine.wallMs, 'people see the wall clock');
     });
   }
 
   it('takes the wall clock in when the machine starts again', async (t) => {
     const { machine, openClock } = await setUp(t);
-    const before = openClock();
+    const before = await openClock();
     const writtenAt = before.nowMs();
     machine.reboot(2, START_MS + DAY_MS);
-    const clock = openClock();
+    const clock = await openClock();
     assert.equal(clock.nowMs(), START_MS + DAY_MS);
     machine.wallMs += 60_000;
     assert.equal(clock.wallOf(writtenAt), writtenAt, 'what was written before stays as it was');
@@ -67,10 +67,10 @@ describe('the clock of the store', () => {
   it('takes it in at each start where the system does not say which start of the machine it is', async (t) => {
     const { machine, openClock } = await setUp(t);
     machine.boot = null;
-    openClock();
+    await openClock();
     machine.reboot(2, START_MS + DAY_MS);
     machine.boot = null;
-    assert.equal(openClock().nowMs(), START_MS + DAY_MS);
+    assert.equal((await openClock()).nowMs(), START_MS + DAY_MS);
   });
 
   it('runs on a monotonic clock that all processes of this machine share', async (t) => {

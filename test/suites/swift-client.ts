@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { createAddressPolicy } from '../../src/egress/address.ts';
-import { createResolverClock } from '../../src/egress/resolver.ts';
+import { createRealClock } from '../support/real-clock.ts';
 import { createSigner, EMPTY_SHA256, formatAmzDate, type Header } from '../../src/egress/sigv4.ts';
 import { createTargetClient, type TargetClient } from '../../src/egress/target-client.ts';
 import type { RequestFailure, RequestResult } from '../../src/model/delivery.ts';
@@ -270,7 +270,7 @@ function open({ clockOffsetMs = 0, ...changes }: Changes = {}): TargetClient {
     connection: { targetBucket: bucket, exemptKinds: ['loopback'], ...service, ...changes },
     addresses: createAddressPolicy({ allow: [], deny: [], ownAddresses: () => [] }),
     resolver: { resolve: async () => 'unresolved' },
-    clock: { ...createResolverClock(), wallClockMs: () => Date.now() + clockOffsetMs },
+    clock: { ...createRealClock(), wallClockMs: () => Date.now() + clockOffsetMs },
     connections: 8,
   });
 }

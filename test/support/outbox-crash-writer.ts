@@ -7,19 +7,13 @@
 import { randomBytes } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import { Keyring } from '../../src/sealing/keyring.ts';
-import { CommitFeed } from '../../src/store/commit-feed.ts';
-import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { createStore } from '../../src/store/store.ts';
 import { openTables } from '../../src/store/tables.ts';
 import { BUCKET, complete, TARGET, due } from './outbox-driver.ts';
 
 const [dataDirectory = '', run = ''] = process.argv.slice(2);
 const tables = await openTables(dataDirectory);
-const outbox = new LmdbOutbox({
-  tables,
-  keyring: new Keyring([randomBytes(32)]),
-  feed: new CommitFeed(tables, 1_000),
-  isDiskLow: () => false,
-});
+const { outbox } = createStore({ tables, keyring: new Keyring([randomBytes(32)]) });
 
 function tell(what: string, key: string): void {
   writeSync(1, `${what} ${key}\n`);

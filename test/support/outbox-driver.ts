@@ -1,12 +1,7 @@
 /** Drives one outbox in tests: a bucket with one target and one rule, and the lease held. */
 import type { BucketRef, CommittedWrite } from '../../src/host.ts';
-import type {
-  ClaimOutcome,
-  ClaimRequest,
-  ConfigurationStore,
-  Outbox,
-  QueuedRow,
-} from '../../src/model/ports.ts';
+import type { ConfigurationStore, Outbox } from '../../src/model/ports.ts';
+import type { ClaimOutcome, ClaimRequest, QueuedRow } from '../../src/model/queue.ts';
 import type { Claim, LaneRef, Row, RowState } from '../../src/model/row.ts';
 import type { RuleDraft } from '../../src/model/rule.ts';
 import type { TargetDraft } from '../../src/model/target.ts';

@@ -2,12 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import type { ConfigurationStore, Outbox } from '../../src/model/ports.ts';
 import { Keyring } from '../../src/sealing/keyring.ts';
-import { CommitFeed } from '../../src/store/commit-feed.ts';
-import { LmdbConfigurationStore } from '../../src/store/configuration-store.ts';
-import { LmdbOutbox } from '../../src/store/outbox.ts';
-import type { ProcessIdentity } from '../../src/store/process-identity.ts';
-import { openTables, type Tables } from '../../src/store/tables.ts';
-import { MemoryOutbox } from './memory-outbox.ts';
+import { LmdbStorage } from '../../src/store/lmdb-storage.ts';
+import { createStore, type Store } from '../../src/store/store.ts';
+import { openTables, tablesIn, type LmdbTables, type Tables } from '../../src/store/tables.ts';
+import { MemoryDisk } from './memory-tables.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 /** What the outbox sees of its surroundings; tests change it as they like. */
@@ -22,14 +20,21 @@ export interface OutboxFixture {
   readonly configurations: ConfigurationStore;
   readonly outbox: Outbox;
   readonly world: World;
+  readonly keyring: Keyring;
+  readonly close: () => Promise<void>;
   /** The outbox as another process of the same server has it. */
   asProcess(name: string): Outbox;
+  /** The same, with its configurations. */
+  readonly another: (name: string) => Pick<Store, 'configurations' | 'outbox'>;
   /** From now on that process counts as dead; `self` is the one that `outbox` belongs to. */
   kill(name: string): void;
 }
 
 export interface FixtureOptions {
   readonly backlogMax?: number;
+  readonly keyring?: Keyring;
+  /** Of LMDB; by default one of its own. */
+  readonly dataDirectory?: string;
 }
 
 interface Cleanup {
@@ -48,72 +53,72 @@ function newWorld(): World {
 }
 
 export interface LmdbFixture extends OutboxFixture {
-  readonly tables: Tables;
+  readonly tables: LmdbTables;
   readonly dataDirectory: string;
 }
 
+export interface MemoryFixture extends OutboxFixture {
+  readonly tables: Tables;
+  readonly disk: MemoryDisk;
+}
+
 export const openLmdbOutbox: OpenOutbox<LmdbFixture> = async (t, options = {}) => {
-  const dataDirectory = temporaryDirectory(t);
+  const dataDirectory = options.dataDirectory ?? temporaryDirectory(t);
   const tables = await openTables(dataDirectory);
-  const keyring = new Keyring([randomBytes(32)]);
+  const { root, commits } = tables;
+  const openAgain = (): Tables =>
+    tablesIn(new LmdbStorage({ root, commits, close: async () => undefined }));
+  return { ...openFixture(t, tables, openAgain, options), tables, dataDirectory };
+};
+
+export const openMemoryOutbox: OpenOutbox<MemoryFixture> = async (t, options = {}) => {
+  const disk = new MemoryDisk();
+  const openAgain = (): Tables => tablesIn(disk.connect());
+  const tables = openAgain();
+  return { ...openFixture(t, tables, openAgain, options), tables, disk };
+};
+
+/** @param openAgain the tables as another process has them, and what it remembers of them */
+function openFixture(
+  t: Cleanup,
+  tables: Tables,
+  openAgain: () => Tables,
+  { keyring = new Keyring([randomBytes(32)]), backlogMax = 1_000_000 }: FixtureOptions,
+): OutboxFixture {
   const world = newWorld();
-  const now = (): number => world.now;
-  const feed = new CommitFeed(tables, 5);
-  // As the store in memory makes them, so that the two can be compared.
-  let changes = 0;
-  const newNonce = (): string => (changes += 1).toString(16).padStart(8, '0');
-  const configurations = new LmdbConfigurationStore(tables, keyring, { feed, now, newNonce });
   const dead = new Set<string>();
-  const opened = new Map<string, LmdbOutbox>();
-  const open = (name: string): LmdbOutbox => {
-    const identity: ProcessIdentity = { instance: name, pid: 1, startTime: '1', bootId: 'boot' };
-    const outbox =
-      opened.get(name) ??
-      new LmdbOutbox({
-        tables,
-        keyring,
-        feed,
-        now,
-        identity,
-        isDiskLow: () => world.isDiskLow,
-        uptimeMs: () => world.uptimeMs,
-        bootedForMs: () => world.bootedForMs,
-        mayBeAlive: ({ instance }) => !dead.has(instance),
-        ...options,
-      });
-    opened.set(name, outbox);
-    return outbox;
+  const opened = new Map<string, Store>();
+  const open = (name: string): Store => {
+    const known = opened.get(name);
+    if (known !== undefined) return known;
+    const store = createStore({
+      tables: name === 'self' ? tables : openAgain(),
+      keyring,
+      backlogMax,
+      now: () => world.now,
+      identity: { instance: name, pid: 1, startTime: '1', bootId: 'boot' },
+      isDiskLow: () => world.isDiskLow,
+      uptimeMs: () => world.uptimeMs,
+      bootedForMs: () => world.bootedForMs,
+      mayBeAlive: ({ instance }) => !dead.has(instance),
+      feedIntervalMs: 5,
+    });
+    opened.set(name, store);
+    return store;
   };
+  const { configurations, outbox, close } = open('self');
   t.after(async () => {
-    for (const outbox of opened.values()) await outbox.close();
-    await configurations.close();
+    for (const [name, store] of opened) if (name !== 'self') await store.close();
+    await close();
   });
   return {
     configurations,
-    outbox: open('self'),
+    outbox,
     world,
-    tables,
-    dataDirectory,
-    asProcess: open,
+    keyring,
+    close,
+    asProcess: (name) => open(name).outbox,
+    another: open,
     kill: (name) => dead.add(name),
   };
-};
-
-export const openMemoryOutbox: OpenOutbox = async (t, options = {}) => {
-  const world = newWorld();
-  const store = new MemoryOutbox({
-    now: () => world.now,
-    uptimeMs: () => world.uptimeMs,
-    bootedForMs: () => world.bootedForMs,
-    isDiskLow: () => world.isDiskLow,
-    ...options,
-  });
-  t.after(() => store.close());
-  return {
-    configurations: store,
-    outbox: store.asProcess('self'),
-    world,
-    asProcess: (name) => store.asProcess(name),
-    kill: (name) => store.kill(name),
-  };
-};
+}

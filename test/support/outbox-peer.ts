@@ -7,8 +7,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Outbox } from '../../src/model/ports.ts';
 import { Keyring } from '../../src/sealing/keyring.ts';
-import { CommitFeed } from '../../src/store/commit-feed.ts';
-import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { createStore } from '../../src/store/store.ts';
 import { openTables } from '../../src/store/tables.ts';
 
 interface Cleanup {
@@ -45,12 +44,7 @@ export async function startPeer(t: Cleanup, dataDirectory: string, key: Buffer):
 
 async function serve(dataDirectory: string, key: string): Promise<void> {
   const tables = await openTables(dataDirectory);
-  const outbox = new LmdbOutbox({
-    tables,
-    keyring: new Keyring([Buffer.from(key, 'base64')]),
-    feed: new CommitFeed(tables, 1_000),
-    isDiskLow: () => false,
-  });
+  const { outbox } = createStore({ tables, keyring: new Keyring([Buffer.from(key, 'base64')]) });
   process.on('message', ({ name, args }: Request) => {
     const method = Reflect.get(outbox, name) as (...all: unknown[]) => Promise<unknown>;
     void method.apply(outbox, [...args]).then((value) => process.send?.({ value }));

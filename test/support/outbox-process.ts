@@ -4,18 +4,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Keyring } from '../../src/sealing/keyring.ts';
-import { CommitFeed } from '../../src/store/commit-feed.ts';
-import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { createStore } from '../../src/store/store.ts';
 import { openTables } from '../../src/store/tables.ts';
 import { BUCKET } from './outbox-driver.ts';
 
 const tables = await openTables(process.argv[2] ?? '');
-const outbox = new LmdbOutbox({
-  tables,
-  keyring: new Keyring([randomBytes(32)]),
-  feed: new CommitFeed(tables, 1_000),
-  isDiskLow: () => false,
-});
+const { outbox } = createStore({ tables, keyring: new Keyring([randomBytes(32)]) });
 const announced = { bucket: BUCKET, operation: 'put', before: null } as const;
 const { intent } = await outbox.announce([{ ...announced, key: 'committed' }]);
 await outbox.commit(intent, [

@@ -32,7 +32,7 @@ type Counts = [pending: number, failed: number, verifying: number];
 
 /** Every index is exactly what the rows say, and every chain with pending rows has one head. */
 export function assertTablesAgree(tables: Tables): void {
-  const rows = Array.from(tables.rows.getRange(), ({ key, value }): RawRow => {
+  const rows = Array.from(tables.rows.range(), ({ key, value }): RawRow => {
     assert(fits(value), `row ${key.toString('hex')}: ${JSON.stringify(fits.errors)}`);
     const chain = number(value.lane, 4) + keyNameOf(value.key);
     return { sequence: key.readUIntBE(0, 6), row: value, chain };
@@ -61,11 +61,11 @@ function validatorOf(name: string): ValidateFunction {
 /** Reports are of targets that are listed. */
 function assertReports(tables: Tables): void {
   const listed = new Set(
-    Array.from(tables.configurations.getRange()).flatMap(({ value: { bucketId, targets } }) =>
+    Array.from(tables.configurations.range()).flatMap(({ value: { bucketId, targets } }) =>
       targets.map(({ id }) => JSON.stringify([bucketId, id])),
     ),
   );
-  for (const { key, value } of tables.laneReports.getRange()) {
+  for (const { key, value } of tables.laneReports.range()) {
     assert(fitsReport(value), `report ${key.join()}: ${JSON.stringify(fitsReport.errors)}`);
     assert(listed.has(JSON.stringify(key)), `the target of report ${key.join()} is gone`);
   }
@@ -80,7 +80,7 @@ function assertStrays(tables: Tables, rows: readonly RawRow[]): void {
       upload === null ? [] : [nameOf(lane, key, upload.uploadId)],
     ),
   );
-  for (const { key, value } of tables.strays.getRange()) {
+  for (const { key, value } of tables.strays.range()) {
     assert(fitsStray(value), `stray ${key.toString('hex')}: ${JSON.stringify(fitsStray.errors)}`);
     const lane = key.readUInt32BE(0);
     assert(tables.laneOwners.get(lane) !== undefined, `lane ${lane} has strays but no owner`);
@@ -97,7 +97,7 @@ function assertHeads(tables: Tables, rows: readonly RawRow[]): void {
   const due: string[] = [];
   const claimed: string[] = [];
   const sizes = new Map<string, number>();
-  for (const { key, value } of tables.chains.getRange()) {
+  for (const { key, value } of tables.chains.range()) {
     const chain = key.toString('hex');
     if (chain.length > chainCharacters(chain)) continue;
     sizes.set(chain, value.readUInt32BE(7));
@@ -114,7 +114,7 @@ function assertHeads(tables: Tables, rows: readonly RawRow[]): void {
   assert.deepEqual(sizes, sizesOf(rows), 'every chain knows how many rows it has');
   assert.deepEqual(keysOf(tables.due), sorted(due), 'due');
   assert.deepEqual(keysOf(tables.claims), sorted(claimed), 'claims');
-  for (const { key, value } of tables.claims.getRange()) {
+  for (const { key, value } of tables.claims.range()) {
     assert.equal(
       tables.chains.get(key)?.readUIntBE(1, 6),
       value.readUIntBE(0, 6),
@@ -131,9 +131,7 @@ function sizesOf(rows: readonly RawRow[]): Map<string, number> {
 }
 
 function assertOneResolve(rows: readonly RawRow[], tables: Tables): void {
-  const claimed = new Set(
-    Array.from(tables.claims.getRange(), ({ value }) => value.readUIntBE(0, 6)),
-  );
+  const claimed = new Set(Array.from(tables.claims.range(), ({ value }) => value.readUIntBE(0, 6)));
   const seen = new Set<string>();
   for (const { row, chain, sequence } of rows) {
     if (row.operation !== 'resolve' || row.state === 'failed' || claimed.has(sequence)) continue;
@@ -153,12 +151,18 @@ function recount(rows: readonly RawRow[]): Map<string, Counts> {
       verifying + one('verifying'),
     ]);
   }
+  const [pending, failed, verifying] = [...counts.values()].reduce(
+    (sums, numbers) => [sums[0] + numbers[0], sums[1] + numbers[1], sums[2] + numbers[2]],
+    [0, 0, 0],
+  );
+  // Of all lanes, under the number that no lane has.
+  if (rows.length > 0) counts.set(number(0, 4), [pending, failed, verifying]);
   return new Map([...counts].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function countsOf(tables: Tables): Map<string, Counts> {
   return new Map(
-    Array.from(tables.counts.getRange(), ({ key, value }) => [
+    Array.from(tables.counts.range(), ({ key, value }) => [
       key.toString('hex'),
       [value.readUIntBE(0, 6), value.readUIntBE(6, 6), value.readUIntBE(12, 6)],
     ]),
@@ -205,8 +209,8 @@ function keyNameOf(key: string): string {
   return 'ff' + bytes.subarray(0, 31).toString('hex') + hash;
 }
 
-function keysOf(table: { getKeys(): Iterable<Buffer> }): string[] {
-  return Array.from(table.getKeys(), (key) => key.toString('hex'));
+function keysOf(table: { keys(): Iterable<Buffer> }): string[] {
+  return Array.from(table.keys(), (key) => key.toString('hex'));
 }
 
 function sorted(keys: readonly string[]): string[] {

@@ -8,13 +8,15 @@
  * around the methods that begin them. Nothing in src/ knows of them.
  */
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import type { Context, Middleware } from 'koa';
 import { TargetRequester, type TargetRequest } from '../../src/egress/target-request.ts';
+import { ConnectionSlots } from '../../src/engine/connection-slots.ts';
 import type { AnnouncedWrite, BucketRef, Host, Plugin } from '../../src/host.ts';
 import type { Claim } from '../../src/model/row.ts';
 import { activate as activateReplication } from '../../src/plugin.ts';
-import { LmdbOutbox } from '../../src/store/outbox.ts';
+import { StoredOutbox } from '../../src/store/outbox.ts';
 import { Transactions } from '../../src/store/transactions.ts';
 import {
   describeStep,
@@ -52,6 +54,7 @@ moveClocks();
 hookOutbox();
 hookTransactions();
 hookTargets();
+hookShares();
 
 export async function activate(host: Host, options: unknown): Promise<Plugin> {
   const plugin = await activateReplication(host, options);
@@ -107,14 +110,14 @@ function hookOutbox(): void {
 
 function hook<Name extends OutboxCall>(
   call: Name,
-  bucketOf: (...args: Parameters<LmdbOutbox[Name]>) => string | null,
+  bucketOf: (...args: Parameters<StoredOutbox[Name]>) => string | null,
 ): void {
-  const methods = LmdbOutbox.prototype as unknown as Record<
+  const methods = StoredOutbox.prototype as unknown as Record<
     Name,
-    (...args: Parameters<LmdbOutbox[Name]>) => Promise<unknown>
+    (...args: Parameters<StoredOutbox[Name]>) => Promise<unknown>
   >;
   const original = methods[call];
-  methods[call] = async function (this: LmdbOutbox, ...args) {
+  methods[call] = async function (this: StoredOutbox, ...args) {
     const bucket = bucketOf(...args);
     await pass(call, 'before', bucket);
     const running = { call, bucket, transactions: 0 };
@@ -130,7 +133,7 @@ function hook<Name extends OutboxCall>(
 function hookTransactions(): void {
   /* eslint-disable @typescript-eslint/unbound-method -- they are called with `this` below */
   const { write, writeTogether } = Transactions.prototype;
-  const { subscribe } = LmdbOutbox.prototype;
+  const { subscribe } = StoredOutbox.prototype;
   /* eslint-enable @typescript-eslint/unbound-method */
   Transactions.prototype.write = async function (this: Transactions, work) {
     await passBetween();
@@ -141,7 +144,7 @@ function hookTransactions(): void {
     return writeTogether.call(this, work, manner) as ReturnType<typeof work>;
   };
   // What a call tells of its commit leads to calls that are no part of it.
-  LmdbOutbox.prototype.subscribe = function (this: LmdbOutbox, listener) {
+  StoredOutbox.prototype.subscribe = function (this: StoredOutbox, listener) {
     return subscribe.call(this, AsyncResource.bind(listener));
   };
 }
@@ -154,6 +157,15 @@ async function passBetween(): Promise<void> {
 }
 
 /** Keys begin with the name of their bucket: a request knows no more of it. */
+/** Deliveries that stand still keep their connections: each bucket counts as an owner of its own. */
+function hookShares(): void {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with `this` below
+  const { join } = ConnectionSlots.prototype;
+  ConnectionSlots.prototype.join = function (this: ConnectionSlots, _ownerId, onFree) {
+    return join.call(this, randomUUID(), onFree);
+  };
+}
+
 function hookTargets(): void {
   // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with `this` below
   const original = TargetRequester.prototype.send;

@@ -20,11 +20,13 @@ const failing = REFUSALS.map(([name, answer]): WildCase => ({
     // At a thousand times the speed a connection may take too long, which fails no object.
     assert.equal(task?.key, 'photo');
     assert.ok(Number(task.attempts) >= 8, `${String(task.attempts)} tries`);
+    // At that speed the target's breaker may open besides.
+    const said = () => scene.warnings().filter((line) => line.task !== undefined).length;
     await scene.until(
-      () => scene.warnings().length >= 1,
+      () => said() >= 1,
       () => 'a line about the row',
     );
-    assert.equal(scene.warnings().length, 1);
+    assert.equal(said(), 1);
     scene.heal();
     await scene.retryAll('failed');
     await scene.converged();

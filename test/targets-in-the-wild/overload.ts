@@ -139,6 +139,23 @@ const others: readonly WildCase[] = [
     },
   },
   {
+    name: 'a resync meets 503 for a minute: what the target lost is there in the end, each sent once',
+    async play(scene) {
+      const keys = await scene.putMany(60);
+      await scene.converged();
+      for (const key of keys.slice(0, 30)) scene.target.objects.delete(key);
+      scene.target.hooks = { whenWhole: () => SLOW_DOWN };
+      await scene.resync();
+      await scene.passSeconds(60);
+      scene.heal();
+      const before = scene.target.requestsOf('put').length;
+      await scene.arrived();
+      await scene.converged();
+      const sent = scene.target.requestsOf('put').length - before;
+      assert.ok(sent <= 65, `${sent} bodies for 60 objects`);
+    },
+  },
+  {
     name: 'the target is full for two minutes (507): nothing is lost, nothing fails',
     hooks: () => ({ whenWhole: () => errorAnswer(507, 'XMinioStorageFull') }),
     async play(scene) {

@@ -82,7 +82,7 @@ export class Scene {
   async configure({ target = {}, rule = {} }: SceneOptions): Promise<void> {
     await this.saveTarget({ endpoint: this.target.url, secretAccessKey: SECRET, ...target });
     const answer = await this.#request('PUT', 'rules', {
-      rules: [ruleBody({ targetId: this.#saved.id, replicateExisting: true, ...rule })],
+      rules: [ruleBody({ targetId: this.#saved.id, ...rule })],
     });
     assert.equal(answer.status, 200, answer.text);
   }
@@ -207,6 +207,14 @@ export class Scene {
   async retryAll(state: 'pending' | 'failed'): Promise<void> {
     const answer = await this.#request('POST', `tasks/retry?state=${state}`);
     assert.equal(answer.status, 200, answer.text);
+  }
+
+  /** Begins a resync of the bucket's rule. */
+  async resync(): Promise<void> {
+    const saved = await this.#request('GET', 'rules');
+    const [rule] = (saved.json as { readonly rules: readonly { readonly id: string }[] }).rules;
+    const begun = await this.#request('POST', `rules/${rule!.id}/resync`);
+    assert.equal(begun.status, 202, begun.text);
   }
 
   /** The replication status header of the key's current version. */

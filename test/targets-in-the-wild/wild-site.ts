@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { Scene, type SceneOptions } from './scene.ts';
 
 const FACTOR = 100;
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 interface Cleanup {
   after(cleanup: () => void | Promise<void>): void;
 }

@@ -29,7 +29,7 @@ const SPELLINGS = [
   ...['[64:ff9b::127.0.0.1]', 'localhost', 'LocalHost.', 'a.localhost', 'ｌｏｃａｌｈｏｓｔ'],
 ];
 
-describe('a target that no administrator saved', () => {
+describe('a target that no administrator saved', { concurrency: 5 }, () => {
   it('is refused at save in every spelling of an inner address', async (t) => {
     const site = await EgressSite.start(t);
     const bucket = site.host.addBucket('literals');
@@ -177,7 +177,7 @@ function breakAt(isBroken: (request: string) => boolean): Respond {
   };
 }
 
-describe('a target that an administrator saved', () => {
+describe('a target that an administrator saved', { concurrency: 4 }, () => {
   for (const status of [301, 302, 303, 307, 308]) {
     it(`is not followed to another listener that it redirects to with ${status}`, async (t) => {
       const site = await EgressSite.start(t);

@@ -18,6 +18,15 @@ export interface PluginOptions {
     deny?: string[];
   };
   /**
+   * Limits of the deliveries to all targets together.
+   */
+  delivery?: {
+    /**
+     * Memory, in bytes, that the bodies of all deliveries may take together. The owners of buckets share it fairly.
+     */
+    bodyBytesMax?: number;
+  };
+  /**
    * Where the keys are that seal the targets' secret access keys at rest. Keys are 32 bytes in base64, separated by white space or commas; the first seals, all open. Without either property a key is generated at first start into a file beside the database.
    */
   sealing?: {

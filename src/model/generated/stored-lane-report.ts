@@ -9,10 +9,6 @@ export interface StoredLaneReport {
    */
   retryMark: number;
   /**
-   * When that was, milliseconds since the epoch; 0: never.
-   */
-  markedAt: number;
-  /**
    * Whether requests are sent: all, none, or one probe.
    */
   breaker: 'closed' | 'open' | 'probing';
