@@ -2,7 +2,7 @@
  * All benches, one after the other: `npm run bench`, 20 minutes on two cores, of which each file's
  * header tells its part. One that fails does not keep the others from running; the exit code is 1
  * then. With `--smoke` it only shows that they still run, in a minute. Afterwards
- * `node --import tsx bench/write-table.ts` puts the results into README.md.
+ * `node --import tsx bench/write-table.ts` puts the results into docs/benchmarks.md.
  */
 import { activate } from './activate.ts';
 import { announceCommit } from './announce-commit.ts';

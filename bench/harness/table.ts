@@ -1,8 +1,9 @@
 /**
- * The results as Markdown, printed after a run and kept between two markers in README.md: for each
- * bench its command, its rows, its footnotes and its curves; then one line about each machine.
+ * The results as Markdown, printed after a run and kept between two markers in docs/benchmarks.md: for
+ * each bench its command, its rows, its footnotes and its curves; then one line about each machine.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import type { MachineFacts } from './machine.ts';
 import {
@@ -60,7 +61,7 @@ function formatBench(name: string, kept: KeptFindings, docs: string): string {
 }
 
 function formatLink({ file, title, xLabel }: Curve, docs: string): string {
-  return `Curve: [${title}, over ${xLabel}](${docs}/${file}.svg)`;
+  return `Curve: [${title}, over ${xLabel}](${posix.join(docs, `${file}.svg`)})`;
 }
 
 function formatRow(row: Row): string {

@@ -1,6 +1,6 @@
 /**
  * The one table of errors that the plugin's callers can cause or see: code, status, sentence.
- * README.md lists it; a test keeps both equal. Callers branch on the code.
+ * docs/admin-api.md lists it; a test keeps both equal. Callers branch on the code.
  */
 import { ApiError, transportErrors, type ErrorKind } from '../json-api/errors.ts';
 

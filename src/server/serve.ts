@@ -33,7 +33,7 @@ export const serveUsage = `alarik-replication serve [options]
                             access keys: these have to be made anew
 
   Environment: JWT, ALARIK_REGION, ADMIN_USERNAME, ADMIN_PASSWORD, DEFAULT_ACCESS_KEY,
-  DEFAULT_SECRET_KEY, ALLOW_ACCOUNT_CREATION, TRUSTED_PROXIES (see README.md).
+  DEFAULT_SECRET_KEY, ALLOW_ACCOUNT_CREATION, TRUSTED_PROXIES (see docs/reference-server.md).
 `;
 
 /**

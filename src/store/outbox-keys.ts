@@ -1,7 +1,7 @@
 /**
  * Keys of the outbox's tables, as bytes: fixed widths and big-endian numbers, so that LMDB's order
  * of bytes is the order of the numbers, and every key has a known greatest length (65 bytes).
- * ARCHITECTURE.md has the table. No whole S3 key is part of a key: LMDB refuses long ones.
+ * docs/key-layout.md has the table. No whole S3 key is part of a key: LMDB refuses long ones.
  */
 import { hash } from 'node:crypto';
 import type { Operation } from '../model/row.ts';

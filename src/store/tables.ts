@@ -1,4 +1,4 @@
-/** The tables of the store, whatever keeps them; ARCHITECTURE.md has the key-layout table. */
+/** The tables of the store, whatever keeps them; docs/key-layout.md has their keys. */
 import { join } from 'node:path';
 import { openEnvironment, type Environment, type EnvironmentOptions } from '../lmdb/environment.ts';
 import type { StoredConfiguration } from '../model/generated/stored-configuration.ts';

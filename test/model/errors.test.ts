@@ -1,16 +1,16 @@
-/** README.md's table of errors is the table of the code. */
+/** The table of errors in docs/admin-api.md is the table of the code. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { errors, replicationError } from '../../src/model/errors.ts';
 
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const document = readFileSync(new URL('../../docs/admin-api.md', import.meta.url), 'utf8');
 
 /** Rows such as "| `NoSuchBucket` | 404 | … |". */
-const rows = [...readme.matchAll(/^\| `([A-Za-z]+)` *\| *(\d{3}) *\| *(.+?) *\|$/gm)];
+const rows = [...document.matchAll(/^\| `([A-Za-z]+)` *\| *(\d{3}) *\| *(.+?) *\|$/gm)];
 
 describe('errors', () => {
-  it('README.md lists every code once, with its status, and no other', () => {
+  it('docs/admin-api.md lists every code once, with its status, and no other', () => {
     const listed = rows.map(([, code, status]) => `${code} ${status}`).sort();
     const known = Object.entries(errors).map(([code, { status }]) => `${code} ${status}`);
     assert.deepEqual(listed, known.sort());

@@ -37,8 +37,7 @@ export class UploadLedger {
   }
 
   /**
-   * The uploads that may stay unfinished although nothing is queued any longer (ARCHITECTURE.md,
-   * "Known limits"). This is the one place that says so:
+   * The uploads that may stay unfinished although nothing is queued any longer (docs/known-limits.md). This is the one place that says so:
    *
    * - nobody has its id: the process died, or the answer was lost, before it was stored, or the store
    *   lost it with the power;
