@@ -7,7 +7,9 @@ import { createAddressPolicy } from '../../src/egress/address.ts';
 import { EndpointPolicy } from '../../src/egress/endpoint-policy.ts';
 import { BoundedResolver } from '../../src/egress/resolver.ts';
 import { parseEndpoint } from '../../src/model/endpoint.ts';
-import { hostile, innocent, names, policy, type Expected, type Row } from './endpoint-table.ts';
+import { names, policy, type Expected, type Row } from './endpoint-table.ts';
+import { hostile } from './hostile-endpoints.ts';
+import { innocent } from './innocent-endpoints.ts';
 import { ManualClock } from './manual-clock.ts';
 import { assertProperty } from '../support/seed.ts';
 

@@ -1,4 +1,4 @@
-/** What a valid endpoint means; which spellings are valid is in test/egress/endpoint-table.ts too. */
+/** What a valid endpoint means; which spellings are valid is in test/egress/hostile-endpoints.ts too. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
