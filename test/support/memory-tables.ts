@@ -25,6 +25,7 @@ type Undo = () => void;
 type Stored = unknown;
 
 const ENCODED_MAX = 1_000;
+const WALKED_OVER = 'a table was changed while it was walked over';
 
 export class MemoryDisk {
   readonly #tables = new Map<string, Rows>();
@@ -175,26 +176,17 @@ class Rows {
     this.#put(key, value);
   }
 
-  between({
-    start = '',
-    end,
-    exclusiveStart,
-    reverse,
-    limit = Infinity,
-  }: KeyRange<string>): string[] {
+  between(range: KeyRange<string>): string[] {
+    const { start = '', end, exclusiveStart = false, reverse = false, limit = Infinity } = range;
     const keys = this.#keys;
-    let [low, high] =
-      reverse === true
-        ? [
-            end === undefined ? 0 : this.#after(end),
-            start === '' ? keys.length : this.#after(start),
-          ]
-        : [this.#before(start), end === undefined ? keys.length : this.#before(end)];
-    if (exclusiveStart === true && reverse !== true && keys[low] === start) low += 1;
-    if (exclusiveStart === true && reverse === true && keys[high - 1] === start) high -= 1;
-    return reverse === true
-      ? keys.slice(Math.max(low, high - limit), Math.max(low, high)).reverse()
-      : keys.slice(low, Math.min(high, low + limit));
+    const from = reverse === exclusiveStart ? this.#before(start) : this.#after(start);
+    if (reverse) {
+      const high = start === '' ? keys.length : from;
+      const low = end === undefined ? 0 : this.#after(end);
+      return low < high ? keys.slice(Math.max(low, high - limit), high).reverse() : [];
+    }
+    const high = end === undefined ? keys.length : this.#before(end);
+    return keys.slice(from, Math.min(high, from + limit));
   }
 
   #put(key: string, value: Stored): void {
@@ -255,31 +247,31 @@ class MemoryTable implements Table<Stored, Key> {
     if (this.#rows.has(encoded)) this.#rows.set(encoded, undefined);
   }
 
+  /** LMDB's cursors promise nothing to who changes what they walk over: that is an error here. */
   *range(range: KeyRange<Key> = {}): Iterable<{ key: Key; value: Stored }> {
-    for (const key of this.#walk(range)) {
-      yield { key: this.#decode(key), value: this.#read(this.#rows.get(key)) };
+    const rows = this.#rows;
+    const { changes } = rows;
+    for (const key of this.#between(range)) {
+      assert(rows.changes === changes, WALKED_OVER);
+      yield { key: this.#decode(key), value: this.#read(rows.get(key)) };
     }
   }
 
   *keys(range: KeyRange<Key> = {}): Iterable<Key> {
-    for (const key of this.#walk(range)) yield this.#decode(key);
+    const rows = this.#rows;
+    const { changes } = rows;
+    for (const key of this.#between(range)) {
+      assert(rows.changes === changes, WALKED_OVER);
+      yield this.#decode(key);
+    }
   }
 
-  /** LMDB's cursors do not promise anything to who changes what they walk over. */
-  *#walk({ start, end, exclusiveStart, reverse, limit }: KeyRange<Key>): Iterable<string> {
-    const rows = this.#rows;
-    const keys = rows.between({
+  #between({ start, end, ...rest }: KeyRange<Key>): string[] {
+    return this.#rows.between({
+      ...rest,
       ...(start === undefined ? {} : { start: this.#encode(start) }),
       ...(end === undefined ? {} : { end: this.#encode(end) }),
-      ...(limit === undefined ? {} : { limit }),
-      exclusiveStart: exclusiveStart === true,
-      reverse: reverse === true,
     });
-    const { changes } = rows;
-    for (const key of keys) {
-      assert(rows.changes === changes, 'a table was changed while it was walked over');
-      yield key;
-    }
   }
 
   #encode(key: Key): string {
