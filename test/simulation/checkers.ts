@@ -9,6 +9,7 @@ import type { Configuration } from '../../src/model/configuration.ts';
 import type { QueuedRow, QueueStatus, QueueTotals, ResyncJob } from '../../src/model/queue.ts';
 import type { Row } from '../../src/model/row.ts';
 import type { Rule } from '../../src/model/rule.ts';
+import { readClaim, trailingSequence } from '../../src/store/outbox-keys.ts';
 import type { Tables } from '../../src/store/tables.ts';
 import { assertTablesAgree } from '../support/outbox-tables.ts';
 import type { FaultyTargets } from './faulty-target.ts';
@@ -95,6 +96,22 @@ export function checkCommit(
           `${operation} ${key} ${order} is queued for ${queued.join()} in place of ${wanted.join()}`,
         ];
   });
+}
+
+/** Of rows of one chain that deliver whatever is current, one at most waits. */
+export function checkResolveRows({ rows, claims }: Tables, { key, lane }: Row): string[] {
+  const claimed = Array.from(claims.range(), ({ value }) => readClaim(value).sequence);
+  const waiting = Array.from(rows.range()).filter(
+    ({ key: sequence, value: row }) =>
+      row.key === key &&
+      row.operation === 'resolve' &&
+      row.state !== 'failed' &&
+      !claimed.includes(trailingSequence(sequence)),
+  );
+  const lanes = waiting.map(({ value }) => value.lane);
+  return new Set(lanes).size === lanes.length
+    ? []
+    : [`${key} has two rows for whatever is current that wait for ${lane.targetId}`];
 }
 
 /** Everything that must hold in the end. */
