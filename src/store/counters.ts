@@ -14,6 +14,9 @@ const WORK = 'work';
 /** Counts changes of what {@link Memo} keeps: configurations, retry marks, lanes that are forgotten. */
 const CHANGES = 'changes';
 
+/** Whose own values {@link Counters.foreign} passes; of others nobody would ever forget them. */
+const TELLING: ReadonlySet<string> = new Set([SEQUENCE, WORK, CHANGES]);
+
 /** The counters that tell of work. */
 export interface CounterValues {
   readonly sequence: number;
@@ -82,7 +85,7 @@ export class Counters {
     for (const [name, before] of this.#counted) {
       const last = this.#read(name);
       this.#meta.put(name, last);
-      this.#noteOwn(name, [before + 1, last]);
+      if (TELLING.has(name)) this.#noteOwn(name, [before + 1, last]);
     }
     this.#isInside = false;
   }

@@ -74,7 +74,8 @@ class LmdbTable<Value> implements Table<Value, Key> {
   }
 
   keys(range: KeyRange<Key> = {}): Iterable<Key> {
-    return this.#database.getKeys(range);
+    // lmdb notes in its argument that no values are asked for.
+    return this.#database.getKeys({ ...range });
   }
 }
 

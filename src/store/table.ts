@@ -8,7 +8,7 @@
 export interface KeyRange<Key> {
   readonly start?: Key;
   readonly end?: Key;
-  /** Whether `start` itself is left out. */
+  /** Whether `start` itself is left out; only beside a `start`. */
   readonly exclusiveStart?: boolean;
   readonly reverse?: boolean;
   readonly limit?: number;
@@ -22,7 +22,9 @@ export interface Table<Value, Key> {
   put(key: Key, value: Value): void;
   /** Removes nothing where nothing is. */
   remove(key: Key): void;
+  /** Nothing of the table may change before the walk is over: what changes is read into a list first. */
   range(range?: KeyRange<Key>): Iterable<{ readonly key: Key; readonly value: Value }>;
+  /** As {@link range}. */
   keys(range?: KeyRange<Key>): Iterable<Key>;
 }
 

@@ -93,6 +93,20 @@ export const storeMutants: readonly Mutant[] = [
     suite: 'simulation',
   },
   {
+    name: 'store: a resync clears the gap of what was dropped meanwhile',
+    file: 'src/store/gaps.ts',
+    find: `!gap.deleteLost && gap.last <= run`,
+    replacement: `!gap.deleteLost && run > 0`,
+    suite: 'simulation',
+  },
+  {
+    name: 'store: a second row waits for whatever is current',
+    file: 'src/store/claims.ts',
+    find: `this.#chains.giveBack(claimed, this.#enqueuer.takeIn(claimed, row));`,
+    replacement: `this.#chains.giveBack(claimed, row);`,
+    suite: 'simulation',
+  },
+  {
     name: 'contract: an outcome counts under an epoch that is over',
     file: 'src/store/outbox.ts',
     find: `        this.#lease.assertHeld(epoch);

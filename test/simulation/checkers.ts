@@ -6,9 +6,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BucketRef, CommittedWrite } from '../../src/host.ts';
 import type { Configuration } from '../../src/model/configuration.ts';
-import type { QueuedRow, QueueStatus, ResyncJob } from '../../src/model/queue.ts';
+import type { QueuedRow, QueueStatus, QueueTotals, ResyncJob } from '../../src/model/queue.ts';
 import type { Row } from '../../src/model/row.ts';
 import type { Rule } from '../../src/model/rule.ts';
+import { readClaim, trailingSequence } from '../../src/store/outbox-keys.ts';
+import type { Tables } from '../../src/store/tables.ts';
 import { assertTablesAgree } from '../support/outbox-tables.ts';
 import type { FaultyTargets } from './faulty-target.ts';
 import type { StoredObject } from './place.ts';
@@ -38,13 +40,38 @@ export async function checkStore(stores: SimulatedStores, bucket: BucketRef): Pr
     return [`tables: ${(error as Error).message}`];
   }
   const { outbox } = stores.owner;
+  // All of them are read before anything else goes on.
+  const recounted = totalsOf(stores.tables);
   const listing = outbox.pageRows(bucket, {}, null, 10_000);
-  const [{ counts }, rows] = await Promise.all([outbox.queueStatus(bucket), listing]);
+  const asked = [outbox.queueTotals(), outbox.queueStatus(bucket), listing] as const;
+  const [totals, { counts }, rows] = await Promise.all(asked);
+  if (!recounted.some((possible) => isDeepStrictEqual(totals, possible))) {
+    return [`the totals are ${JSON.stringify(totals)} in place of ${JSON.stringify(recounted)}`];
+  }
   return (['pending', 'verifying', 'failed'] as const).flatMap((state) => {
     const counted = counts.reduce((sum, count) => sum + count[state], 0);
     const listed = rows.filter((row) => row.state === state).length;
     return counted === listed ? [] : [`${counted} ${state} rows are counted, ${listed} listed`];
   });
+}
+
+/**
+ * What totals may say, counted row by row. Of pending rows, in the order of their sequences, one is the
+ * oldest that none before it is older than: what verified and became work has a place from before.
+ */
+function totalsOf(tables: Tables): QueueTotals[] {
+  const rows = Array.from(tables.rows.range(), ({ value }) => value);
+  const count = (state: Row['state']): number => rows.filter((row) => row.state === state).length;
+  const counts = {
+    pending: count('pending'),
+    verifying: count('verifying'),
+    failed: count('failed'),
+  };
+  const times = rows.filter(({ state }) => state === 'pending').map(({ createdAt }) => createdAt);
+  if (times.length === 0) return [{ ...counts, oldestPendingAt: null }];
+  return times
+    .filter((time, index) => times.slice(0, index).every((before) => before >= time))
+    .map((oldestPendingAt) => ({ ...counts, oldestPendingAt }));
 }
 
 /** An acknowledged event is queued once for each target that an enabled rule sends it to. */
@@ -69,6 +96,22 @@ export function checkCommit(
           `${operation} ${key} ${order} is queued for ${queued.join()} in place of ${wanted.join()}`,
         ];
   });
+}
+
+/** Of rows of one chain that deliver whatever is current, one at most waits. */
+export function checkResolveRows({ rows, claims }: Tables, { key, lane }: Row): string[] {
+  const claimed = Array.from(claims.range(), ({ value }) => readClaim(value).sequence);
+  const waiting = Array.from(rows.range()).filter(
+    ({ key: sequence, value: row }) =>
+      row.key === key &&
+      row.operation === 'resolve' &&
+      row.state !== 'failed' &&
+      !claimed.includes(trailingSequence(sequence)),
+  );
+  const lanes = waiting.map(({ value }) => value.lane);
+  return new Set(lanes).size === lanes.length
+    ? []
+    : [`${key} has two rows for whatever is current that wait for ${lane.targetId}`];
 }
 
 /** Everything that must hold in the end. */

@@ -115,6 +115,15 @@ export class Configurator {
     }
   }
 
+  /** Events of every rule may have been dropped. */
+  async noteDrops(): Promise<void> {
+    this.#noteGaps((await this.#read()).rules, () => true);
+  }
+
+  async resync(): Promise<void> {
+    for (const n of [1, 2]) await this.#ask('resync', n);
+  }
+
   #newPlace(n: number): string {
     this.#moves += 1;
     return `backup-${this.#world.host.bucket.id}-${n}-${this.#moves}`;

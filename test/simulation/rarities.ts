@@ -10,6 +10,10 @@ import type { Change } from './simulated-host.ts';
 const SCHEDULES_WITH_LARGE_OBJECTS = 0.15;
 const SCHEDULES_WITH_STANDSTILLS = 0.1;
 const SCHEDULES_WITH_QUIET_ENDINGS = 0.5;
+const SCHEDULES_WITH_LOW_DISKS = 0.15;
+const SCHEDULES_WITH_WEEKS = 0.1;
+/** For so long nothing expires after a start. */
+const HOUR_MS = 3_600_000;
 
 /** What comes so many milliseconds after an upload's id was stored: its parts are on their way. */
 export type Mishap =
@@ -27,8 +31,18 @@ export interface Standstill {
   readonly forMs: number;
 }
 
+/** The disk has no room for events, from so many milliseconds after the beginning of a resync on. */
+export interface LowDisk {
+  readonly afterMs: number;
+  readonly forMs: number;
+}
+
 export class Rarities {
   readonly #random: Random;
+  /** Apart, since they came later. */
+  readonly #later: Random;
+  readonly #hasLowDisks: boolean;
+  #hasWeek: boolean;
   /** Apart, since how many commits there are depends on the store. */
   readonly #disk: Random;
   readonly #largeShare: number;
@@ -46,6 +60,9 @@ export class Rarities {
     this.areTargetsSilent = this.#random.chance(0.2);
     this.#hasStandstills = this.#random.chance(SCHEDULES_WITH_STANDSTILLS);
     this.endsQuietly = this.#random.chance(SCHEDULES_WITH_QUIET_ENDINGS);
+    this.#later = new Random(seed ^ 0x7f4a7c15);
+    this.#hasLowDisks = this.#later.chance(SCHEDULES_WITH_LOW_DISKS);
+    this.#hasWeek = this.#later.chance(SCHEDULES_WITH_WEEKS);
   }
 
   /** Of the object that is put next: whole parts before its last one, 0 for a small one. */
@@ -76,6 +93,24 @@ export class Rarities {
     if (!this.#hasStandstills || !this.#random.chance(0.15)) return null;
     const forMs = this.#random.between(LEASE_MS, 3 * LEASE_MS);
     return { afterMs: this.#random.between(5, 60), forMs };
+  }
+
+  drawLowDisk(): LowDisk | null {
+    if (!this.#hasLowDisks || !this.#later.chance(0.1)) return null;
+    return { afterMs: this.#later.between(0, 600), forMs: this.#later.between(5, 3_000) };
+  }
+
+  /** Behind the last edit and the last write, so that nothing else brings what is lost then. */
+  drawLastLowDisk(): LowDisk | null {
+    if (!this.#hasLowDisks) return null;
+    return { afterMs: this.#later.between(0, 600), forMs: this.#later.between(500, 5_000) };
+  }
+
+  /** For how long the machine is off, once: about as long as failed rows are kept. */
+  drawWeek(keptMs: number): number | null {
+    if (!this.#hasWeek) return null;
+    this.#hasWeek = false;
+    return keptMs - this.#later.between(0, 2 * HOUR_MS);
   }
 
   #isLarge(probability: number): boolean {

@@ -11,7 +11,7 @@ import { Configurator } from './configurator.ts';
 import { drawWeights, NO_FAULTS } from './faults.ts';
 import { FaultyTargets } from './faulty-target.ts';
 import { Random } from './random.ts';
-import { Rarities, type Standstill } from './rarities.ts';
+import { Rarities, type LowDisk, type Standstill } from './rarities.ts';
 import { SimulatedHost, type Change } from './simulated-host.ts';
 import { SimulatedProcess, type World } from './simulated-process.ts';
 import { SimulatedStores } from './simulated-stores.ts';
@@ -126,8 +126,12 @@ class Schedule {
       if (action % LOOK_EVERY === 0) await this.#lookAtStore();
       const standstill = this.#rarities.drawStandstill();
       if (standstill !== null) this.#standStill(standstill);
+      const lowDisk = this.#rarities.drawLowDisk();
+      if (lowDisk !== null) void this.#runOutOfDisk(lowDisk);
       await this.#clock.run(this.#random.pick([0, 5, 50, 500, 3_000, 20_000, 70_000]));
     }
+    const lastLowDisk = this.#rarities.drawLastLowDisk();
+    if (lastLowDisk !== null) await this.#finish(this.#runOutOfDisk(lastLowDisk));
     if (this.#rarities.endsQuietly) await this.#waitQuietly();
     await this.#lookAtStore();
     await this.#mend();
@@ -222,6 +226,20 @@ class Schedule {
     if (leader === undefined) return;
     void this.#write(leader, this.#random.pick(KEYS), 'put');
     this.#clock.after(afterMs, () => leader.stall(forMs));
+  }
+
+  /** Events are dropped while a resync runs, some of which it has listed or will list. */
+  async #runOutOfDisk({ afterMs, forMs }: LowDisk): Promise<void> {
+    const [process] = this.#processes;
+    if (process === undefined || this.#stores.isDiskLow) return;
+    void this.#configurator.resync();
+    await this.#clock.sleep(afterMs);
+    this.#stores.isDiskLow = true;
+    this.#stores.lowDiskEpisodes += 1;
+    this.#writeSome(process);
+    await this.#clock.sleep(forMs);
+    this.#stores.isDiskLow = false;
+    await this.#configurator.noteDrops();
   }
 
   #crash(): void {

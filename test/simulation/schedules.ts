@@ -4,15 +4,26 @@
  * ALARIK_TEST_SEED as the first of them).
  */
 import assert from 'node:assert/strict';
-import { it } from 'node:test';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { after, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { isSeedChosen, seed as firstSeed } from '../support/seed.ts';
-import { runSchedule, type ScheduleResult } from './schedule.ts';
+import type { ScheduleResult } from './schedule.ts';
 
 const RUNS = 2_000;
 const SHARES = 2;
 
 const { SIMULATION_RUNS: runsText } = process.env;
 const runs = runsText === undefined ? (isSeedChosen ? 1 : RUNS) : Number(runsText);
+
+const program = fileURLToPath(new URL('./schedule-process.ts', import.meta.url));
+const child = fork(program, { execArgv: ['--import', 'tsx'] });
+const ended = once(child, 'exit').then(([code, signal]) => {
+  throw new Error(`The process of the schedules ended with ${code ?? signal}.`);
+});
+ended.catch(() => undefined);
+after(() => child.disconnect());
 
 /** Registers the test of every second schedule, from the first (0) or the second (1) on. */
 export function itKeepsInvariants(share: 0 | 1): void {
@@ -35,8 +46,17 @@ export function itKeepsInvariants(share: 0 | 1): void {
 }
 
 export async function runChecked(seed: number): Promise<ScheduleResult> {
-  const result = await runSchedule(seed);
   const failed = `seed ${seed} failed: run it with ALARIK_TEST_SEED=${seed}`;
+  const result = await runInProcess(seed).catch((error: unknown) => {
+    throw new Error(failed, { cause: error });
+  });
   assert.deepEqual(result.violations, [], failed);
+  return result;
+}
+
+/** One at a time. @throws Error where the process that runs it ends, as on an error that nobody handles */
+export async function runInProcess(seed: number): Promise<ScheduleResult> {
+  child.send(seed);
+  const [result] = (await Promise.race([once(child, 'message'), ended])) as [ScheduleResult];
   return result;
 }

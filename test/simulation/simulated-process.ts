@@ -9,7 +9,7 @@ import type { ClaimOutcome, QueuedRow } from '../../src/model/queue.ts';
 import type { Claim, UploadState } from '../../src/model/row.ts';
 import type { Work } from '../../src/model/work.ts';
 import { ChainWatch } from './chain-watch.ts';
-import { checkCommit } from './checkers.ts';
+import { checkCommit, checkResolveRows } from './checkers.ts';
 import type { FaultyTargets, RequestObserver } from './faulty-target.ts';
 import type { Random } from './random.ts';
 import type { SimulatedHost } from './simulated-host.ts';
@@ -172,8 +172,12 @@ export class SimulatedProcess {
     if (first === undefined) return;
     const { configurations } = this.#store;
     const before = configurations.read(first.bucket);
+    const { lowDiskEpisodes } = this.#world.stores;
     void result
       .then(async (rows) => {
+        const { stores } = this.#world;
+        // Events may have been dropped, which has a gap to show for it.
+        if (stores.isDiskLow || stores.lowDiskEpisodes > lowDiskEpisodes) return;
         const [then, now] = await Promise.all([before, configurations.read(first.bucket)]);
         if (then.revision !== now.revision) return;
         this.#world.violations.push(...checkCommit(then, writes, rows as readonly QueuedRow[]));
@@ -200,6 +204,7 @@ export class SimulatedProcess {
     if (name === 'settleClaim') {
       const [, claim, outcome] = args as [number, Claim, ClaimOutcome];
       this.#watch.settled(claim, result === true ? outcome : null, askedAtMs);
+      this.#world.violations.push(...checkResolveRows(this.#world.stores.tables, claim.row));
     }
     this.#checkEpoch(name, args, result);
     return result;

@@ -19,6 +19,9 @@ export class SimulatedStores {
   readonly #clock: VirtualClock;
   readonly #keyring = new Keyring([Buffer.alloc(32, 1)]);
   readonly #alive = new Set<string>();
+  /** Whether events are dropped. */
+  isDiskLow = false;
+  lowDiskEpisodes = 0;
   #owner: Store | null = null;
   #boots = 1;
   /** The last time that the power failed, monotonic. */
@@ -48,6 +51,7 @@ export class SimulatedStores {
     const store = createStore({
       tables: tablesIn(storage),
       keyring: this.#keyring,
+      isDiskLow: () => this.isDiskLow,
       now: () => this.#clock.nowMs(),
       uptimeMs: () => this.#clock.monotonicMs() - (this.#crashedAtMs ?? 0),
       bootedForMs: () => this.#clock.monotonicMs() - (this.#crashedAtMs ?? -Infinity),

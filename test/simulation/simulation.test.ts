@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { runSchedule } from './schedule.ts';
-import { itKeepsInvariants, runChecked } from './schedules.ts';
+import { itKeepsInvariants, runChecked, runInProcess } from './schedules.ts';
 
 /**
  * Seeds that once failed, with what they were about. A seed means another schedule once the
@@ -25,6 +24,6 @@ describe('the engine, simulated', () => {
   }
 
   it('runs the same schedule from the same seed', async () => {
-    assert.deepEqual(await runSchedule(42), await runSchedule(42));
+    assert.deepEqual(await runInProcess(42), await runInProcess(42));
   });
 });

@@ -24,6 +24,9 @@ const { keyValueToBuffer, bufferToKeyValue } = lmdb as unknown as {
 type Undo = () => void;
 type Stored = unknown;
 
+const ENCODED_MAX = 1_000;
+const WALKED_OVER = 'a table was changed while it was walked over';
+
 export class MemoryDisk {
   readonly #tables = new Map<string, Rows>();
   readonly #processes = new Set<MemoryStorage>();
@@ -150,6 +153,8 @@ class Rows {
   readonly #values = new Map<string, Stored>();
   /** In order. */
   readonly #keys: string[] = [];
+  /** How often something was put or removed. */
+  changes = 0;
 
   constructor(disk: MemoryDisk) {
     this.#disk = disk;
@@ -171,29 +176,21 @@ class Rows {
     this.#put(key, value);
   }
 
-  /** As they are now, whatever changes while they are looked at. */
-  between({
-    start = '',
-    end,
-    exclusiveStart = false,
-    reverse = false,
-    limit,
-  }: KeyRange<string>): string[] {
-    const isPast = (key: string): boolean => exclusiveStart && key === start;
-    const [low, high] = reverse
-      ? [
-          end === undefined ? 0 : this.#after(end),
-          start === '' ? this.#keys.length : this.#after(start),
-        ]
-      : [this.#before(start), end === undefined ? this.#keys.length : this.#before(end)];
-    const size = (limit ?? Infinity) + 1;
-    const found = reverse
-      ? this.#keys.slice(Math.max(low, high - size), high).reverse()
-      : this.#keys.slice(low, Math.min(high, low + size));
-    return found.filter((key) => !isPast(key)).slice(0, limit);
+  between(range: KeyRange<string>): string[] {
+    const { start = '', end, exclusiveStart = false, reverse = false, limit = Infinity } = range;
+    const keys = this.#keys;
+    const from = reverse === exclusiveStart ? this.#before(start) : this.#after(start);
+    if (reverse) {
+      const high = start === '' ? keys.length : from;
+      const low = end === undefined ? 0 : this.#after(end);
+      return low < high ? keys.slice(Math.max(low, high - limit), high).reverse() : [];
+    }
+    const high = end === undefined ? keys.length : this.#before(end);
+    return keys.slice(from, Math.min(high, from + limit));
   }
 
   #put(key: string, value: Stored): void {
+    this.changes += 1;
     if (value === undefined) {
       if (this.#values.delete(key)) this.#keys.splice(this.#before(key), 1);
       return;
@@ -250,14 +247,23 @@ class MemoryTable implements Table<Stored, Key> {
     if (this.#rows.has(encoded)) this.#rows.set(encoded, undefined);
   }
 
+  /** LMDB's cursors promise nothing to who changes what they walk over: that is an error here. */
   *range(range: KeyRange<Key> = {}): Iterable<{ key: Key; value: Stored }> {
+    const rows = this.#rows;
+    const { changes } = rows;
     for (const key of this.#between(range)) {
-      yield { key: this.#decode(key), value: this.#read(this.#rows.get(key)) };
+      assert(rows.changes === changes, WALKED_OVER);
+      yield { key: this.#decode(key), value: this.#read(rows.get(key)) };
     }
   }
 
   *keys(range: KeyRange<Key> = {}): Iterable<Key> {
-    for (const key of this.#between(range)) yield this.#decode(key);
+    const rows = this.#rows;
+    const { changes } = rows;
+    for (const key of this.#between(range)) {
+      assert(rows.changes === changes, WALKED_OVER);
+      yield this.#decode(key);
+    }
   }
 
   #between({ start, end, ...rest }: KeyRange<Key>): string[] {
@@ -269,7 +275,7 @@ class MemoryTable implements Table<Stored, Key> {
   }
 
   #encode(key: Key): string {
-    return (this.#hasBytesAsKeys ? (key as Buffer) : keyValueToBuffer(key)).toString('latin1');
+    return this.#hasBytesAsKeys ? (key as Buffer).toString('latin1') : encodeWords(key);
   }
 
   #decode(key: string): Key {
@@ -286,12 +292,31 @@ function takeBack(undo: readonly Undo[]): void {
   for (const one of undo.toReversed()) one();
 }
 
+/** Strings are names of counters and buckets, which are asked for again and again. */
+const encodedWords = new Map<Key, string>();
+
+function encodeWords(key: Key): string {
+  const known = encodedWords.get(key);
+  if (known !== undefined) return known;
+  const encoded = keyValueToBuffer(key).toString('latin1');
+  if (typeof key === 'string' && encodedWords.size < ENCODED_MAX) encodedWords.set(key, encoded);
+  return encoded;
+}
+
+/** What {@link copyOf} made: what a record takes over from another one needs no copy. */
+const copies = new WeakSet<object>();
+
 /** What LMDB would give back; nobody can change it. */
 function copyOf(value: Stored): Stored {
-  if (Buffer.isBuffer(value)) return Buffer.from(value);
+  if (typeof value !== 'object' || value === null || copies.has(value)) return value;
   if (value instanceof Uint8Array) return Buffer.from(value);
-  if (Array.isArray(value)) return Object.freeze(value.map(copyOf));
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([name, part]) => [name, copyOf(part)] as const);
-  return Object.freeze(Object.fromEntries(entries));
+  const copy = Array.isArray(value) ? value.map(copyOf) : copyOfRecord(value);
+  copies.add(copy);
+  return Object.freeze(copy);
+}
+
+function copyOfRecord(value: object): object {
+  const copy: Record<string, Stored> = {};
+  for (const [name, part] of Object.entries(value)) copy[name] = copyOf(part);
+  return copy;
 }
