@@ -27,11 +27,13 @@ import {
   BREAKER_NAMES,
   isAnyOpen,
   isPrompt,
+  nextClaimInMs,
   probedBy,
   withEvent,
   type BreakerName,
   type LaneBreakers,
 } from '../model/lane-breakers.ts';
+import type { DueTimes } from '../model/queue.ts';
 import { operationOf, type Claim, type LaneRef, type Row } from '../model/row.ts';
 import { ClaimRunner, type Begun, type CurrentTarget } from './claim-runner.ts';
 import { ClaimsAhead } from './claims-ahead.ts';
@@ -150,12 +152,13 @@ export class Lane implements Sleeper {
     return isIdle ? this.#context.clock.monotonicMs() - this.#ahead.idleSince : 0;
   }
 
-  /** Whether it will look at its queue, by itself, no later than at `dueAt` by the store's clock. */
-  expects(dueAt: number): boolean {
+  /** Whether it will look at its queue, by itself, no later than there is something to do. */
+  expects(due: DueTimes): boolean {
     const { wakeTimes, clock } = this.#context;
     if (this.#isBusy || this.#target.isPaused) return true;
-    const wakesInMs = wakeTimes.at(this) - clock.monotonicMs();
-    return this.isBroken ? wakeTimes.has(this) : wakesInMs <= dueAt - clock.nowMs() + LATE_MAX_MS;
+    const monotonicMs = clock.monotonicMs();
+    const input = { breakers: this.#breakers, due, limit: 1, now: clock.nowMs(), monotonicMs };
+    return wakeTimes.at(this) - monotonicMs <= nextClaimInMs(input) + LATE_MAX_MS;
   }
 
   /** Uploads that nobody could look for in an hour are given up. */

@@ -85,9 +85,9 @@ export class Lanes {
     let looks = 0;
     for (const ref of await outbox.lanes()) {
       if (this.#isStopped) return;
-      const { put, delete: deletes } = await outbox.nextDueAt(ref);
-      const dueAt = Math.min(put ?? Infinity, deletes ?? Infinity);
-      if (dueAt !== Infinity && this.find(ref)?.expects(dueAt) !== true) this.notify(ref);
+      const due = await outbox.nextDueAt(ref);
+      const hasWork = due.put !== null || due.delete !== null;
+      if (hasWork && this.find(ref)?.expects(due) !== true) this.notify(ref);
       looks += 1;
       if (looks % LOOKS_MAX === 0) await pause(clock, 1);
     }

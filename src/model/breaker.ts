@@ -11,7 +11,8 @@
  * target answers to one object is not an outage: the breaker of an operation opens where several keys
  * in a row were refused, and then only that operation is held back.
  *
- * Invariants: while open nothing is sent; while probing one request is; failures of requests that began
+ * Invariants: while open nothing is sent; while probing one request is, and who wants another probe then
+ * gets one; failures of requests that began
  * before the breaker opened lengthen no wait. Times are monotonic milliseconds.
  */
 import { backoffMs } from './backoff.ts';
@@ -53,7 +54,13 @@ export type Breaker =
       /** Openings since the last success. */
       readonly openings: number;
     }
-  | { readonly state: 'probing'; readonly since: number; readonly openings: number };
+  | {
+      readonly state: 'probing';
+      readonly since: number;
+      readonly openings: number;
+      /** When another probe is wanted, should this one fail: it may be older than what was mended. */
+      readonly wantedAt?: number;
+    };
 
 export type BreakerEvent =
   | { readonly type: 'success' }
@@ -106,9 +113,7 @@ export function nextBreaker(breaker: Breaker, event: BreakerEvent): Breaker {
         ? { ...breaker, state: 'open', until: event.now }
         : breaker;
     case 'probe-wanted':
-      return breaker.state === 'open'
-        ? { ...breaker, until: Math.min(breaker.until, event.now) }
-        : breaker;
+      return afterWish(breaker, event.now);
     case 'failure':
       return afterFailure(breaker, event);
     case 'refusal':
@@ -122,6 +127,31 @@ function afterSuccess(breaker: Breaker): Breaker {
   return breaker.isProven && breaker.failures === 0 ? breaker : PROVEN;
 }
 
+function afterWish(breaker: Breaker, now: number): Breaker {
+  switch (breaker.state) {
+    case 'closed':
+      return breaker;
+    case 'open':
+      return { ...breaker, until: Math.min(breaker.until, now) };
+    case 'probing':
+      return { ...breaker, wantedAt: Math.min(breaker.wantedAt ?? Infinity, now) };
+  }
+}
+
+/** A breaker that was closed, or whose probe failed, is open. */
+function opened(
+  breaker: Exclude<Breaker, { state: 'open' }>,
+  now: number,
+  waitMs: (openings: number, since: number) => number,
+): Breaker {
+  const isProbe = breaker.state === 'probing';
+  const openings = isProbe ? breaker.openings + 1 : 1;
+  const since = isProbe ? breaker.since : now;
+  const until = now + waitMs(openings, since);
+  const wantedAt = isProbe ? (breaker.wantedAt ?? Infinity) : Infinity;
+  return { state: 'open', since, until: Math.min(until, wantedAt), openings };
+}
+
 function afterFailure(
   breaker: Breaker,
   event: Extract<BreakerEvent, { type: 'failure' }>,
@@ -133,10 +163,9 @@ function afterFailure(
   if (breaker.state === 'closed' && breaker.failures + 1 < FAILURES_IN_A_ROW && asked === 0) {
     return { ...breaker, failures: breaker.failures + 1 };
   }
-  const openings = breaker.state === 'probing' ? breaker.openings + 1 : 1;
-  const waitMs = Math.max(backoffMs(openings, random, WAIT_MAX_MS[kind]), asked);
-  const since = breaker.state === 'probing' ? breaker.since : now;
-  return { state: 'open', since, until: now + waitMs, openings };
+  return opened(breaker, now, (openings) =>
+    Math.max(backoffMs(openings, random, WAIT_MAX_MS[kind]), asked),
+  );
 }
 
 function afterRefusal(
@@ -150,9 +179,7 @@ function afterRefusal(
       return { ...breaker, failures: breaker.failures + 1, keys };
     }
   }
-  const since = breaker.state === 'probing' ? breaker.since : now;
-  const openings = breaker.state === 'probing' ? breaker.openings + 1 : 1;
-  return { state: 'open', since, until: now + refusedWaitMs(now - since, random), openings };
+  return opened(breaker, now, (_openings, since) => refusedWaitMs(now - since, random));
 }
 
 function refusedWaitMs(refusedForMs: number, random: number): number {

@@ -115,6 +115,12 @@ export function planClaim(input: PlanInput): Plan {
   return { kind: 'wait', forMs: waitMs(input) };
 }
 
+/** In how many milliseconds there is something to claim; Infinity where only something else changes that. */
+export function nextClaimInMs(input: PlanInput): number {
+  const plan = planClaim(input);
+  return plan.kind === 'claim' ? 0 : (plan.forMs ?? Infinity);
+}
+
 function isWary(breaker: Breaker): boolean {
   return breaker.state === 'closed' && breaker.wariness > 0;
 }

@@ -1,7 +1,9 @@
 /** One budget for the bodies of all, in fair shares. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { BodyMemory } from '../../src/engine/body-memory.ts';
+import { assertProperty } from '../support/seed.ts';
 
 /** Takes that note who was served, in order. */
 class Takers {
@@ -101,26 +103,153 @@ describe('memory for bodies', () => {
     assert.deepEqual(takers.served, ['a', 'b']);
   });
 
-  it('comes to everybody who waits, whoever holds for how long, within the budget', async () => {
-    const takers = new Takers(64);
-    let seed = 11;
-    const draw = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
-    const held: (readonly [string, number])[] = [];
-    let asked = 0;
-    for (let n = 0; n < 3_000 || held.length > 0; n++) {
-      const isOver = n >= 3_000;
-      if (!isOver) {
-        const owner = `owner-${draw(5)}`;
-        const bytes = 1 + draw(20);
-        asked += 1;
-        void takers.take(owner, bytes).then(() => held.push([owner, bytes]));
-      }
-      await soon();
-      assert.ok(takers.memory.held <= 64);
-      if (!isOver && draw(2) === 0) continue;
-      const [given] = held.splice(draw(Math.max(1, held.length)), 1);
-      if (given !== undefined) await takers.giveBack(...given);
-    }
-    assert.deepEqual([takers.served.length, takers.memory.held], [asked, 0]);
+  it('serves a newcomer from the reserve while somebody who holds some waits for more', async () => {
+    const takers = new Takers(32);
+    for (let n = 0; n < 28; n++) await takers.take('greedy', 1);
+    await takers.take('a', 1);
+    void takers.take('a', 1, 'more of a');
+    void takers.take('b', 1);
+    await soon();
+    assert.deepEqual(takers.served.slice(28), ['a', 'b']);
+    await takers.giveBack('greedy', 1);
+    assert.ok(!takers.served.includes('more of a'), 'what was let past fills no room of it');
+    await takers.giveBack('greedy', 1);
+    assert.equal(takers.served.at(-1), 'more of a');
   });
+
+  it('comes to a body whose turn it is, however many others are let past it', async () => {
+    const takers = new Takers(32);
+    for (let n = 0; n < 27; n++) await takers.take('greedy', 1);
+    await takers.take('a', 1);
+    void takers.take('a', 3, 'large');
+    // Two others hold some at any time; where one of them goes, the next one is there.
+    const others = ['b', 'c'];
+    for (const other of others) void takers.take(other, 2);
+    for (let n = 0; n < 30; n++) {
+      void takers.take(`${n}`, 2);
+      others.push(`${n}`);
+      await takers.giveBack(String(others.shift()), 2);
+      assert.ok(others.every((other) => takers.served.includes(other)));
+    }
+    void takers.take('last', 2);
+    for (let n = 0; n < 3; n++) {
+      assert.ok(!takers.served.includes('large'));
+      await takers.giveBack('greedy', 1);
+    }
+    assert.ok(takers.served.includes('large'), 'as soon as greedy has made room for it');
+    assert.ok(takers.memory.held <= 32, 'and for what was let past it');
+  });
+});
+
+const BUDGET = 128;
+const SHARED = 112;
+const RESERVE = 16;
+const OWNERS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+
+interface Body {
+  readonly owner: string;
+  readonly bytes: number;
+  isHeld: boolean;
+}
+
+/** What is held and waited for, as those see it who take and give back. */
+class Ledger {
+  readonly memory = new BodyMemory(BUDGET);
+  /** In the order in which they were asked for. */
+  readonly bodies: Body[] = [];
+
+  take(owner: string, bytes: number): void {
+    const body = { owner, bytes, isHeld: false };
+    this.bodies.push(body);
+    const waiting = this.memory.of(owner).take(bytes);
+    if (waiting === undefined) body.isHeld = true;
+    else void waiting.then(() => (body.isHeld = true));
+  }
+
+  giveBack(index: number, owners: readonly string[] = OWNERS): void {
+    const held = this.bodies.filter(({ owner, isHeld }) => isHeld && owners.includes(owner));
+    const body = held[index % held.length];
+    if (body === undefined) return;
+    this.bodies.splice(this.bodies.indexOf(body), 1);
+    this.memory.of(body.owner).giveBack(body.bytes);
+  }
+
+  heldBy(owners: readonly string[]): number {
+    return this.bodies
+      .filter(({ owner, isHeld }) => isHeld && owners.includes(owner))
+      .reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** What each owner that waits is to be given next. */
+  next(): Body[] {
+    const waiting = this.bodies.filter(({ isHeld }) => !isHeld);
+    return waiting.filter((body, index) => {
+      return waiting.findIndex(({ owner }) => owner === body.owner) === index;
+    });
+  }
+
+  /** Whether it may have its next body, if there is room. */
+  isWithinShare({ owner, bytes }: Body): boolean {
+    const held = this.heldBy([owner]);
+    const owners = new Set(this.bodies.map((body) => body.owner)).size;
+    return held === 0 || held + bytes <= SHARED / owners;
+  }
+}
+
+const step = fc.oneof(
+  fc.record({ take: fc.constantFrom(...OWNERS), bytes: fc.integer({ min: 1, max: RESERVE }) }),
+  fc.record({ giveBack: fc.nat({ max: 1_000 }) }),
+);
+const steps = fc.array(step, { minLength: 50, maxLength: 200 });
+
+describe('memory for bodies, whoever takes and gives back what', () => {
+  it('stays within the budget, and nobody waits who may have some', () =>
+    assertProperty(
+      fc.asyncProperty(steps, async (asked) => {
+        const ledger = new Ledger();
+        for (const one of asked) {
+          if ('take' in one) ledger.take(one.take, one.bytes);
+          else ledger.giveBack(one.giveBack);
+          await soon();
+          const held = ledger.heldBy(OWNERS);
+          assert.equal(ledger.memory.held, held);
+          assert.ok(held <= BUDGET);
+          const next = ledger.next().filter((body) => ledger.isWithinShare(body));
+          // One of them has its turn, and the room is kept for that one.
+          const largest = Math.max(...next.map(({ bytes }) => bytes));
+          assert.ok(
+            next.length === 0 || held + largest > SHARED,
+            'there is room, and nobody has it',
+          );
+        }
+        // All of it comes to an end: everybody is served, each in its order.
+        while (ledger.bodies.length > 0) {
+          const before = ledger.bodies.length;
+          ledger.giveBack(0);
+          await soon();
+          assert.ok(ledger.bodies.length < before, 'somebody waits, and nobody holds any');
+        }
+        assert.equal(ledger.memory.held, 0);
+      }),
+    ));
+
+  it('serves owners that hold nothing while the reserve has room, whatever others wait for', () =>
+    assertProperty(
+      fc.asyncProperty(steps, async (asked) => {
+        const ledger = new Ledger();
+        // Alone, and for targets that take nothing: it gives none of it back.
+        for (let n = 0; n < BUDGET; n++) ledger.take('stalled', 1);
+        await soon();
+        assert.equal(ledger.heldBy(['stalled']), SHARED);
+        for (const one of asked) {
+          if ('take' in one) ledger.take(one.take, one.bytes);
+          else ledger.giveBack(one.giveBack);
+          await soon();
+          const firsts = ledger.next().filter(({ owner }) => ledger.heldBy([owner]) === 0);
+          if (firsts.length === 0) continue;
+          const largest = Math.max(...firsts.map(({ bytes }) => bytes));
+          assert.ok(ledger.heldBy(OWNERS) + largest > RESERVE, 'the reserve has room for it');
+        }
+      }),
+    ));
 });

@@ -99,6 +99,26 @@ describe('a quiet server', () => {
     });
   }
 
+  it('sends within two upkeeps what is due without a word while another operation is refused', async () => {
+    const server = new VirtualServer();
+    await server.configure({}, { replicateDeletes: true });
+    // Nobody tells of commits, as where a sweep makes rows due.
+    server.outbox.subscribe = () => () => undefined;
+    server.engine.start();
+    server.target.fail = (operation) => (operation === 'put' ? DENIED : null);
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await server.put(key);
+    await server.clock.run(DAY_MS);
+    assert.equal((await server.report()).breaker, 'open');
+    const { bucket } = server.host;
+    const write = { bucket, key: 'old', operation: 'delete', before: null } as const;
+    const [{ intent }] = await server.await(server.outbox.announce([write]));
+    const committed = server.host.apply('old', 'delete', 0);
+    assert.ok(committed !== null);
+    await server.await(server.outbox.commit(intent, [committed]));
+    await server.clock.run(2 * MINUTE_MS);
+    assert.ok(server.target.log.includes('delete'));
+  });
+
   it('goes on with a resync whose listing failed', async () => {
     const server = await started();
     for (const key of ['a', 'b']) server.host.apply(key, 'put', 0);

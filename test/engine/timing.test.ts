@@ -208,6 +208,25 @@ describe('engine: breaker', () => {
     });
   }
 
+  it('heals where somebody mends it, and asks for a retry, while a probe is under way', async () => {
+    const server = await broken(DENIED);
+    const { bucket } = server.host;
+    // The probe meets what was there when it began, though somebody mends that meanwhile.
+    const begun = server.target.log.length;
+    const retry = () => server.await(server.outbox.retryRows(bucket, {}, server.clock.nowMs()));
+    server.latencyMs = 20_000;
+    await retry();
+    await server.clock.run(5_000);
+    assert.equal((await server.report()).breaker, 'probing');
+    await retry();
+    await server.clock.run(16_000);
+    assert.equal(server.target.log.length, begun + 1, 'it is refused, after the second request');
+    server.target.fail = () => null;
+    server.latencyMs = 10;
+    await server.clock.run(30_000);
+    assert.equal(server.target.objects.size, 5);
+  });
+
   it('heals at its next probe otherwise', async () => {
     const server = await broken(UNREACHABLE);
     server.target.fail = () => null;

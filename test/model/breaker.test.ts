@@ -149,6 +149,24 @@ describe('breaker', () => {
     assert.equal(untilOf(third), 10 + 16_000);
   });
 
+  for (const [what, failed] of [
+    ['the target fails', fails(900, { probe: true, kind: 'refusal' })],
+    ['an operation is refused', refuses('a', 900, true)],
+  ] as const) {
+    it(`probes again where that was wanted while a probe was under way, and ${what}`, () => {
+      // It may have been on its way before somebody mended what it met.
+      const wanted = [500, 800].map((now): BreakerEvent => ({ type: 'probe-wanted', now }));
+      const probing = after([PROBE], after(opening));
+      const open = after([...wanted, failed], probing);
+      assert.equal(untilOf(open), 500);
+      const again = after([PROBE, refuses('b', 1_000, true)], open);
+      assert.equal(untilOf(again), 1_000 + 2_000, 'once');
+      const soon = after([{ type: 'probe-wanted', now: 1_500 }, failed], probing);
+      assert.equal(untilOf(soon), 1_500, 'no sooner than it was wanted');
+      assert.equal(after([...wanted, SUCCESS], probing).state, 'closed');
+    });
+  }
+
   it('waits no longer for failures of requests that began before it opened', () => {
     const open = after(opening);
     assert.deepEqual(after([fails(900), refuses('a', 900)], open), open);
