@@ -21,9 +21,7 @@
  */
 import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Database, RootDatabase } from 'lmdb';
-import { diskSpaceOf } from '../disk/disk-space.ts';
 import { unusedTailBytes } from './page-usage.ts';
 import { failureOf, StorageError, type StorageFailure } from './storage-error.ts';
 
@@ -31,8 +29,6 @@ import { failureOf, StorageError, type StorageFailure } from './storage-error.ts
 const PROBE_INTERVAL_MS = 500;
 /** As much as a commit may need: no probe of LMDB without it. */
 const PROBE_BYTES = 64 * 1024;
-/** lmdb forgets to tell the cause where two batches fail at the same time; the disk itself tells then. */
-const CAUSE_LIMIT_MS = 200;
 const PROBE_FILE = 'probe.tmp';
 const PROBE_KEY = 'probe';
 /** Is there in every environment: a lookup of what is not there tells nothing of a broken one. */
@@ -54,6 +50,7 @@ export class Commits {
   #failure: StorageFailure | null = null;
   #probes: NodeJS.Timeout | null = null;
   #probing: Promise<void> | null = null;
+  #asking: Promise<unknown> | null = null;
 
   /** @param directory where the probe of the disk is written, the environment's own */
   constructor(
@@ -128,24 +125,31 @@ export class Commits {
       return new StorageError('broken', error);
     }
     if (!isRefused) return error instanceof Error ? error : new Error(String(error));
-    const cause: unknown = await Promise.race([
-      error.commitError.catch((reason: unknown) => reason),
-      pause(CAUSE_LIMIT_MS, error, { ref: false }),
-    ]);
-    const failure = this.#isBroken() ? 'broken' : this.#judge(cause);
+    const told = error.commitError.catch((reason: unknown) => reason);
+    // lmdb forgets to tell the cause where two batches fail at the same time: then the disk itself does.
+    const cause = await Promise.race([told, this.#askDisk().then((reason) => reason ?? error)]);
+    const failure = this.#isBroken() ? 'broken' : await this.#judge(cause);
     this.#enter(failure, cause);
     return new StorageError(failure, cause);
   }
 
   /** Where only a part of a page still has room, LMDB calls that EIO. */
-  #judge(cause: unknown): StorageFailure {
+  async #judge(cause: unknown): Promise<StorageFailure> {
     const failure = failureOf(cause);
-    if (failure !== 'failing') return failure;
-    try {
-      return diskSpaceOf(this.#directory).freeBytes < PROBE_BYTES ? 'full' : 'failing';
-    } catch {
-      return 'failing';
-    }
+    return failure === 'failing' ? failureOf(await this.#askDisk()) : failure;
+  }
+
+  /** Why the disk takes no file of as much as a commit may need; null where it does. */
+  #askDisk(): Promise<unknown> {
+    this.#asking ??= writeProbe(join(this.#directory, PROBE_FILE))
+      .then(
+        () => null,
+        (error: unknown) => error,
+      )
+      .finally(() => {
+        this.#asking = null;
+      });
+    return this.#asking;
   }
 
   #isBroken(): boolean {
@@ -191,7 +195,7 @@ export class Commits {
   /** Never rejects. */
   async #tryToWrite(): Promise<void> {
     try {
-      if (!this.#hasReserve()) await writeProbe(join(this.#directory, PROBE_FILE));
+      if (!this.#hasReserve() && (await this.#askDisk()) !== null) return;
       await this.#ask(() => this.#meta.putSync(PROBE_KEY, Date.now()));
     } catch {
       return;
