@@ -12,7 +12,7 @@ import { assertUndamaged, isOpenSomewhere, noteClosed, noteOpened } from './stor
 import {
   compactIfGrown,
   compactionEnded,
-  isBeingCompacted,
+  openUnlessReplaced,
   type Compaction,
 } from './compaction.ts';
 import { Reserve } from './reserve.ts';
@@ -100,9 +100,8 @@ async function openInTurn(options: EnvironmentOptions): Promise<RootDatabase> {
         onCompaction?.(error as Error);
       }
     }
-    const root = openRoot(options);
-    if (!isBeingCompacted(directory)) return root;
-    await root.close();
+    const root = await openUnlessReplaced(directory, () => openRoot(options));
+    if (root !== null) return root;
   }
 }
 
