@@ -26,7 +26,7 @@ import { unusedTailBytes } from './page-usage.ts';
 import { failureOf, StorageError, type StorageFailure } from './storage-error.ts';
 
 /** Room must be used within 2 s of its return. */
-const PROBE_INTERVAL_MS = 500;
+const LOOK_INTERVAL_MS = 500;
 /** As much as a commit may need: no probe of LMDB without it. */
 const PROBE_BYTES = 64 * 1024;
 const PROBE_FILE = 'probe.tmp';
@@ -48,7 +48,7 @@ export class Commits {
   readonly #onChange: FailureListener;
   readonly #waiting = new Set<(error: StorageError) => void>();
   #failure: StorageFailure | null = null;
-  #probes: NodeJS.Timeout | null = null;
+  readonly #looks: NodeJS.Timeout;
   #probing: Promise<void> | null = null;
   #asking: Promise<unknown> | null = null;
 
@@ -64,6 +64,8 @@ export class Commits {
     this.#directory = directory;
     this.#onChange = onChange;
     ownRejections(root);
+    this.#looks = setInterval(() => this.#look(), LOOK_INTERVAL_MS);
+    this.#looks.unref();
   }
 
   /** Why nothing can be committed now; null where it can. */
@@ -88,8 +90,7 @@ export class Commits {
 
   /** Call once, when nothing is asked for any more, before the environment is closed. */
   async close(): Promise<void> {
-    if (this.#probes !== null) clearInterval(this.#probes);
-    this.#probes = null;
+    clearInterval(this.#looks);
     await this.#probing;
     if (this.#failure === null || this.#failure === 'broken') return;
     // lmdb's close waits for the flush that never came; a transaction that writes nothing ends it.
@@ -168,19 +169,18 @@ export class Commits {
     const isFirst = this.#failure === null;
     this.#failure = failure;
     if (failure === 'broken') {
-      if (this.#probes !== null) clearInterval(this.#probes);
-      this.#probes = null;
+      clearInterval(this.#looks);
       // These wait for LMDB's lock, which nobody will release.
       for (const reject of this.#waiting) reject(new StorageError('broken', cause));
       this.#waiting.clear();
-    } else if (this.#probes === null) {
-      this.#probes = setInterval(() => this.#probe(), PROBE_INTERVAL_MS);
-      this.#probes.unref();
     }
     if (isFirst || failure === 'broken') this.#onChange(failure, cause);
   }
 
-  #probe(): void {
+  #look(): void {
+    // LMDB may break without telling those who wait, or let them wait for its lock: they are told here.
+    if (this.#waiting.size > 0 && this.#isBroken()) this.#enter('broken', undefined);
+    if (this.#failure === null || this.#failure === 'broken') return;
     this.#probing ??= this.#tryToWrite().finally(() => {
       this.#probing = null;
     });
@@ -201,8 +201,6 @@ export class Commits {
       return;
     }
     if (this.#failure === null || this.#failure === 'broken') return;
-    if (this.#probes !== null) clearInterval(this.#probes);
-    this.#probes = null;
     this.#failure = null;
     this.#onChange(null, undefined);
   }

@@ -12,6 +12,7 @@ import type { StorageError } from '../../src/lmdb/storage-error.ts';
 import { buildFaultyDisk, isAvailable, mountSmallDisk } from '../faults/faulty-disk.ts';
 import { runProgram } from '../support/child-process.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 
 interface Report {
   readonly before: string;
@@ -72,12 +73,16 @@ describe('commits that the disk refuses', () => {
   });
 });
 
-/** What lmdb does when two batches fail at once, in place of the environment. */
-function refusing(error: Error, read: () => number, directory = tmpdir()): Commits {
+/**
+ * What lmdb does when two batches fail at once, in place of the environment; nothing is told where there is
+ * no error.
+ */
+function refusing(error: Error | null, read: () => number, directory = tmpdir()): Commits {
   const root = {
     on: () => undefined,
     resetReadTxn: () => undefined,
-    childTransaction: () => Promise.reject(error),
+    childTransaction: () =>
+      error === null ? new Promise<never>(() => undefined) : Promise.reject(error),
   };
   const meta = { get: read };
   return new Commits(
@@ -133,6 +138,21 @@ describe('errors of lmdb that say little', () => {
       { code: 'StorageBroken' },
     );
     assert.equal(commits.failure, 'broken');
+    await commits.close();
+  });
+
+  it('a broken environment is noticed although nothing is ever told', async () => {
+    let isBroken = false;
+    const read = (): number => {
+      if (isBroken) throw Object.assign(new Error('MDB_PANIC'), { code: -30795 });
+      return 1;
+    };
+    const commits = refusing(null, read);
+    const waiting = commits.run(() => undefined);
+    const settled = assert.rejects(waiting, { code: 'StorageBroken' });
+    isBroken = true;
+    await until(() => commits.failure === 'broken', 'the environment to be looked at');
+    await settled;
     await commits.close();
   });
 

@@ -168,7 +168,7 @@ describe('compaction', { skip: existsSync('/proc/locks') ? false : 'no /proc/loc
     symlinkSync(join(elsewhere, 'store'), directory);
     const [environment, outcomes] = await open(directory);
     await environment.close();
-    assert(outcomes.length === 1 && !(outcomes[0] instanceof Error), String(outcomes[0]));
+    assert(outcomes.length === 1 && !(outcomes[0] instanceof Error));
     assert(sizeOf(directory) < 16 * MIB);
     await assertWhole(directory);
   });
