@@ -21,18 +21,14 @@
  */
 import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Database, RootDatabase } from 'lmdb';
-import { diskSpaceOf } from '../disk/disk-space.ts';
 import { unusedTailBytes } from './page-usage.ts';
 import { failureOf, StorageError, type StorageFailure } from './storage-error.ts';
 
 /** Room must be used within 2 s of its return. */
-const PROBE_INTERVAL_MS = 500;
+const LOOK_INTERVAL_MS = 500;
 /** As much as a commit may need: no probe of LMDB without it. */
 const PROBE_BYTES = 64 * 1024;
-/** lmdb forgets to tell the cause where two batches fail at the same time; the disk itself tells then. */
-const CAUSE_LIMIT_MS = 200;
 const PROBE_FILE = 'probe.tmp';
 const PROBE_KEY = 'probe';
 /** Is there in every environment: a lookup of what is not there tells nothing of a broken one. */
@@ -52,8 +48,9 @@ export class Commits {
   readonly #onChange: FailureListener;
   readonly #waiting = new Set<(error: StorageError) => void>();
   #failure: StorageFailure | null = null;
-  #probes: NodeJS.Timeout | null = null;
+  readonly #looks: NodeJS.Timeout;
   #probing: Promise<void> | null = null;
+  #asking: Promise<unknown> | null = null;
 
   /** @param directory where the probe of the disk is written, the environment's own */
   constructor(
@@ -67,6 +64,8 @@ export class Commits {
     this.#directory = directory;
     this.#onChange = onChange;
     ownRejections(root);
+    this.#looks = setInterval(() => this.#look(), LOOK_INTERVAL_MS);
+    this.#looks.unref();
   }
 
   /** Why nothing can be committed now; null where it can. */
@@ -91,8 +90,7 @@ export class Commits {
 
   /** Call once, when nothing is asked for any more, before the environment is closed. */
   async close(): Promise<void> {
-    if (this.#probes !== null) clearInterval(this.#probes);
-    this.#probes = null;
+    clearInterval(this.#looks);
     await this.#probing;
     if (this.#failure === null || this.#failure === 'broken') return;
     // lmdb's close waits for the flush that never came; a transaction that writes nothing ends it.
@@ -128,24 +126,31 @@ export class Commits {
       return new StorageError('broken', error);
     }
     if (!isRefused) return error instanceof Error ? error : new Error(String(error));
-    const cause: unknown = await Promise.race([
-      error.commitError.catch((reason: unknown) => reason),
-      pause(CAUSE_LIMIT_MS, error, { ref: false }),
-    ]);
-    const failure = this.#isBroken() ? 'broken' : this.#judge(cause);
+    const told = error.commitError.catch((reason: unknown) => reason);
+    // lmdb forgets to tell the cause where two batches fail at the same time: then the disk itself does.
+    const cause = await Promise.race([told, this.#askDisk().then((reason) => reason ?? error)]);
+    const failure = this.#isBroken() ? 'broken' : await this.#judge(cause);
     this.#enter(failure, cause);
     return new StorageError(failure, cause);
   }
 
   /** Where only a part of a page still has room, LMDB calls that EIO. */
-  #judge(cause: unknown): StorageFailure {
+  async #judge(cause: unknown): Promise<StorageFailure> {
     const failure = failureOf(cause);
-    if (failure !== 'failing') return failure;
-    try {
-      return diskSpaceOf(this.#directory).freeBytes < PROBE_BYTES ? 'full' : 'failing';
-    } catch {
-      return 'failing';
-    }
+    return failure === 'failing' ? failureOf(await this.#askDisk()) : failure;
+  }
+
+  /** Why the disk takes no file of as much as a commit may need; null where it does. */
+  #askDisk(): Promise<unknown> {
+    this.#asking ??= writeProbe(join(this.#directory, PROBE_FILE))
+      .then(
+        () => null,
+        (error: unknown) => error,
+      )
+      .finally(() => {
+        this.#asking = null;
+      });
+    return this.#asking;
   }
 
   #isBroken(): boolean {
@@ -164,19 +169,18 @@ export class Commits {
     const isFirst = this.#failure === null;
     this.#failure = failure;
     if (failure === 'broken') {
-      if (this.#probes !== null) clearInterval(this.#probes);
-      this.#probes = null;
+      clearInterval(this.#looks);
       // These wait for LMDB's lock, which nobody will release.
       for (const reject of this.#waiting) reject(new StorageError('broken', cause));
       this.#waiting.clear();
-    } else if (this.#probes === null) {
-      this.#probes = setInterval(() => this.#probe(), PROBE_INTERVAL_MS);
-      this.#probes.unref();
     }
     if (isFirst || failure === 'broken') this.#onChange(failure, cause);
   }
 
-  #probe(): void {
+  #look(): void {
+    // LMDB may break without telling those who wait, or let them wait for its lock: they are told here.
+    if (this.#waiting.size > 0 && this.#isBroken()) this.#enter('broken', undefined);
+    if (this.#failure === null || this.#failure === 'broken') return;
     this.#probing ??= this.#tryToWrite().finally(() => {
       this.#probing = null;
     });
@@ -191,14 +195,12 @@ export class Commits {
   /** Never rejects. */
   async #tryToWrite(): Promise<void> {
     try {
-      if (!this.#hasReserve()) await writeProbe(join(this.#directory, PROBE_FILE));
+      if (!this.#hasReserve() && (await this.#askDisk()) !== null) return;
       await this.#ask(() => this.#meta.putSync(PROBE_KEY, Date.now()));
     } catch {
       return;
     }
     if (this.#failure === null || this.#failure === 'broken') return;
-    if (this.#probes !== null) clearInterval(this.#probes);
-    this.#probes = null;
     this.#failure = null;
     this.#onChange(null, undefined);
   }

@@ -7,8 +7,10 @@
  * Until the rename the file is as it was, after it the copy is in its place, so that an end at any
  * step leaves one of the two; what is left of a copy is removed by the next start. Nobody else may have
  * the environment open, or would go on in the file that is gone: who opens one takes LMDB's lock first
- * and then looks for the marker `<directory>.compacting`; who compacts makes the marker first and then
- * looks for locks. So one of the two sees the other.
+ * and then looks for the marker `compacting`; who compacts makes the marker first and then looks for
+ * locks. So one of the two sees the other; and who opened the old file just before the rename and looks
+ * just after the marker is gone sees that the file is another one. Copy and marker are inside of the
+ * environment's directory, which may be a link or a disk of its own.
  *
  * lmdb-js#198 reports compact copies that were damaged, etcd#18810 a server that ended where its
  * compaction found no room: the copy is checked before it counts, and whatever fails leaves the old file.
@@ -18,6 +20,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   renameSync,
@@ -59,16 +62,29 @@ export async function compactIfGrown(
   openRoot: OpenRoot,
 ): Promise<Compaction | null> {
   removeLeftCopy(directory);
-  const usage = grownUsage(directory);
-  if (usage === null || !canSeeLocks() || isOpenSomewhere(directory)) return null;
+  if (!isLarge(directory) || !canSeeLocks() || isOpenSomewhere(directory)) return null;
   const release = holdMarker(markerOf(directory));
   if (release === null) return null;
   try {
     if (isOpenSomewhere(directory)) return null;
-    return await replaceByCopy(directory, openRoot, usage);
+    const usage = grownUsage(directory);
+    return usage === null ? null : await replaceByCopy(directory, openRoot, usage);
   } finally {
     release();
   }
+}
+
+/** Null where the file was being replaced meanwhile: wait for {@link compactionEnded}, and open again. */
+export async function openUnlessReplaced(
+  directory: string,
+  openRoot: OpenRoot,
+): Promise<RootDatabase | null> {
+  const before = inodeOf(directory);
+  const root = openRoot();
+  const isSame = before === undefined || inodeOf(directory) === before;
+  if (isSame && !isBeingCompacted(directory)) return root;
+  await root.close();
+  return null;
 }
 
 /** Resolves once nobody compacts the environment. */
@@ -76,7 +92,7 @@ export async function compactionEnded(directory: string): Promise<void> {
   while (isBeingCompacted(directory)) await pause(WAIT_MS);
 }
 
-export function isBeingCompacted(directory: string): boolean {
+function isBeingCompacted(directory: string): boolean {
   return isMarkerHeld(markerOf(directory));
 }
 
@@ -89,11 +105,15 @@ function removeLeftCopy(directory: string): void {
   release();
 }
 
-/** Null where the file is small, most of it is in use, or the disk has no room for a copy. */
+/** A link would be replaced by a file on what may be another disk. */
+function isLarge(directory: string): boolean {
+  const file = lstatSync(fileOf(directory), { throwIfNoEntry: false });
+  return file?.isFile() === true && file.size >= BYTES_MIN;
+}
+
+/** Null where most of the file is in use, or the disk has no room for a copy. */
 function grownUsage(directory: string): PageUsage | null {
-  const file = join(directory, 'data.mdb');
-  if (!existsSync(file) || statSync(file).size < BYTES_MIN) return null;
-  const usage = pageUsage(file);
+  const usage = pageUsage(fileOf(directory));
   if (usage === null || usage.usedPages * 2 > usage.pages) return null;
   if (usage.pages * usage.pageBytes < BYTES_MIN) return null;
   const { freeBytes } = diskSpaceOf(directory);
@@ -104,8 +124,8 @@ async function replaceByCopy(
   directory: string,
   openRoot: OpenRoot,
   before: PageUsage,
-): Promise<Compaction> {
-  const file = join(directory, 'data.mdb');
+): Promise<Compaction | null> {
+  const file = fileOf(directory);
   const copyDirectory = copyOf(directory);
   const copy = join(copyDirectory, 'data.mdb');
   rmSync(copyDirectory, { recursive: true, force: true });
@@ -113,6 +133,8 @@ async function replaceByCopy(
   try {
     const root = openRoot();
     try {
+      // Of locks that cannot be seen (some network and layered file systems) our own is one.
+      if (!isOpenSomewhere(directory)) return null;
       await root.backup(copyDirectory, true);
     } finally {
       await root.close();
@@ -146,10 +168,18 @@ function flush(path: string): void {
   }
 }
 
+function inodeOf(directory: string): number | undefined {
+  return statSync(fileOf(directory), { throwIfNoEntry: false })?.ino;
+}
+
+function fileOf(directory: string): string {
+  return join(directory, 'data.mdb');
+}
+
 function markerOf(directory: string): string {
-  return `${directory}.compacting`;
+  return join(directory, 'compacting');
 }
 
 function copyOf(directory: string): string {
-  return `${directory}.compact`;
+  return join(directory, 'compact');
 }

@@ -12,7 +12,7 @@ import { assertUndamaged, isOpenSomewhere, noteClosed, noteOpened } from './stor
 import {
   compactIfGrown,
   compactionEnded,
-  isBeingCompacted,
+  openUnlessReplaced,
   type Compaction,
 } from './compaction.ts';
 import { Reserve } from './reserve.ts';
@@ -60,14 +60,15 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Envi
   if (options.readOnly === true) accessSync(join(options.directory, 'data.mdb'));
   else mkdirSync(options.directory, { recursive: true, mode: 0o700 });
   const root = await openWhole(options);
+  let commits: Commits | undefined;
   try {
     const meta = root.openDB<number, string>({ name: META });
-    const commits = new Commits(root, meta, options.directory, options.onFailure);
+    commits = new Commits(root, meta, options.directory, options.onFailure);
     const format = await checkFormat({ meta, commits }, options);
     if (options.readOnly !== true) noteOpened(options.directory);
-    const close = startUpkeep(root, commits, options);
-    return { root, meta, commits, format, close: () => closeClean(options, commits, close) };
+    return { root, meta, commits, format, close: startUpkeep(root, commits, options) };
   } catch (error) {
+    await commits?.close();
     await root.close();
     throw error;
   }
@@ -100,9 +101,8 @@ async function openInTurn(options: EnvironmentOptions): Promise<RootDatabase> {
         onCompaction?.(error as Error);
       }
     }
-    const root = openRoot(options);
-    if (!isBeingCompacted(directory)) return root;
-    await root.close();
+    const root = await openUnlessReplaced(directory, () => openRoot(options));
+    if (root !== null) return root;
   }
 }
 
@@ -115,17 +115,6 @@ function openRoot({ directory, readOnly }: EnvironmentOptions): RootDatabase {
     maxDbs: 32,
     readOnly: readOnly ?? false,
   } as RootDatabaseOptionsWithPath);
-}
-
-/** The next start need not look at every page again. */
-async function closeClean(
-  { directory, readOnly }: EnvironmentOptions,
-  commits: Commits,
-  close: () => Promise<void>,
-): Promise<void> {
-  const isWhole = commits.failure === null;
-  await close();
-  if (isWhole && readOnly !== true && !isOpenSomewhere(directory)) noteClosed(directory);
 }
 
 /**
@@ -144,9 +133,12 @@ function startUpkeep(
   return async () => {
     clearInterval(readerCheck);
     await reserve?.close();
+    const isWhole = commits.failure === null;
     await commits.close();
     // LMDB holds a lock of a broken environment for ever, and closing waits for it.
     if (commits.failure !== 'broken') await root.close();
+    // The next start need not look at every page again.
+    if (isWhole && readOnly !== true && !isOpenSomewhere(directory)) noteClosed(directory);
   };
 }
 

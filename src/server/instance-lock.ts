@@ -7,9 +7,9 @@
  * has its pid, or one that started at another time, or after a reboot; so nothing is left to clean up
  * after a kill.
  */
-import { readFileSync } from 'node:fs';
 import type { Database } from 'lmdb';
 import type { Environment } from '../lmdb/environment.ts';
+import { readBootId, startTimeOf } from '../lmdb/process-start.ts';
 
 const HOLDER = 'holder';
 
@@ -69,15 +69,7 @@ function identityOf(pid: number): ProcessIdentity | null {
   return { pid, startedAt: startTime(pid) };
 }
 
-/** Linux: the boot's id, and field 22 of proc(5)'s stat, ticks since that boot. */
 function startTime(pid: number): string {
-  try {
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the command in parentheses and may itself contain both.
-    const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    return `${boot} ${ticks}`;
-  } catch {
-    return '';
-  }
+  const ticks = startTimeOf(pid);
+  return ticks === null ? '' : `${readBootId()} ${ticks}`;
 }

@@ -3,7 +3,7 @@
  * says little: it is used again, and after a restart of the machine it is somebody else's.
  */
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readBootId, startTimeOf } from '../lmdb/process-start.ts';
 import type { StoredProcess } from '../model/generated/stored-intent.ts';
 
 export type ProcessIdentity = Readonly<StoredProcess>;
@@ -36,26 +36,4 @@ export function mayBeAlive({ instance, pid, startTime, bootId }: ProcessIdentity
   if (pid === process.pid && startTime === (startTimeOf(pid) ?? '')) return open.has(instance);
   const runningSince = startTimeOf(pid);
   return runningSince !== null && runningSince === startTime;
-}
-
-/** Empty where the system has none. */
-export function readBootId(): string {
-  return readOrNull('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
-}
-
-/** Null where there is no such process, or it is a zombie; see proc_pid_stat(5), fields 3 and 22. */
-function startTimeOf(pid: number): string | null {
-  const stat = readOrNull(`/proc/${pid}/stat`);
-  if (stat === null) return null;
-  // The second field, the program's name in parentheses, may itself hold blanks and parentheses.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? '');
-}
-
-function readOrNull(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return null;
-  }
 }

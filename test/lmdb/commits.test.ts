@@ -3,13 +3,16 @@
  * rejection would end it with 1.
  */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Commits } from '../../src/lmdb/commits.ts';
-import { buildFaultyDisk, isAvailable } from '../faults/faulty-disk.ts';
+import type { StorageError } from '../../src/lmdb/storage-error.ts';
+import { buildFaultyDisk, isAvailable, mountSmallDisk } from '../faults/faulty-disk.ts';
 import { runProgram } from '../support/child-process.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 
 interface Report {
   readonly before: string;
@@ -70,18 +73,22 @@ describe('commits that the disk refuses', () => {
   });
 });
 
-/** What lmdb does when two batches fail at once, in place of the environment. */
-function refusing(error: Error, read: () => number): Commits {
+/**
+ * What lmdb does when two batches fail at once, in place of the environment; nothing is told where there is
+ * no error.
+ */
+function refusing(error: Error | null, read: () => number, directory = tmpdir()): Commits {
   const root = {
     on: () => undefined,
     resetReadTxn: () => undefined,
-    childTransaction: () => Promise.reject(error),
+    childTransaction: () =>
+      error === null ? new Promise<never>(() => undefined) : Promise.reject(error),
   };
   const meta = { get: read };
   return new Commits(
     root as unknown as ConstructorParameters<typeof Commits>[0],
     meta as unknown as ConstructorParameters<typeof Commits>[1],
-    tmpdir(),
+    directory,
   );
 }
 
@@ -91,13 +98,33 @@ describe('errors of lmdb that say little', () => {
       commitError: new Promise<never>(() => undefined),
     });
     const commits = refusing(silent, () => 1);
-    // lmdb's own sockets and timers keep a process alive; here nothing else does.
-    const alive = setInterval(() => undefined, 1_000);
     await assert.rejects(
       commits.run(() => undefined),
       { code: 'StorageFailing' },
     );
-    clearInterval(alive);
+    await commits.close().catch(() => undefined);
+  });
+
+  it('a commit whose cause is never told is judged by the disk itself', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'commits-'));
+    const disk = mountSmallDisk(directory, 'size=64k');
+    t.after(() => {
+      if (isAvailable(disk)) disk.unmount();
+      rmSync(directory, { recursive: true });
+    });
+    if (!isAvailable(disk)) return t.skip(disk.unavailable);
+    writeFileSync(join(directory, 'ballast'), Buffer.alloc(32 * 1024));
+    const silent = Object.assign(new Error('Commit failed'), {
+      commitError: new Promise<never>(() => undefined),
+    });
+    const commits = refusing(silent, () => 1, directory);
+    const refused = Array.from({ length: 20 }, () => commits.run(() => undefined));
+    for (const ended of await Promise.allSettled(refused)) {
+      assert.equal(
+        ended.status === 'rejected' && (ended.reason as StorageError).code,
+        'StorageFull',
+      );
+    }
     await commits.close().catch(() => undefined);
   });
 
@@ -111,6 +138,21 @@ describe('errors of lmdb that say little', () => {
       { code: 'StorageBroken' },
     );
     assert.equal(commits.failure, 'broken');
+    await commits.close();
+  });
+
+  it('a broken environment is noticed although nothing is ever told', async () => {
+    let isBroken = false;
+    const read = (): number => {
+      if (isBroken) throw Object.assign(new Error('MDB_PANIC'), { code: -30795 });
+      return 1;
+    };
+    const commits = refusing(null, read);
+    const waiting = commits.run(() => undefined);
+    const settled = assert.rejects(waiting, { code: 'StorageBroken' });
+    isBroken = true;
+    await until(() => commits.failure === 'broken', 'the environment to be looked at');
+    await settled;
     await commits.close();
   });
 

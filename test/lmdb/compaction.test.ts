@@ -5,15 +5,28 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { compactIfGrown, type Compaction } from '../../src/lmdb/compaction.ts';
+import { open as openRoot, type RootDatabase } from 'lmdb';
+import { compactIfGrown, openUnlessReplaced, type Compaction } from '../../src/lmdb/compaction.ts';
 import { openEnvironment, type Environment } from '../../src/lmdb/environment.ts';
 import { findDamage } from '../../src/lmdb/page-walk.ts';
 import { isOpenSomewhere } from '../../src/lmdb/stored-state.ts';
+import { isAvailable, mountSmallDisk } from '../faults/faulty-disk.ts';
 import { runProgram } from '../support/child-process.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
@@ -67,6 +80,7 @@ describe('compaction', { skip: existsSync('/proc/locks') ? false : 'no /proc/loc
     await environment.close();
     await assertWhole(directory);
     assert.deepEqual(readdirSync(copy).sort(), ['store', 'store.state']);
+    assert.deepEqual(readdirSync(directory).sort(), ['data.mdb', 'lock.mdb']);
   });
 
   it('a file that somebody has open stays', async (t) => {
@@ -83,7 +97,7 @@ describe('compaction', { skip: existsSync('/proc/locks') ? false : 'no /proc/loc
     await once(reader, 'close');
   });
 
-  it('two starts at the same time end in one store', async (t) => {
+  it('starts of one process at the same time end in one store', async (t) => {
     const copy = temporaryDirectory(t);
     cpSync(parent, copy, { recursive: true });
     const directory = join(copy, 'store');
@@ -104,6 +118,17 @@ describe('compaction', { skip: existsSync('/proc/locks') ? false : 'no /proc/loc
     await assertWhole(directory);
   });
 
+  it('starts of several processes at the same time end in one store', async (t) => {
+    const copy = temporaryDirectory(t);
+    cpSync(parent, copy, { recursive: true });
+    const directory = join(copy, 'store');
+    const starts = Array.from({ length: 4 }, () => runProgram('open-store.ts', [directory]));
+    for (const { code, stdout, stderr } of await Promise.all(starts)) {
+      assert.deepEqual([code, stdout], [0, '101'], stderr);
+    }
+    await assertWhole(directory);
+  });
+
   it('a start that is killed at any step leaves the old file or the new one', async (t) => {
     const copy = temporaryDirectory(t);
     let compacted = 0;
@@ -114,7 +139,7 @@ describe('compaction', { skip: existsSync('/proc/locks') ? false : 'no /proc/loc
       const closed = once(starting, 'close');
       // Killed at some moment between the beginning of the copy and after the rename.
       await until(
-        () => existsSync(`${directory}.compact`) || starting.exitCode !== null,
+        () => existsSync(join(directory, 'compact')) || starting.exitCode !== null,
         'the copy',
       );
       await new Promise((resolve) => setTimeout(resolve, n * 12));
@@ -124,10 +149,67 @@ describe('compaction', { skip: existsSync('/proc/locks') ? false : 'no /proc/loc
       if (sizeOf(directory) < 16 * MIB) compacted += 1;
       assert.equal(findDamage(join(directory, 'data.mdb')), null);
       await assertWhole(directory);
-      assert.equal(existsSync(`${directory}.compact`), false);
+      assert.deepEqual(readdirSync(directory).sort(), ['data.mdb', 'lock.mdb']);
       rmSync(directory, { recursive: true });
     }
     t.diagnostic(`${compacted} of ${KILLS} ended with the new file`);
+  });
+
+  it('a directory on another disk, behind a link, is made small there', async (t) => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'elsewhere-'));
+    const disk = mountSmallDisk(elsewhere, 'size=160m');
+    t.after(() => {
+      if (isAvailable(disk)) disk.unmount();
+      rmSync(elsewhere, { recursive: true });
+    });
+    if (!isAvailable(disk)) return t.skip(disk.unavailable);
+    cpSync(grown, join(elsewhere, 'store'), { recursive: true });
+    const directory = join(temporaryDirectory(t), 'store');
+    symlinkSync(join(elsewhere, 'store'), directory);
+    const [environment, outcomes] = await open(directory);
+    await environment.close();
+    assert(outcomes.length === 1 && !(outcomes[0] instanceof Error));
+    assert(sizeOf(directory) < 16 * MIB);
+    await assertWhole(directory);
+  });
+
+  it('a file that is a link stays', async (t) => {
+    const copy = temporaryDirectory(t);
+    const directory = join(copy, 'store');
+    mkdirSync(directory);
+    cpSync(join(grown, 'data.mdb'), join(copy, 'elsewhere.mdb'));
+    symlinkSync(join(copy, 'elsewhere.mdb'), join(directory, 'data.mdb'));
+    const [environment, outcomes] = await open(directory);
+    await environment.close();
+    assert.deepEqual(outcomes, []);
+    assert(lstatSync(join(directory, 'data.mdb')).isSymbolicLink());
+  });
+
+  it('nothing is done where the system does not show our own lock', async (t) => {
+    const copy = temporaryDirectory(t);
+    cpSync(parent, copy, { recursive: true });
+    const directory = join(copy, 'store');
+    // As if the lock were one of another file system.
+    const unseen = (): RootDatabase => openRoot({ path: join(copy, 'unseen'), noSubdir: false });
+    assert.equal(await compactIfGrown(directory, unseen), null);
+    assert(sizeOf(directory) >= GROWN_BYTES);
+  });
+
+  it('who opened the file just before it was replaced, and looks after it, opens again', async (t) => {
+    const copy = temporaryDirectory(t);
+    cpSync(parent, copy, { recursive: true });
+    const directory = join(copy, 'store');
+    const openReal = (): RootDatabase => openRoot({ path: directory, noSubdir: false });
+    const opened = await openUnlessReplaced(directory, () => {
+      const root = openReal();
+      cpSync(join(grown, 'data.mdb'), join(copy, 'other.mdb'));
+      renameSync(join(copy, 'other.mdb'), join(directory, 'data.mdb'));
+      return root;
+    });
+    assert.equal(opened, null);
+    const again = await openUnlessReplaced(directory, openReal);
+    assert.notEqual(again, null);
+    await again!.close();
   });
 
   it('a copy that cannot be made leaves the file as it is', async (t) => {
