@@ -5,7 +5,7 @@
  * A lane is woken where a commit names it or its bucket, or where its own time has come
  * (wake-times.ts): lanes that wait cost nothing, however many there are. Commits that name neither (the
  * start of a term, another process's changes of configurations) have all lanes with rows asked. Buckets
- * and all are looked through at most ten times a second.
+ * and all are looked through at most ten times a second, and never more than a few lanes in one turn.
  */
 import type { BucketRef } from '../host.ts';
 import type { LaneRef } from '../model/row.ts';
@@ -23,8 +23,8 @@ const IDLE_MAX_MS = 60_000;
 const GIVE_BACK_MS = 2_000;
 /** Buckets that are looked through one by one; where there are more, all lanes are. */
 const BUCKETS_MAX = 1_000;
-/** Lanes whose queues are looked at in one turn of the event loop. */
-const LOOKS_MAX = 64;
+/** Lanes whose queues are looked at in one turn of the event loop: some milliseconds. */
+const LOOKS_MAX = 16;
 
 export class Lanes {
   readonly #context: LaneContext;
@@ -72,8 +72,7 @@ export class Lanes {
   /** Every lane that left uploads behind aborts some of them. Rejects where they cannot be listed. */
   async abortStrays(): Promise<void> {
     const refs = await this.#context.outbox.strayLanes();
-    if (this.#isStopped) return;
-    for (const ref of refs) this.#lane(ref).abortStrays();
+    await this.#eachOf(refs, (ref) => this.#lane(ref).abortStrays());
   }
 
   /**
@@ -81,16 +80,12 @@ export class Lanes {
    * where the rules of those before them were disabled.
    */
   async findOverlooked(): Promise<void> {
-    const { outbox, clock } = this.#context;
-    let looks = 0;
-    for (const ref of await outbox.lanes()) {
-      if (this.#isStopped) return;
+    const { outbox } = this.#context;
+    await this.#eachOf(await outbox.lanes(), async (ref) => {
       const due = await outbox.nextDueAt(ref);
       const hasWork = due.put !== null || due.delete !== null;
       if (hasWork && this.find(ref)?.expects(due) !== true) this.notify(ref);
-      looks += 1;
-      if (looks % LOOKS_MAX === 0) await pause(clock, 1);
-    }
+    });
   }
 
   find(ref: LaneRef): Lane | undefined {
@@ -136,7 +131,7 @@ export class Lanes {
     this.#unseen = new Map();
     let pauseMs = SCAN_INTERVAL_MS;
     try {
-      for (const ref of await this.#lanesOf(unseen)) this.notify(ref);
+      await this.#eachOf(await this.#lanesOf(unseen), (ref) => this.notify(ref));
     } catch (error) {
       // Nobody may commit anything for a long time: the look is owed until it succeeds.
       this.#unseen = null;
@@ -165,6 +160,18 @@ export class Lanes {
       if (isBroken && (buckets === null || buckets.has(ref.bucket.id))) refs.push(ref);
     }
     return refs;
+  }
+
+  /** A bounded number in one turn of the event loop: lanes that were notified look at their queues then. */
+  async #eachOf(
+    refs: readonly LaneRef[],
+    work: (ref: LaneRef) => Promise<void> | void,
+  ): Promise<void> {
+    for (const [index, ref] of refs.entries()) {
+      if (index > 0 && index % LOOKS_MAX === 0) await pause(this.#context.clock, 1);
+      if (this.#isStopped) return;
+      await work(ref);
+    }
   }
 
   #lane(ref: LaneRef): Lane {

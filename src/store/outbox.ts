@@ -3,6 +3,7 @@
  * which transaction each operation is; how a retry of many rows is cut into transactions is in
  * retry-rows.ts, and what happens inside of them in the files that outbox-parts.ts wires together.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
 import type { Outbox } from '../model/ports.ts';
 import type {
@@ -30,6 +31,7 @@ import type { ProcessIdentity } from './process-identity.ts';
 import { reportOf, storeReport } from './lane-reports.ts';
 import { findResync, runningResyncs } from './resyncs.ts';
 import type { OutboxParts } from './outbox-parts.ts';
+import type { LanePage } from './queue-view.ts';
 import { retryRefused, retryRows } from './retry-rows.ts';
 import type { Tables } from './tables.ts';
 import type { Transactions } from './transactions.ts';
@@ -139,7 +141,19 @@ export class StoredOutbox implements Outbox {
   }
 
   async lanes(bucket?: BucketRef): Promise<readonly LaneRef[]> {
-    return this.#transactions.read(() => this.#parts.view.lanes(bucket));
+    const { view } = this.#parts;
+    if (bucket !== undefined) return this.#transactions.read(() => view.lanes(bucket));
+    const lanes = new Map<number, LaneRef>();
+    let after: Buffer | null = null;
+    do {
+      // There may be very many, and whoever else wants something must not wait for all of them.
+      if (after !== null) await setImmediate();
+      const from: Buffer | null = after;
+      const page = this.#transactions.read((): LanePage => view.lanePage(from));
+      for (const [lane, ref] of page.lanes) lanes.set(lane, ref);
+      after = page.last;
+    } while (after !== null);
+    return [...lanes.values()];
   }
 
   async nextDueAt(lane: LaneRef): Promise<DueTimes> {

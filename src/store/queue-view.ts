@@ -26,13 +26,15 @@ import {
 } from './outbox-keys.ts';
 import { OldestPending } from './oldest-pending.ts';
 import { answerRow, queueStateOf, type QueueRows } from './queue-rows.ts';
-import type { RowCounts } from './row-counts.ts';
+import type { RowCounts, RulesetCount } from './row-counts.ts';
 import type { Tables } from './tables.ts';
 import type { TargetAccesses } from './target-access.ts';
 
 const ALL_STATES: readonly QueueStateByte[] = [PENDING, VERIFYING, FAILED];
 /** Rows of one chain and state that are looked at for a version. */
 const VERSIONS_MAX = 64;
+/** Counts that are looked at for lanes in one turn of the event loop: some milliseconds. */
+const LANE_COUNTS_MAX = 64;
 
 /** Rows of one lane and ruleset, as far as the bucket's configuration lets them be seen. */
 export interface VisibleRuleset {
@@ -41,6 +43,13 @@ export interface VisibleRuleset {
   readonly count: RowCount;
   /** In which states its rows match the filter. */
   readonly states: readonly QueueStateByte[];
+}
+
+export interface LanePage {
+  /** By number. */
+  readonly lanes: ReadonlyMap<number, LaneRef>;
+  /** Where to go on; null at the end. */
+  readonly last: Buffer | null;
 }
 
 export interface QueueViewOptions {
@@ -167,13 +176,21 @@ export class QueueView {
     return entry === undefined ? undefined : trailingSequence(entry);
   }
 
-  /** Lanes with rows to try that some rule is left for, of one bucket or of all. */
-  lanes(bucket?: BucketRef): LaneRef[] {
+  /** Lanes with rows to try that some rule is left for, of one bucket. */
+  lanes(bucket: BucketRef): LaneRef[] {
+    const counts = this.#lanes.of(bucket).flatMap(({ lane }) => this.#counts.of(lane));
+    return [...this.#withRows(counts).values()];
+  }
+
+  /** The same of all buckets, as far as some counts behind `after` tell. A lane may be on two pages. */
+  lanePage(after: Buffer | null): LanePage {
+    const counts = this.#counts.page(after, LANE_COUNTS_MAX);
+    const last = counts.length < LANE_COUNTS_MAX ? null : (counts.at(-1)?.key ?? null);
+    return { lanes: this.#withRows(counts), last };
+  }
+
+  #withRows(counts: readonly RulesetCount[]): Map<number, LaneRef> {
     const lanes = new Map<number, LaneRef>();
-    const counts =
-      bucket === undefined
-        ? this.#counts.all()
-        : this.#lanes.of(bucket).flatMap(({ lane }) => this.#counts.of(lane));
     for (const { key, pending, verifying } of counts) {
       const lane = laneOf(key);
       if (lanes.has(lane) || pending + verifying === 0) continue;
@@ -182,7 +199,7 @@ export class QueueView {
       if (judgeRuleset(configuration, owner.targetId, rulesetOf(key)) === 'dead') continue;
       lanes.set(lane, laneRefOf(owner));
     }
-    return [...lanes.values()];
+    return lanes;
   }
 
   visible(bucket: BucketRef, { state, ruleIncarnation }: RowFilter): VisibleRuleset[] {

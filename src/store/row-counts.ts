@@ -5,6 +5,7 @@
  */
 import type { RowState } from '../model/row.ts';
 import { countsValue, endOf, laneKey, readCounts, type StateCounts } from './outbox-keys.ts';
+import type { KeyRange } from './table.ts';
 import type { Tables } from './tables.ts';
 
 export interface RulesetCount extends StateCounts {
@@ -48,6 +49,11 @@ export class RowCounts {
     return this.#read({ start: endOf(TOTALS) });
   }
 
+  /** Of all lanes, behind a key, or from the beginning. */
+  page(after: Buffer | null, limit: number): RulesetCount[] {
+    return this.#read({ start: after ?? endOf(TOTALS), exclusiveStart: after !== null, limit });
+  }
+
   totals(): StateCounts {
     this.end();
     const value = this.#counts.get(TOTALS);
@@ -75,7 +81,7 @@ export class RowCounts {
     this.#changes.clear();
   }
 
-  #read(range: { start?: Buffer; end?: Buffer }): RulesetCount[] {
+  #read(range: KeyRange<Buffer>): RulesetCount[] {
     this.end();
     return Array.from(this.#counts.range(range), ({ key, value }) => ({
       key,

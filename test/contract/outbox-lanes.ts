@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import { HEALTHY, type LaneReport } from '../../src/model/lane-report.ts';
 import type { RowFilter } from '../../src/model/queue.ts';
 import type { LaneRef } from '../../src/model/row.ts';
-import { ANY, targetDraft } from '../support/drafts.ts';
+import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import { BUCKET, OutboxDriver, RECREATED, RULE, TARGET } from '../support/outbox-driver.ts';
 import type { OpenOutbox } from '../support/outbox-fixture.ts';
 import { uuid } from '../support/replication-bodies.ts';
@@ -30,6 +30,31 @@ export function lanes(open: OpenOutbox): void {
       { targetId: TARGET, isSealed: false, report: HEALTHY },
     ]);
     assert.deepEqual((await d.outbox.queueStatus(RECREATED)).lanes, []);
+  });
+
+  it('very many lanes with rows are all listed, each once', async (t) => {
+    const d = await OutboxDriver.open(t, open);
+    const refs: LaneRef[] = [];
+    for (let n = 0; n < 100; n++) {
+      const bucket = { id: `bucket-${n}`, name: `name-${n}` };
+      await d.configurations.replaceTargets(bucket, [targetDraft(1)], ANY);
+      const rules = [ruleDraft(1), ruleDraft(2, { prefix: 'b' })];
+      await d.configurations.replaceRules(bucket, rules, ANY);
+      // Under another set of rules each.
+      for (const key of ['a', 'b']) {
+        const write = { ...d.write(key, n + 1), bucket };
+        const announced = { bucket, key, operation: 'put', before: null } as const;
+        const { intent } = await d.outbox.announce([announced]);
+        await d.outbox.commit(intent, [write]);
+      }
+      refs.push({ bucket, targetId: TARGET });
+    }
+    let othersWent = false;
+    const listed = d.outbox.lanes();
+    setImmediate(() => (othersWent = true));
+    assert.deepEqual(await listed, refs);
+    assert.ok(othersWent, 'it takes more than one turn of the event loop');
+    assert.deepEqual(await d.outbox.lanes(refs[70]?.bucket), [refs[70]]);
   });
 
   it('what a lane says is shown in every process, whoever leads', async (t) => {
