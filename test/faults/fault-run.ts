@@ -4,22 +4,15 @@
  */
 import { startFakeTarget, type FakeTarget } from '../support/fake-target/fake-target.ts';
 import { startSite, type Site, type SiteOptions } from '../support/replication-site.ts';
-import { Load } from './load.ts';
+import type { Control, Timed } from './control.ts';
+import { Load, systemClock } from './load.ts';
 
-const FAULT_MS = 2_500;
-const GIVE_UP_MS = 3_000;
+/** Several probes of a disk that fails (commits.ts) fall into it. */
+const FAULT_MS = 1_600;
+const BEFORE_MS = 600;
+const GIVE_UP_MS = 1_000;
 const LIMIT_MS = 60_000;
 const END_MS_MAX = 30_000;
-const NORMAL_MS_MAX = 2_000;
-
-const clock = {
-  nowMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
-  after(delayMs: number, callback: () => void): () => void {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  },
-};
 
 export interface FaultCase {
   readonly dataDirectory: string;
@@ -35,17 +28,20 @@ export interface FaultResult {
   readonly lost: number;
   readonly acknowledged: number;
   readonly refused: number;
-  /** Until a put, a save and a delivery succeed after the end of the fault; null where the server had ended. */
-  readonly normalAfterMs: number | null;
+  /** Until a put, a save and a delivery succeed after the end of the fault; null where a restart is needed. */
+  readonly normal: Timed | null;
   readonly isGood: boolean;
 }
 
-export async function runFault(fault: FaultCase): Promise<FaultResult> {
-  const options = { ...fault, name: 'faults', region: 'eu-test-1' };
+export async function runFault(fault: FaultCase, control: Control): Promise<FaultResult> {
+  const options = { ...fault, name: 'faults', region: 'eu-test-1', isBuilt: true };
   const cleanups: (() => unknown)[] = [];
-  const target = await startFakeTarget({ after: (cleanup) => cleanups.push(cleanup) }, { clock });
+  const target = await startFakeTarget(
+    { after: (cleanup) => cleanups.push(cleanup) },
+    { clock: systemClock },
+  );
   try {
-    return await runWith(fault, options, target);
+    return await runWith(fault, options, target, control);
   } finally {
     for (const cleanup of cleanups) await cleanup();
   }
@@ -55,6 +51,7 @@ async function runWith(
   fault: FaultCase,
   options: SiteOptions,
   target: FakeTarget,
+  control: Control,
 ): Promise<FaultResult> {
   let site = await startSite(options);
   let ended = 0;
@@ -62,12 +59,14 @@ async function runWith(
   const load = new Load(site, target);
   await load.prepare();
   const running = load.run();
-  await pause(FAULT_MS / 2);
+  await pause(BEFORE_MS);
   fault.begin();
   await pause(FAULT_MS);
   const refused = load.refused;
   fault.end();
-  const normalAfterMs = ended === 0 ? await load.waitUntilNormal(() => ended > 0) : null;
+  const normal = fault.needsRestart
+    ? null
+    : await control.judge(() => load.waitUntilNormal(() => ended > 0));
   load.stop();
   // Where LMDB is broken a request may never be answered.
   await Promise.race([running, pause(fault.needsRestart ? GIVE_UP_MS : LIMIT_MS)]);
@@ -79,14 +78,13 @@ async function runWith(
   load.use(site);
   lost += await load.countLost();
   await site.process.kill();
-  const isNormal = normalAfterMs !== null && normalAfterMs <= NORMAL_MS_MAX;
-  const isAlive = endedEarly === 0 && isNormal;
+  const isAlive = endedEarly === 0 && normal?.isInTime === true;
   return {
     ended: endedEarly,
     lost,
     acknowledged: load.acknowledged,
     refused,
-    normalAfterMs,
+    normal,
     isGood: canEnd && lost === 0 && refused > 0 && (isAlive || fault.needsRestart),
   };
 }

@@ -28,7 +28,12 @@ export interface ReserveResult {
 /** @param disk the small disk; nobody else may use it */
 export async function runReserve(disk: string): Promise<ReserveResult> {
   const dataDirectory = join(disk, 'data');
-  const site = await startSite({ dataDirectory, name: 'reserve', region: 'eu-test-1' });
+  const site = await startSite({
+    dataDirectory,
+    name: 'reserve',
+    region: 'eu-test-1',
+    isBuilt: true,
+  });
   const s3 = connectS3(site.account);
   await createVersionedBucket(s3, BUCKET);
   const targetId = await putTarget(site, BUCKET, targetBody({ endpoint: 'http://127.0.0.1:9' }));

@@ -1,11 +1,13 @@
 /**
  * `npm run faults`: the cases of a failing disk, one line for each; fails where a process ended, an
- * acknowledged object was lost, or the server was not normal within 2 s of the end of the fault.
+ * acknowledged object was lost, or the server was not normal within 2 s of the end of the fault, and
+ * more where a healthy server beside it is slow too (control.ts).
  */
 import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildFaultyDisk, isAvailable, mountSmallDisk } from './faulty-disk.ts';
+import { Control, type Timed } from './control.ts';
 import { runFault, type FaultCase } from './fault-run.ts';
 import { runReserve } from './reserve-run.ts';
 
@@ -31,6 +33,7 @@ const filters = process.argv.slice(2);
 const startedAt = performance.now();
 const root = mkdtempSync(join(tmpdir(), 'faults-'));
 let failed = 0;
+const control = await Control.start(root);
 try {
   for (const [name, options, fill] of SMALL) await runSmall(name, options, fill);
   await runWithoutRoom('deletes and saves on a disk without room');
@@ -40,6 +43,7 @@ try {
     }
   }
 } finally {
+  await control.stop();
   rmSync(root, { recursive: true, force: true });
 }
 console.log(`took ${Math.round((performance.now() - startedAt) / 1_000)} s`);
@@ -109,14 +113,21 @@ async function runRefused(
 }
 
 async function run(name: string, fault: FaultCase): Promise<void> {
-  const result = await runFault(fault);
-  const { ended, lost, acknowledged, refused, normalAfterMs } = result;
+  const result = await runFault(fault, control);
+  const { ended, lost, acknowledged, refused } = result;
   if (!result.isGood) failed += 1;
-  const normal = normalAfterMs === null ? 'restarted' : `normal after ${normalAfterMs / 1_000} s`;
+  const normal = describe(result.normal);
   console.log(
     `${result.isGood ? 'ok  ' : 'FAIL'} ${name}: ${ended} ended${fault.needsRestart ? ' (it may)' : ''}, ` +
       `${lost} of ${acknowledged} acknowledged lost, ${refused} refused, ${normal}`,
   );
+}
+
+function describe(normal: Timed | null): string {
+  if (normal === null) return 'restarted';
+  const { tookMs, controlMs } = normal;
+  const after = tookMs === null ? 'never normal' : `normal after ${tookMs / 1_000} s`;
+  return `${after} (a round of the control: ${controlMs / 1_000} s)`;
 }
 
 function isAsked(name: string): boolean {

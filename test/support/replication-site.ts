@@ -32,6 +32,8 @@ export interface SiteOptions {
   readonly args?: readonly string[];
   /** Of the process, besides what the site itself needs. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Runs the program of dist/ too. */
+  readonly isBuilt?: boolean;
 }
 
 export interface Link {
@@ -51,12 +53,14 @@ export interface TargetStatus {
 
 export async function startSite(options: SiteOptions): Promise<Site> {
   const { dataDirectory, name, region, plugin = PLUGIN, environment = {}, args = [] } = options;
+  const { isBuilt = false } = options;
   const accessKeyId = `AKIA${name.toUpperCase()}SUITE`;
   const secretAccessKey = `secret-of-site-${name}-0123456789`;
   const process = await startServer({
     dataDirectory,
     plugin,
     args,
+    isBuilt,
     environment: {
       ...environment,
       ALARIK_REGION: region,

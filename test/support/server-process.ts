@@ -14,6 +14,9 @@ import { LIMIT_MS } from './until.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+const SOURCE: readonly string[] = ['--import', 'tsx', 'src/main.ts'];
+const BUILT: readonly string[] = ['dist/start.cjs'];
+
 export const PROBE_PLUGIN = fileURLToPath(new URL('./plugins/probe/plugin.json', import.meta.url));
 export const ADMIN = { username: 'alarik', password: 'correct horse battery staple' } as const;
 
@@ -25,6 +28,8 @@ export interface ServerOptions {
   readonly args?: readonly string[];
   /** Added to (undefined: taken from) ADMIN_PASSWORD, which is that of {@link ADMIN}. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Runs dist/, which must be built, and starts in less than half the time. */
+  readonly isBuilt?: boolean;
 }
 
 export interface ExitStatus {
@@ -64,6 +69,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   const child = spawnCommand(
     ['serve', '--port', '0', '--data', dataDirectory, '--plugin', plugin, ...args],
     { ADMIN_PASSWORD: ADMIN.password, ...environment },
+    options.isBuilt === true ? BUILT : SOURCE,
   );
   const output = collectOutput(child);
   const exited = exitOf(child);
@@ -113,8 +119,9 @@ export async function logIn(
 function spawnCommand(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
+  program = SOURCE,
 ): ChildProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', ...args], {
+  const child = spawn(process.execPath, [...program, ...args], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'], ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
