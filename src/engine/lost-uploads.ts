@@ -5,10 +5,13 @@
  * An upload that is found by listing is aborted only where it can be no other: by the target's own
  * clock, no more uploads of the key that this lane does not know began within its requests than answers
  * were lost, and they have no parts a minute later. Others under the same access key may have begun any
- * other. What cannot be told is counted; a lifecycle rule at the target removes it.
+ * other. What cannot be told is counted; a lifecycle rule at the target removes it. Requests whose
+ * uploads cannot be told apart are judged together, or one would count for another's upload.
  */
 import type { TargetClient } from '../egress/target-client.ts';
+import type { UploadRef } from '../egress/target-multipart.ts';
 import type { RequestOptions } from '../egress/target-sending.ts';
+import type { RequestResult } from '../model/delivery.ts';
 import { isDenied } from '../model/outcome-rules.ts';
 
 const LOST_MAX = 64;
@@ -82,58 +85,67 @@ export class LostUploads {
     for (const lost of this.#lost) if (lost.key === key) lost.known.add(uploadId);
   }
 
-  /** Looks for those that were lost a minute ago. */
+  /** Looks for those that were lost a minute ago, each key and moment once. */
   async abortDue(
     client: TargetClient,
     mayGoOn: () => boolean,
     options: RequestOptions,
   ): Promise<void> {
     const now = this.#options.nowMs();
+    const looked = new Set<Lost>();
     for (const lost of this.#lost.filter(({ lookAt }) => lookAt <= now)) {
+      if (looked.has(lost)) continue;
       lost.lookAt = now + LOOK_AFTER_MS;
-      if (!mayGoOn()) continue;
-      lost.tries += 1;
-      const result = await this.#abort(lost, client, options);
-      if (result === 'again' && lost.tries < TRIES_MAX) continue;
-      this.#lost = this.#lost.filter((other) => other !== lost);
-      if (result !== 'over') this.#options.onLeft();
+      if (mayGoOn()) await this.#look(lost, looked, client, options);
     }
   }
 
-  async #abort(
+  async #look(
     lost: Lost,
+    looked: Set<Lost>,
     client: TargetClient,
     options: RequestOptions,
-  ): Promise<'over' | 'left' | 'again'> {
-    const { key } = lost;
+  ): Promise<void> {
     const askedAt = this.#options.nowMs();
-    const listed = await client.listMultipartUploads(key, options);
+    const listed = await client.listMultipartUploads(lost.key, options);
     const answeredAt = this.#options.nowMs();
-    if (!listed.ok) return isDenied(listed.failure) ? 'left' : 'again';
+    if (!listed.ok) return this.#conclude([lost], isDenied(listed.failure) ? 'over' : 'again', 1);
     const { uploads, dateMs, complete } = listed.value;
-    if (dateMs === null || !complete) return 'left';
+    if (dateMs === null || !complete) return this.#conclude([lost], 'over', 1);
     // The target's clock was at `dateMs` at some moment between question and answer.
     const aheadMin = dateMs - answeredAt - TIME_SLACK_MS;
     const aheadMax = dateMs - askedAt + TIME_SLACK_MS;
-    const requests = this.#indistinguishable(lost, aheadMax - aheadMin);
-    const begunAt = Math.min(...requests.map((other) => other.begunAt));
-    const endedAt = Math.max(...requests.map((other) => other.endedAt));
+    const together = this.#indistinguishable(lost, aheadMax - aheadMin);
+    const endedAt = Math.max(...together.map((other) => other.endedAt));
+    for (const other of together) {
+      looked.add(other);
+      other.lookAt = Math.max(askedAt, endedAt) + LOOK_AFTER_MS;
+    }
+    // Some have not been lost for a minute yet.
+    if (endedAt + LOOK_AFTER_MS > askedAt) return;
+    const begunAt = Math.min(...together.map((other) => other.begunAt));
     const unknown = uploads.filter(
       ({ uploadId, initiatedAtMs }) =>
-        !lost.known.has(uploadId) &&
+        !together.some(({ known }) => known.has(uploadId)) &&
         initiatedAtMs !== null &&
         initiatedAtMs >= begunAt + aheadMin &&
         initiatedAtMs <= endedAt + aheadMax,
     );
-    // The oldest: those that stay must be within the requests that stay.
-    const [found] = unknown.sort((a, b) => Number(a.initiatedAtMs) - Number(b.initiatedAtMs));
-    if (found === undefined) return 'over';
-    if (unknown.length > requests.length) return 'left';
-    const upload = { key, uploadId: found.uploadId };
-    const parts = await client.listParts(upload, 0, options);
-    if (!parts.ok) return isDenied(parts.failure) ? 'left' : 'again';
-    if (parts.value.parts.length > 0) return 'left';
-    return (await client.abortMultipartUpload(upload, options)).ok ? 'over' : 'again';
+    if (unknown.length > together.length) return this.#conclude(together, 'over', together.length);
+    const results: Result[] = [];
+    for (const { uploadId } of unknown) {
+      results.push(await abortUnused({ key: lost.key, uploadId }, client, options));
+    }
+    const left = results.filter((result) => result !== 'over').length;
+    this.#conclude(together, results.includes('again') ? 'again' : 'over', left);
+  }
+
+  /** @param left uploads that stay at the target, unless they are looked for again */
+  #conclude(together: readonly Lost[], result: 'over' | 'again', left: number): void {
+    for (const lost of together) lost.tries += 1;
+    if (result === 'again' && together.some(({ tries }) => tries < TRIES_MAX)) return;
+    this.#lost = this.#lost.filter((lost) => !together.includes(lost));
+    for (let n = 0; n < left; n++) this.#options.onLeft();
   }
 
   /** Requests whose uploads may be taken for each other's: their times, so inexact, touch. */
@@ -148,4 +160,22 @@ export class LostUploads {
     }
     return [...together];
   }
+}
+
+type Result = 'over' | 'left' | 'again';
+
+/** Whatever is not found has no parts. */
+export function isGone(result: RequestResult<null>): boolean {
+  return result.ok || result.failure.status === 404;
+}
+
+async function abortUnused(
+  upload: UploadRef,
+  client: TargetClient,
+  options: RequestOptions,
+): Promise<Result> {
+  const parts = await client.listParts(upload, 0, options);
+  if (!parts.ok) return isDenied(parts.failure) ? 'left' : 'again';
+  if (parts.value.parts.length > 0) return 'left';
+  return isGone(await client.abortMultipartUpload(upload, options)) ? 'over' : 'again';
 }

@@ -7,14 +7,13 @@
  * the others. An upload that was begun at another place than the target is at now is forgotten: the
  * credentials are not for that place.
  */
-import type { RequestResult } from '../model/delivery.ts';
 import type { StrayUpload } from '../model/queue.ts';
 import type { LaneRef } from '../model/row.ts';
 import type { LaneSlots } from './connection-slots.ts';
 import type { LaneConnection } from './lane-connection.ts';
 import type { LaneContext } from './lane-context.ts';
 import { isLeaseLost } from './lease-lost.ts';
-import { LostUploads, type LostCreation } from './lost-uploads.ts';
+import { isGone, LostUploads, type LostCreation } from './lost-uploads.ts';
 
 const ROUND_MAX = 64;
 
@@ -31,6 +30,7 @@ export class StrayUploads {
   readonly #context: LaneContext;
   readonly #lookAfter: (delayMs: number) => void;
   #isWanted = false;
+  #isUnderWay = false;
   /** The last one that was looked at; null at the beginning. */
   #after: StrayUpload | null = null;
   /** Uploads of this lane whose ids were never told. */
@@ -58,10 +58,14 @@ export class StrayUploads {
     this.#isWanted = true;
   }
 
-  /** Begins a round, where one is wanted and has a connection. It never rejects. */
+  /**
+   * Begins a round, where one is wanted, none is under way, and there is a connection. It never rejects;
+   * call again when it ends.
+   */
   begin(round: StrayRound): Promise<void> | null {
-    if (!this.#isWanted || round.slots.take(1) !== 1) return null;
+    if (!this.#isWanted || this.#isUnderWay || round.slots.take(1) !== 1) return null;
     this.#isWanted = false;
+    this.#isUnderWay = true;
     return this.#carryOut(round);
   }
 
@@ -70,6 +74,7 @@ export class StrayUploads {
     await this.#attempt(() => this.#abortSome(round));
     // Strays that cannot be listed keep nobody from what was lost.
     await this.#attempt(() => this.lost.abortDue(connection.client, mayGoOn, { signal }));
+    this.#isUnderWay = false;
     this.#lookForLost();
     round.slots.release(1);
   }
@@ -116,9 +121,4 @@ export class StrayUploads {
     this.#after = null;
     return outbox.strayUploads(this.#ref, null, ROUND_MAX);
   }
-}
-
-/** Whatever is not found has no parts. */
-function isGone(result: RequestResult<null>): boolean {
-  return result.ok || result.failure.status === 404;
 }

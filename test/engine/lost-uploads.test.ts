@@ -29,7 +29,7 @@ interface Answers {
 }
 
 function setUp(listed: readonly Listed[], answers: Answers = {}) {
-  const { hasDate = true, complete = true, thinksMs = 0 } = answers;
+  const { hasDate = true, complete = true } = answers;
   let now = BEGUN + 1_000 + LOOK_AFTER_MS;
   const aborted: string[] = [];
   let left = 0;
@@ -46,7 +46,7 @@ function setUp(listed: readonly Listed[], answers: Answers = {}) {
       const uploads = listed
         .filter(({ uploadId }) => !aborted.includes(uploadId))
         .map(({ uploadId, at }) => ({ key, uploadId, initiatedAtMs: at + AHEAD }));
-      now += thinksMs;
+      now += answers.thinksMs ?? 0;
       return { ok: true, value: { uploads, dateMs: hasDate ? now + AHEAD : null, complete } };
     },
     listParts: async ({ uploadId }: { uploadId: string }) => {
@@ -119,7 +119,44 @@ describe('uploads whose creation was not answered', () => {
     for (const at of [0, 20_000, 40_000]) note(BEGUN + at);
     pass(40_000);
     await look();
-    assert.deepEqual(result(), { aborted: ['at 500', 'at 20500', 'at 40500'], left: 0, open: 0 });
+    assert.deepEqual(result().aborted.sort(), ['at 20500', 'at 40500', 'at 500']);
+    assert.deepEqual([result().left, result().open], [0, 0]);
+  });
+
+  it('those of slow answers wait for the last of them to be a minute old', async () => {
+    const listed = [500, 20_500].map((at) => ({ uploadId: `at ${at}`, at: BEGUN + at }));
+    const { note, look, pass, result, lost } = setUp(listed, { thinksMs: 30_000 });
+    for (const at of [0, 20_000]) note(BEGUN + at);
+    await look();
+    assert.deepEqual(result(), { aborted: [], left: 0, open: 2 });
+    pass((lost.nextLookMs() ?? Infinity) + 1_000);
+    await look();
+    assert.deepEqual(result(), { aborted: ['at 500', 'at 20500'], left: 0, open: 0 });
+  });
+
+  it('those that were looked for in another order are aborted all the same', async () => {
+    const answers: { uploads?: RequestFailure; thinksMs?: number } = { uploads: RESET };
+    const listed = [500, 20_500].map((at) => ({ uploadId: `at ${at}`, at: BEGUN + at }));
+    const { note, look, pass, result } = setUp(listed, answers);
+    for (const at of [0, 20_000]) note(BEGUN + at);
+    await look();
+    // The second one is looked for before the first one is again, and the answer is slow.
+    pass(21_000 - LOOK_AFTER_MS);
+    delete answers.uploads;
+    answers.thinksMs = 30_000;
+    await look();
+    answers.thinksMs = 0;
+    await look();
+    assert.deepEqual(result().aborted.sort(), ['at 20500', 'at 500']);
+    assert.deepEqual([result().left, result().open], [0, 0]);
+  });
+
+  it('one that is gone meanwhile is not looked for again', async () => {
+    const gone = { ...DENIED, status: 404, code: 'NoSuchUpload' };
+    const { note, look, result } = setUp([{ uploadId: 'ours', at: BEGUN + 500 }], { abort: gone });
+    note();
+    await look();
+    assert.deepEqual(result(), { aborted: [], left: 0, open: 0 });
   });
 
   it('one that was created since is known', async () => {

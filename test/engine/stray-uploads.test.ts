@@ -126,6 +126,23 @@ describe('stray uploads', () => {
     assert.equal(aborts(server), 5, 'and it is tried again');
   });
 
+  it('are aborted one at a time, also where an answer takes longer than a minute', async () => {
+    const server = await leftBehind(4);
+    const abort = server.target.abortMultipartUpload.bind(server.target);
+    let underWay = 0;
+    server.target.abortMultipartUpload = async (upload) => {
+      underWay += 1;
+      assert.equal(underWay, 1);
+      await new Promise<void>((resolve) => server.clock.after(90_000, resolve));
+      underWay -= 1;
+      return abort(upload);
+    };
+    server.engine.start();
+    await server.clock.run(10 * MINUTE_MS);
+    assert.equal(aborts(server), 4, 'each once');
+    assert.deepEqual(await straysOf(server), []);
+  });
+
   const answers: [name: string, failure: RequestFailure, isForgotten: boolean][] = [
     ['404', { stage: 'answer', status: 404, code: 'NoSuchBucket', ambiguous: false }, true],
     ['403', DENIED, false],

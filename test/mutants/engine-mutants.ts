@@ -248,7 +248,7 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: "a stranger's upload is aborted for one of ours",
     file: 'src/engine/lost-uploads.ts',
-    find: `if (unknown.length > requests.length) return 'left';`,
+    find: `if (unknown.length > together.length) return this.#conclude(together, 'over', together.length);`,
     replacement: ``,
     suite: 'lost',
   },
