@@ -100,6 +100,13 @@ export const storeMutants: readonly Mutant[] = [
     suite: 'simulation',
   },
   {
+    name: 'store: failed rows expire a day early',
+    file: 'src/store/sweep.ts',
+    find: `const FAILED_KEPT_MS = 7 * 24 * HOUR_MS;`,
+    replacement: `const FAILED_KEPT_MS = 6 * 24 * HOUR_MS;`,
+    suite: 'simulation',
+  },
+  {
     name: 'store: a second row waits for whatever is current',
     file: 'src/store/claims.ts',
     find: `this.#chains.giveBack(claimed, this.#enqueuer.takeIn(claimed, row));`,

@@ -25,7 +25,7 @@ import {
 } from './faults.ts';
 import { Place } from './place.ts';
 import type { Random } from './random.ts';
-import { Traits, type Whim } from './traits.ts';
+import { REFUSED, Traits, type Whim } from './traits.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
 export const GOOD_SECRET = 'correct';
@@ -72,6 +72,8 @@ export class FaultyTargets {
   #uploads = 0;
   /** Monotonic. */
   #refusesUntil = 0;
+  /** Every object and every delete is refused for what it is. */
+  refusesObjects = false;
   /** Told of every object that arrives. */
   onApplied: (place: Place, key: string) => void = () => undefined;
 
@@ -229,7 +231,8 @@ export class FaultyTargets {
     this.requests += 1;
     const isWrite = changes ?? (kind === 'write' || kind === 'part');
     const fault = isAuthorized ? this.#faultAt(endpoint) : '403';
-    const whim = isAuthorized ? this.traits.drawWhim(kind, isWrite) : null;
+    const drawn = isAuthorized ? this.traits.drawWhim(kind, isWrite) : null;
+    const whim = this.refusesObjects && isWrite ? REFUSED : drawn;
     const script = scriptOf(whim) ?? drawScript(fault, isWrite, this.#random);
     const { signal } = options;
     // An upload that no row carries is looked for and aborted beside the deliveries of its key.

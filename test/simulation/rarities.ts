@@ -12,7 +12,6 @@ const SCHEDULES_WITH_STANDSTILLS = 0.1;
 const SCHEDULES_WITH_QUIET_ENDINGS = 0.5;
 const SCHEDULES_WITH_LOW_DISKS = 0.15;
 const SCHEDULES_WITH_WEEKS = 0.1;
-/** For so long nothing expires after a start. */
 const HOUR_MS = 3_600_000;
 
 /** What comes so many milliseconds after an upload's id was stored: its parts are on their way. */
@@ -42,7 +41,7 @@ export class Rarities {
   /** Apart, since they came later. */
   readonly #later: Random;
   readonly #hasLowDisks: boolean;
-  #hasWeek: boolean;
+  readonly #hasWeek: boolean;
   /** Apart, since how many commits there are depends on the store. */
   readonly #disk: Random;
   readonly #largeShare: number;
@@ -106,11 +105,9 @@ export class Rarities {
     return { afterMs: this.#later.between(0, 600), forMs: this.#later.between(500, 5_000) };
   }
 
-  /** For how long the machine is off, once: about as long as failed rows are kept. */
-  drawWeek(keptMs: number): number | null {
-    if (!this.#hasWeek) return null;
-    this.#hasWeek = false;
-    return keptMs - this.#later.between(0, 2 * HOUR_MS);
+  /** How long before failed rows are a week old the machine starts again; null where it goes on. */
+  drawWeek(): number | null {
+    return this.#hasWeek ? this.#later.between(0, 2 * HOUR_MS) : null;
   }
 
   #isLarge(probability: number): boolean {

@@ -14,9 +14,11 @@ import { Random } from './random.ts';
 import { Rarities, type LowDisk, type Standstill } from './rarities.ts';
 import { SimulatedHost, type Change } from './simulated-host.ts';
 import { SimulatedProcess, type World } from './simulated-process.ts';
+import { SimulatedWrites } from './simulated-writes.ts';
 import { SimulatedStores } from './simulated-stores.ts';
 import { Traits } from './traits.ts';
 import { UploadLedger } from './upload-ledger.ts';
+import { KeptWeek } from './kept-week.ts';
 import { QuietWatch } from './quiet-watch.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -86,6 +88,7 @@ class Schedule {
   readonly #rarities: Rarities;
   readonly #world: World;
   readonly #configurator: Configurator;
+  readonly #writes: SimulatedWrites;
   #processes: SimulatedProcess[] = [];
   #started = 0;
   #isMended = false;
@@ -115,6 +118,7 @@ class Schedule {
       onUploadStored: (process, key) => this.#uploadStored(process, key),
     };
     this.#configurator = new Configurator(this.#world);
+    this.#writes = new SimulatedWrites(this.#world, this.#random, this.#rarities);
   }
 
   async run(): Promise<ScheduleResult> {
@@ -132,6 +136,8 @@ class Schedule {
     }
     const lastLowDisk = this.#rarities.drawLastLowDisk();
     if (lastLowDisk !== null) await this.#finish(this.#runOutOfDisk(lastLowDisk));
+    const weekIsShortOfMs = this.#rarities.drawWeek();
+    if (weekIsShortOfMs !== null) await this.#beOffForAWeek(weekIsShortOfMs);
     if (this.#rarities.endsQuietly) await this.#waitQuietly();
     await this.#lookAtStore();
     await this.#mend();
@@ -198,13 +204,13 @@ class Schedule {
   #ambush(process: SimulatedProcess | null): void {
     if (process === null) return;
     const key = this.#random.pick(KEYS);
-    void this.#write(process, key, 'put');
+    void this.#writes.write(process, key, 'put');
     this.#clock.after(this.#random.between(10, 120), () =>
       this.#end(process, () => process.kill()),
     );
     this.#clock.after(this.#random.between(3_000, 15_000), () => {
       const [next] = this.#processes;
-      if (next !== undefined) void this.#write(next, key, 'put');
+      if (next !== undefined) void this.#writes.write(next, key, 'put');
     });
   }
 
@@ -215,7 +221,7 @@ class Schedule {
     if (mishap === null) return;
     if (mishap.kind === 'change') this.#targets.refuseFor(mishap.outageMs);
     this.#clock.after(mishap.afterMs, () => {
-      if (mishap.kind === 'change') void this.#write(process, key, mishap.change);
+      if (mishap.kind === 'change') void this.#writes.write(process, key, mishap.change);
       else this.#end(process, () => process.kill());
     });
   }
@@ -224,7 +230,7 @@ class Schedule {
     this.#startProcess();
     const leader = this.#processes.find(({ engine }) => engine.leading);
     if (leader === undefined) return;
-    void this.#write(leader, this.#random.pick(KEYS), 'put');
+    void this.#writes.write(leader, this.#random.pick(KEYS), 'put');
     this.#clock.after(afterMs, () => leader.stall(forMs));
   }
 
@@ -264,41 +270,23 @@ class Schedule {
     const count = this.#random.pick([1, 1, 2, 4]);
     for (let write = 0; write < count; write++) {
       const key = this.#random.pick(KEYS);
-      void this.#write(process, key, this.#random.weighted(CHANGES));
+      void this.#writes.write(process, key, this.#random.weighted(CHANGES));
     }
   }
 
-  async #write(process: SimulatedProcess, key: string, change: Change): Promise<void> {
-    const { bucket } = this.#host;
-    const announcedAt = this.#clock.monotonicMs();
-    const head = this.#host.current(key);
-    const shown = head === null || head.deleteMarker ? null : head;
-    const operation = change === 'delete' || change === 'remove-version' ? 'delete' : 'put';
-    try {
-      const announcement = await process.engine.announce([
-        {
-          bucket,
-          key,
-          operation,
-          before: shown === null ? null : { versionId: shown.versionId, order: shown.order },
-        },
-      ]);
-      await this.#clock.sleep(this.#random.between(0, 30));
-      if (!process.isAlive) return;
-      const isAbandoned = this.#random.chance(0.08) || this.#host.bucket.id !== bucket.id;
-      if (isAbandoned) return await announcement.abandoned();
-      const wholeParts = change === 'put' ? this.#rarities.drawWholeParts() : 0;
-      const before = head?.versionId ?? null;
-      const committed = this.#host.apply(key, change, announcedAt, before, wholeParts);
-      // Hooks of one key may come in another order than its commits.
-      await this.#clock.sleep(this.#random.pick([0, 1, 30, 2_000]));
-      if (!process.isAlive) return;
-      await announcement.committed(committed === null ? [] : [committed]);
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'ServiceUnavailable') {
-        this.#world.violations.push(`a write was refused: ${String(error)}`);
-      }
-    }
+  async #beOffForAWeek(shortOfMs: number): Promise<void> {
+    const week = new KeptWeek(this.#world);
+    this.#isMended = true;
+    this.#targets.weights = NO_FAULTS;
+    this.#startProcess();
+    this.#writeSome(this.#processes[0] ?? null);
+    await week.failSome();
+    for (const process of this.#processes) process.kill();
+    this.#processes = [];
+    await week.sleep(shortOfMs);
+    this.#startProcess();
+    await week.look();
+    for (const incarnation of week.expired()) this.#configurator.mayHaveGap.add(incarnation);
   }
 
   /** Faults end, and nobody writes or edits anything: whatever is due is sent all the same. */

@@ -48,9 +48,7 @@ export class Traits {
     if (this.areOver || !isWrite) return null;
     this.#writes += 1;
     if (this.#refusesEvery !== null && this.#writes % this.#refusesEvery === 0) {
-      return this.#random.chance(0.6)
-        ? refuse(403, 'AccessDenied')
-        : refuse(400, 'XMinioInvalidObjectName');
+      return this.#random.chance(0.6) ? refuse(403, 'AccessDenied') : REFUSED;
     }
     if (this.#random.chance(this.#lies)) {
       return { kind: 'lie', isApplied: this.#random.chance(0.5) };
@@ -61,6 +59,9 @@ export class Traits {
     return null;
   }
 }
+
+/** An object that the target does not take. */
+export const REFUSED = refuse(400, 'XMinioInvalidObjectName');
 
 function refuse(status: number, code: string): Whim {
   return { kind: 'refuse', failure: { stage: 'answer', status, code, ambiguous: false } };
