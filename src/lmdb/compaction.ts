@@ -31,7 +31,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RootDatabase } from 'lmdb';
 import { diskSpaceOf } from '../disk/disk-space.ts';
-import { holdMarker, isMarkerHeld } from './process-marker.ts';
+import { holdMarker, isMarkerHeld, isMarkerLeft } from './process-marker.ts';
 import { findDamage } from './page-walk.ts';
 import { pageUsage, type PageUsage } from './page-usage.ts';
 import { canSeeLocks, isOpenSomewhere } from './stored-state.ts';
@@ -61,7 +61,7 @@ export async function compactIfGrown(
   directory: string,
   openRoot: OpenRoot,
 ): Promise<Compaction | null> {
-  removeLeftCopy(directory);
+  removeLeftovers(directory);
   if (!isLarge(directory) || !canSeeLocks() || isOpenSomewhere(directory)) return null;
   const release = holdMarker(markerOf(directory));
   if (release === null) return null;
@@ -96,9 +96,9 @@ function isBeingCompacted(directory: string): boolean {
   return isMarkerHeld(markerOf(directory));
 }
 
-/** Of a process that was killed: nobody makes one without holding the marker. */
-function removeLeftCopy(directory: string): void {
-  if (!existsSync(copyOf(directory))) return;
+/** Of a process that was killed: nobody makes a copy without holding the marker. */
+function removeLeftovers(directory: string): void {
+  if (!existsSync(copyOf(directory)) && !isMarkerLeft(markerOf(directory))) return;
   const release = holdMarker(markerOf(directory));
   if (release === null) return;
   rmSync(copyOf(directory), { recursive: true, force: true });

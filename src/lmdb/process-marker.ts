@@ -11,7 +11,7 @@ import { readBootId, startTimeOf } from './process-start.ts';
 
 let holders = 0;
 
-/** Null where somebody else holds it; else a function that gives it back. */
+/** Null where somebody else holds it; else a function that gives it back. Markers of the dead go. */
 export function holdMarker(path: string): (() => void) | null {
   const own = `${path}.${identityOf(process.pid)}_${(holders += 1)}`;
   writeFileSync(own, '', { mode: 0o600 });
@@ -28,6 +28,11 @@ export function holdMarker(path: string): (() => void) | null {
 /** Changes nothing: who only reads may not be allowed to. */
 export function isMarkerHeld(path: string): boolean {
   return markersOf(path).some((name) => isOfLiving(path, name));
+}
+
+/** Whether there is one, of the living or the dead. */
+export function isMarkerLeft(path: string): boolean {
+  return markersOf(path).length > 0;
 }
 
 function markersOf(path: string): string[] {

@@ -172,12 +172,12 @@ export class SimulatedProcess {
     if (first === undefined) return;
     const { configurations } = this.#store;
     const before = configurations.read(first.bucket);
-    const { lowDiskEpisodes } = this.#world.stores;
+    const { isDiskLow, lowDiskEpisodes } = this.#world.stores;
     void result
       .then(async (rows) => {
         const { stores } = this.#world;
         // Events may have been dropped, which has a gap to show for it.
-        if (stores.isDiskLow || stores.lowDiskEpisodes > lowDiskEpisodes) return;
+        if (isDiskLow || stores.lowDiskEpisodes > lowDiskEpisodes) return;
         const [then, now] = await Promise.all([before, configurations.read(first.bucket)]);
         if (then.revision !== now.revision) return;
         this.#world.violations.push(...checkCommit(then, writes, rows as readonly QueuedRow[]));
