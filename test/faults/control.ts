@@ -45,7 +45,6 @@ export class Control {
       dataDirectory,
       name: 'control',
       region: 'eu-test-1',
-      isBuilt: true,
     });
     const load = new Load(site, target);
     await load.prepare();

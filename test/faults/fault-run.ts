@@ -34,7 +34,7 @@ export interface FaultResult {
 }
 
 export async function runFault(fault: FaultCase, control: Control): Promise<FaultResult> {
-  const options = { ...fault, name: 'faults', region: 'eu-test-1', isBuilt: true };
+  const options = { ...fault, name: 'faults', region: 'eu-test-1' };
   const cleanups: (() => unknown)[] = [];
   const target = await startFakeTarget(
     { after: (cleanup) => cleanups.push(cleanup) },

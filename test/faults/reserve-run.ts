@@ -32,7 +32,6 @@ export async function runReserve(disk: string): Promise<ReserveResult> {
     dataDirectory,
     name: 'reserve',
     region: 'eu-test-1',
-    isBuilt: true,
   });
   const s3 = connectS3(site.account);
   await createVersionedBucket(s3, BUCKET);

@@ -8,10 +8,13 @@ import {
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { writePluginFromSource } from '../support/plugin-from-source.ts';
-import { logIn, startServer, type ServerProcess } from '../support/server-process.ts';
+import {
+  logIn,
+  REPLICATION_PLUGIN,
+  startServer,
+  type ServerProcess,
+} from '../support/server-process.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 import { OWNER, REGION } from './s3/s3-server.ts';
@@ -24,7 +27,7 @@ const SLACK_MS = 1_900;
 async function start(dataDirectory: string): Promise<ServerProcess> {
   return await startServer({
     dataDirectory,
-    plugin: writePluginFromSource(join(dataDirectory, 'plugin')),
+    plugin: REPLICATION_PLUGIN,
     environment: {
       DEFAULT_ACCESS_KEY: OWNER.accessKeyId,
       DEFAULT_SECRET_KEY: OWNER.secretAccessKey,

@@ -6,14 +6,11 @@
  * started again in its directory and go on under its old account.
  */
 import assert from 'node:assert/strict';
-import { fileURLToPath } from 'node:url';
 import type { AwsAccount } from './aws-cli.ts';
 import { sendRequest, type Answer } from './koa-host.ts';
 import { ruleBody, targetBody, type RuleFields, type TargetFields } from './replication-bodies.ts';
-import { logIn, startServer, type ServerProcess } from './server-process.ts';
+import { logIn, REPLICATION_PLUGIN, startServer, type ServerProcess } from './server-process.ts';
 import { until } from './until.ts';
-
-const PLUGIN = fileURLToPath(new URL('../../plugin.json', import.meta.url));
 
 export interface Site {
   readonly account: AwsAccount;
@@ -30,10 +27,10 @@ export interface SiteOptions {
   readonly plugin?: string;
   /** Further arguments of `serve`. */
   readonly args?: readonly string[];
+  /** Options of `node` itself. */
+  readonly nodeOptions?: readonly string[];
   /** Of the process, besides what the site itself needs. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Runs the program of dist/ too. */
-  readonly isBuilt?: boolean;
 }
 
 export interface Link {
@@ -52,15 +49,22 @@ export interface TargetStatus {
 }
 
 export async function startSite(options: SiteOptions): Promise<Site> {
-  const { dataDirectory, name, region, plugin = PLUGIN, environment = {}, args = [] } = options;
-  const { isBuilt = false } = options;
+  const {
+    dataDirectory,
+    name,
+    region,
+    plugin = REPLICATION_PLUGIN,
+    environment = {},
+    args = [],
+  } = options;
+  const { nodeOptions = [] } = options;
   const accessKeyId = `AKIA${name.toUpperCase()}SUITE`;
   const secretAccessKey = `secret-of-site-${name}-0123456789`;
   const process = await startServer({
     dataDirectory,
     plugin,
     args,
-    isBuilt,
+    nodeOptions,
     environment: {
       ...environment,
       ALARIK_REGION: region,

@@ -8,7 +8,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import type { TaskAnswer } from '../../src/model/task.ts';
 import { openTables, type Tables } from '../../src/store/tables.ts';
 import { assertTablesAgree } from './outbox-tables.ts';
-import { writePluginFromSource } from './plugin-from-source.ts';
+import { writePlugin } from './plugin-folder.ts';
 import { admin, startSite, type Site } from './replication-site.ts';
 import { connectS3 } from './s3-sdk.ts';
 import { describeStep, STEPS_PATH, STEPS_VARIABLE, TIME_PATH, type Step } from './steps.ts';
@@ -31,7 +31,7 @@ export class StoppableSite {
   constructor(directory: string) {
     this.#directory = directory;
     const module = new URL('./stopping-plugin.ts', import.meta.url);
-    this.#plugin = writePluginFromSource(join(directory, 'plugin'), [], module);
+    this.#plugin = writePlugin(join(directory, 'plugin'), { module });
   }
 
   get site(): Site {
@@ -51,6 +51,8 @@ export class StoppableSite {
       name: 'source',
       region: 'eu-north-1',
       plugin: this.#plugin,
+      // Of the module of the tests, and what of src/ it reaches into.
+      nodeOptions: ['--import', 'tsx'],
       environment: { [STEPS_VARIABLE]: JSON.stringify(steps) },
     });
     this.#s3 = connectS3(this.#site.account, CONNECTIONS_MAX);

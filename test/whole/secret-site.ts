@@ -4,8 +4,8 @@
  */
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writePluginFromSource } from '../support/plugin-from-source.ts';
 import {
+  REPLICATION_PLUGIN,
   runCommand,
   startServer,
   type FinishedProcess,
@@ -25,7 +25,6 @@ export class SecretSite {
   readonly data: string;
   readonly said: { place: string; text: string }[] = [];
   readonly server = new RecordedServer(() => this.url);
-  readonly #manifest: string;
   readonly #options: string;
   #process: ServerProcess | undefined;
   #lives = 0;
@@ -33,7 +32,7 @@ export class SecretSite {
   constructor(directory: string) {
     this.directory = directory;
     this.data = join(directory, 'data');
-    this.#manifest = writePluginFromSource(join(directory, 'plugin'));
+
     this.#options = join(directory, 'options.json');
     writeFileSync(
       this.#options,
@@ -56,7 +55,7 @@ export class SecretSite {
   async start(environment: Environment): Promise<void> {
     this.#process = await startServer({
       dataDirectory: this.data,
-      plugin: this.#manifest,
+      plugin: REPLICATION_PLUGIN,
       args: this.#args(environment),
       environment: { ALLOW_ACCOUNT_CREATION: 'true', ADMIN_PASSWORD: undefined, ...environment },
     });
@@ -78,7 +77,7 @@ export class SecretSite {
 
   /** A start that is expected to fail. */
   async failToStart(environment: Environment): Promise<FinishedProcess> {
-    const where = ['--port', '0', '--data', this.data, '--plugin', this.#manifest];
+    const where = ['--port', '0', '--data', this.data, '--plugin', REPLICATION_PLUGIN];
     return await this.run(['serve', ...where, ...this.#args(environment)], environment);
   }
 

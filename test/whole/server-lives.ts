@@ -4,9 +4,15 @@
  */
 import { join } from 'node:path';
 import { KeepAliveClient, type ClientAnswer } from '../support/keep-alive-client.ts';
-import { writePluginFromSource } from '../support/plugin-from-source.ts';
+import { writePlugin } from '../support/plugin-folder.ts';
 import { rulesPath, targetsPath } from '../support/replication-bodies.ts';
-import { ADMIN, logIn, startServer, type ServerProcess } from '../support/server-process.ts';
+import {
+  ADMIN,
+  logIn,
+  REPLICATION_PLUGIN,
+  startServer,
+  type ServerProcess,
+} from '../support/server-process.ts';
 import { ACTORS, ADMINISTRATOR, type Actor, type ModelRequest } from './configuration-model.ts';
 
 /** A connection of its own, so that its requests are answered one after the other. */
@@ -28,8 +34,8 @@ export class ServerLives {
   constructor(directory: string) {
     this.dataDirectory = join(directory, 'data');
     this.#manifests = [
-      writePluginFromSource(join(directory, 'plugin')),
-      writePluginFromSource(join(directory, 'deaf-plugin'), ['bucketDeleted']),
+      REPLICATION_PLUGIN,
+      writePlugin(join(directory, 'deaf-plugin'), { withoutHooks: ['bucketDeleted'] }),
     ];
   }
 

@@ -1,22 +1,23 @@
 /**
- * The replication plugin for `serve --plugin`, from source: a folder whose manifest is plugin.json
- * with another entry, which imports src/plugin.ts. Tests of the whole need no build.
+ * The replication plugin for `serve --plugin` in another form than it ships: a folder whose manifest is
+ * plugin.json with other hooks, or with another entry.
  */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = new URL('../../', import.meta.url);
 
-/**
- * Makes `directory` and returns the path of the manifest in it.
- *
- * @param withoutHooks taken off the manifest's list, so that the server never calls them
- * @param module whose `activate` the server calls: one of the tests, perhaps, around that of src/
- */
-export function writePluginFromSource(
+export interface PluginForm {
+  /** Taken off the manifest's list, so that the server never calls them. */
+  readonly withoutHooks?: readonly string[];
+  /** Whose `activate` the server calls; by default that of dist/. */
+  readonly module?: URL;
+}
+
+/** Makes `directory` and returns the path of the manifest in it. */
+export function writePlugin(
   directory: string,
-  withoutHooks: readonly string[] = [],
-  module = new URL('src/plugin.ts', root),
+  { withoutHooks = [], module = new URL('dist/plugin.js', root) }: PluginForm,
 ): string {
   mkdirSync(directory, { recursive: true });
   const text = readFileSync(new URL('plugin.json', root), 'utf8');
