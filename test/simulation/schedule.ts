@@ -94,6 +94,7 @@ class Schedule {
   #isMended = false;
   #isQuiet = false;
   #uploadsStored = 0;
+  #week: KeptWeek | null = null;
 
   constructor(seed: number) {
     this.#random = new Random(seed);
@@ -275,7 +276,7 @@ class Schedule {
   }
 
   async #beOffForAWeek(shortOfMs: number): Promise<void> {
-    const week = new KeptWeek(this.#world);
+    const week = (this.#week = new KeptWeek(this.#world));
     this.#isMended = true;
     this.#targets.weights = NO_FAULTS;
     this.#startProcess();
@@ -286,7 +287,6 @@ class Schedule {
     await week.sleep(shortOfMs);
     this.#startProcess();
     await week.look();
-    for (const incarnation of week.expired()) this.#configurator.mayHaveGap.add(incarnation);
   }
 
   /** Faults end, and nobody writes or edits anything: whatever is due is sent all the same. */
@@ -370,7 +370,7 @@ class Schedule {
       rows,
       jobs: new Map(jobs),
       ruleSavedAt: this.#configurator.ruleSavedAt,
-      mayHaveGap: this.#configurator.mayHaveGap,
+      mayHaveGap: new Set([...this.#configurator.mayHaveGap, ...(this.#week?.expired() ?? [])]),
     };
     return checkAll(state);
   }
