@@ -42,7 +42,8 @@ export function decide(
   if (current !== null && !current.deleteMarker) {
     return { kind: 'put', versionId: current.versionId, upTo };
   }
-  return { kind: replicateDeletes ? 'delete' : 'nothing', upTo };
+  // What other rows of the chain want is another rule's, and was not looked at.
+  return replicateDeletes ? { kind: 'delete', upTo } : { kind: 'nothing', upTo: ownOrder };
 }
 
 function isWhatIsCurrent(row: Claim['row'], current: ObjectHead | null): boolean {

@@ -202,25 +202,25 @@ export class Chains {
 
   /** One row in place of two that deliver whatever is current; the first one's history stays. */
   absorb(row: Entry['row'], other: Entry['row'], nextAttemptAt: number): Entry['row'] {
-    const configuration = this.#configurations.ofOwner(this.#lanes.ownerOf(row.lane));
-    return {
-      ...row,
-      ruleset: [...mergeRulesets(configuration, row.ruleset, other.ruleset)],
-      ...mergedSchedule(row, other, nextAttemptAt),
-    };
+    return { ...this.adoptRules(row, other), ...mergedSchedule(row, other, nextAttemptAt) };
   }
 
-  /** Whether a row that is not only verifying waits behind the entry in its chain. */
-  isOvertaken(entry: Entry): boolean {
+  /** The row that waits behind the entry in its chain, and not only to verify; undefined: there is none. */
+  overtaking(entry: Entry): Entry | undefined {
     const { row, keyName } = entry;
-    if (row.order === ORDER_LAST || this.isAlone(entry)) return false;
+    if (row.order === ORDER_LAST || this.isAlone(entry)) return undefined;
     const start = chainEntryKey(row.lane, keyName, PENDING, row.order + 1, 0);
     const end = endOf(chainEntryKey(row.lane, keyName, PENDING, 0, 0).subarray(0, -12));
     const later = this.#tables.chains.keys({ start, end, limit: 2 });
-    return Array.from(later, trailingSequence).some((sequence) => {
-      const other = this.rows.expect(sequence);
-      return other.row.state === 'pending' && this.isActive(other);
-    });
+    return Array.from(later, (key) => this.rows.expect(trailingSequence(key))).find(
+      (other) => other.row.state === 'pending' && this.isActive(other),
+    );
+  }
+
+  /** The row is for the rules of another one of its chain too, which it stands for from now on. */
+  adoptRules(row: Entry['row'], { ruleset }: Entry['row']): Entry['row'] {
+    const configuration = this.#configurations.ofOwner(this.#lanes.ownerOf(row.lane));
+    return { ...row, ruleset: [...mergeRulesets(configuration, row.ruleset, ruleset)] };
   }
 
   /** Whether a later version than the entry's waits in its chain. */

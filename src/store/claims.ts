@@ -148,8 +148,9 @@ export class Claims {
       case 'retry': {
         const { nextAttemptAt, lastError, refused, upload, asResolve } = outcome;
         const tried = { ...row, attempts, nextAttemptAt, lastError, refused, upload };
-        if ((refused || asResolve) && this.#chains.isOvertaken(claimed)) {
-          this.#overtake(claimed, this.#enqueuer.doubtOf({ ...claimed, row: tried }));
+        const newer = refused || asResolve ? this.#chains.overtaking(claimed) : undefined;
+        if (newer !== undefined) {
+          this.#overtake(claimed, newer, this.#enqueuer.doubtOf({ ...claimed, row: tried }));
         } else {
           this.#giveBack(claimed, asResolve ? toResolve(tried) : tried);
         }
@@ -176,8 +177,10 @@ export class Claims {
   }
 
   /** What the target refuses, or what is gone, does not hold up what came after it. */
-  #overtake(claimed: Entry, doubtUntil: number | null): void {
+  #overtake(claimed: Entry, { sequence }: Entry, doubtUntil: number | null): void {
     this.#chains.finish(claimed);
+    const newer = this.#chains.rows.expect(sequence);
+    this.#chains.update(newer, this.#chains.adoptRules(newer.row, claimed.row));
     if (doubtUntil !== null && doubtUntil > this.#now()) this.#verifyLater(claimed, doubtUntil);
   }
 

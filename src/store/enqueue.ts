@@ -117,7 +117,7 @@ export class Enqueuer {
   ): Entry {
     const now = this.#options.now();
     const keyName = keyNameOf(key);
-    const row: Entry['row'] = {
+    const added: Entry['row'] = {
       lane,
       ruleset: [...ruleset],
       key,
@@ -135,7 +135,7 @@ export class Enqueuer {
       upload: null,
       boot: this.#options.boot,
     };
-    if (doubtUntil === null) this.#overtakeRefused({ lane, keyName }, row);
+    const row = doubtUntil === null ? this.#overtakeRefused({ lane, keyName }, added) : added;
     const other = version === null ? this.#chains.findResolve({ lane, keyName }, -1) : undefined;
     if (other === undefined) {
       return this.#chains.insert({ sequence: this.#tables.counters.nextSequence(), keyName, row });
@@ -173,18 +173,20 @@ export class Enqueuer {
     this.add(lane, ruleset, delivery, doubtUntil);
   }
 
-  /** A head that the target refuses goes where a newer event of its key is queued behind it. */
-  #overtakeRefused(chain: ChainRef, { ruleset, order }: Entry['row']): void {
+  /** A head that the target refuses goes where a newer event of its key is queued: that stands for both. */
+  #overtakeRefused(chain: ChainRef, row: Entry['row']): Entry['row'] {
     const head = this.#chains.headOf(chain);
-    if (head === null || head.isClaimed) return;
+    if (head === null || head.isClaimed) return row;
     const entry = this.#chains.rows.expect(head.sequence);
-    const { refused, order: refusedOrder, state, key } = entry.row;
-    if (!refused || refusedOrder >= order || state !== 'pending') return;
+    const { refused, order, state } = entry.row;
+    if (!refused || order >= row.order || state !== 'pending') return row;
     const doubtUntil = this.doubtOf(entry);
     this.#chains.remove([entry]);
+    const both = this.#chains.adoptRules(row, entry.row);
     if (doubtUntil !== null && doubtUntil > this.#options.now()) {
-      this.addVerification(chain.lane, ruleset, key, doubtUntil);
+      this.addVerification(chain.lane, both.ruleset, row.key, doubtUntil);
     }
+    return both;
   }
 
   /** All that is left of a row that is not in flight is such a look; one that was taken in is gone. */

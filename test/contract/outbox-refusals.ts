@@ -96,6 +96,32 @@ function overtaking(open: OpenOutbox): void {
     assert.deepEqual(await rowsOf(d), [['put', 'pending', 0, null]]);
   });
 
+  for (const inFlight of [true, false]) {
+    const when = inFlight ? 'in flight' : 'that waits';
+    it(`what removes a refused delete ${when} is for its rules too`, async (t) => {
+      const d = await OutboxDriver.open(t, open);
+      const deletes = 7;
+      await d.rules([{ n: RULE }, { n: deletes, prefix: 'a', replicateDeletes: true }]);
+      const { rules } = await d.configurations.read(BUCKET);
+      const wanted = rules.map(({ incarnation }) => incarnation);
+      await d.remove('a', 1);
+      const claim = (await d.claim())!;
+      assert.deepEqual(claim.row.ruleset, wanted.slice(1));
+      // A resync of the rule without deletes queues the key.
+      const resync = async (): Promise<void> => {
+        const job = (await d.outbox.startResync(BUCKET, uuid(RULE), d.now))!;
+        await d.outbox.advanceResync(d.epoch, job, ['a'], null, true, d.now);
+      };
+      if (inFlight) await resync();
+      await d.settle(claim, retry(d.now + HOUR_MS, { refused: true }));
+      if (!inFlight) await resync();
+      const [row, ...others] = await d.outbox.pageRows(BUCKET, {}, null, 9);
+      assert.deepEqual([row?.operation, row?.ruleset, others], ['resolve', wanted, []]);
+      await d.rules([{ n: deletes, prefix: 'a', replicateDeletes: true }]);
+      assert.equal((await d.claim())?.row.operation, 'resolve', 'when the other rule is gone');
+    });
+  }
+
   it('a version that is gone goes too, where a newer one waits', async (t) => {
     const d = await OutboxDriver.open(t, open);
     await d.put('a', 1);

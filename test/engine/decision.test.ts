@@ -55,7 +55,7 @@ const cases: readonly Case[] = [
     row: row(),
     current: marker({ versionId: 'v6', order: 6 }),
     deletes: false,
-    decision: { kind: 'nothing', upTo: 6 },
+    decision: { kind: 'nothing', upTo: 5 },
   },
   {
     name: 'leaves the target to the replica that is current',

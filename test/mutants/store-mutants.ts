@@ -114,6 +114,13 @@ export const storeMutants: readonly Mutant[] = [
     suite: 'simulation',
   },
   {
+    name: 'contract: what overtakes a refused row forgets its rules',
+    file: 'src/store/claims.ts',
+    find: `    this.#chains.update(newer, this.#chains.adoptRules(newer.row, claimed.row));`,
+    replacement: ``,
+    suite: 'contract',
+  },
+  {
     name: 'contract: an outcome counts under an epoch that is over',
     file: 'src/store/outbox.ts',
     find: `        this.#lease.assertHeld(epoch);
