@@ -9,7 +9,7 @@ import { startFakeTarget } from '../support/fake-target/fake-target.ts';
 import { startSite, type Site } from '../support/replication-site.ts';
 import { Load, systemClock } from './load.ts';
 
-/** What is promised where requests take no time: README, "A full or failing disk". */
+/** What docs/operations.md promises of a disk that came back, where requests take no time. */
 const PROMISED_MS = 2_000;
 /** Rounds of requests that a recovery may take on top, each as slow as the slowest of the control. */
 const ROUNDS = 10;

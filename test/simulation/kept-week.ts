@@ -6,7 +6,7 @@ import type { Row } from '../../src/model/row.ts';
 import type { World } from './simulated-process.ts';
 
 const HOUR_MS = 3_600_000;
-/** README, "Failed tasks". */
+/** As docs/replication.md says. */
 const KEPT_MS = 7 * 24 * HOUR_MS;
 /** Eight tries of a refused row take no longer. */
 const FAILED_WITHIN_MS = 12 * HOUR_MS;
