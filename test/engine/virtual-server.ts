@@ -130,3 +130,15 @@ export async function started(target: Partial<TargetDraft> = {}, rule: Partial<R
   await server.clock.run(1_000);
   return server;
 }
+
+/** One change, and how long the host waited for `committed`. */
+export async function change(server: VirtualServer, key: string, operation: 'put' | 'delete') {
+  const { bucket } = server.host;
+  const writes = [{ bucket, key, operation, before: null }] as const;
+  const [announcement] = await server.await(server.engine.announce(writes));
+  const committed = server.host.apply(key, operation, 0);
+  const [, waitedMs] = await server.await(
+    announcement.committed(committed === null ? [] : [committed]),
+  );
+  return waitedMs;
+}
