@@ -1,6 +1,6 @@
 /**
  * Judges a failed request: whether it is tried again, whose fault it is, and the sentence that users
- * read. One pure function with its tables; test/model/outcome.test.ts names every case.
+ * read. One pure function with its tables; test/model/outcome-table.ts names every case.
  *
  * The origin decides what follows. A failure of the *target* (it cannot be reached, does not accept
  * the credentials, has no such bucket) says nothing about the object: it opens the lane's breaker and
