@@ -9,7 +9,7 @@
 import type { LaneRef } from '../model/row.ts';
 import { ANYWHERE, type Work } from '../model/work.ts';
 import type { CounterValues } from './counters.ts';
-import { laneRefOf } from './lanes.ts';
+import { laneRefOf } from './lane-numbers.ts';
 import { sequenceKey } from './outbox-keys.ts';
 import type { Tables } from './tables.ts';
 

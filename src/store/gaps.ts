@@ -3,11 +3,11 @@ import type { BucketRef } from '../host.ts';
 import type { DroppedEvent } from '../model/match.ts';
 import type { RuleGap } from '../model/queue.ts';
 import type { Rule } from '../model/rule.ts';
-import type { Tables } from './tables.ts';
+import type { Tx } from './tx.ts';
 
-/** Inside the transaction that drops the event. */
+/** In the transaction that drops the event. */
 export function noteGap(
-  tables: Tables,
+  { tables, counters }: Tx,
   bucket: Pick<BucketRef, 'id'>,
   { incarnation, deleteLost }: DroppedEvent,
   now: number,
@@ -17,26 +17,27 @@ export function noteGap(
   tables.gaps.put(key, {
     since: known?.since ?? now,
     deleteLost: deleteLost || (known?.deleteLost ?? false),
-    last: tables.counters.nextSequence(),
+    last: counters.nextSequence(),
   });
 }
 
 /** A resync that began at sequence `run` covered what was dropped before. */
 export function clearGap(
-  { gaps }: Tables,
+  { tables }: Tx,
   bucket: BucketRef,
   incarnation: number,
   run: number,
 ): void {
+  const { gaps } = tables;
   const gap = gaps.get([bucket.id, incarnation]);
   if (gap !== undefined && !gap.deleteLost && gap.last <= run) {
     gaps.remove([bucket.id, incarnation]);
   }
 }
 
-export function gapsOf({ gaps }: Tables, bucket: BucketRef, rules: readonly Rule[]): RuleGap[] {
+export function gapsOf({ tables }: Tx, bucket: BucketRef, rules: readonly Rule[]): RuleGap[] {
   return rules.flatMap(({ incarnation }) => {
-    const gap = gaps.get([bucket.id, incarnation]);
+    const gap = tables.gaps.get([bucket.id, incarnation]);
     if (gap === undefined) return [];
     return [{ incarnation, gapSince: gap.since, deleteLost: gap.deleteLost }];
   });

@@ -1,7 +1,7 @@
 /**
- * The durable queue: model/ports.ts on the tables of the configurations. This file says
- * which transaction each operation is; how a retry of many rows is cut into transactions is in
- * retry-rows.ts, and what happens inside of them in the files that outbox-parts.ts wires together.
+ * The durable queue: model/ports.ts on the tables of the configurations. This file says which transaction
+ * each operation is and whom its commit is told to; what happens inside of them is in the files that are
+ * named after the operations.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { AnnouncedWrite, BucketRef, CommittedWrite, ObjectRef } from '../host.ts';
@@ -24,132 +24,88 @@ import type {
 import type { LaneReport } from '../model/lane-report.ts';
 import type { Claim, LaneRef, Row, UploadState } from '../model/row.ts';
 import { ANYWHERE, type Work } from '../model/work.ts';
+import { announce, forgetIntent, leftIntents } from './announce.ts';
+import { claim, lanesWithRows, nextDueAt, pageLanesWithRows, type LanePage } from './claim.ts';
 import type { CommitFeed } from './commit-feed.ts';
-import { addIntent, findLeftIntents, removeIntent } from './intents.ts';
-import type { Lease } from './lease.ts';
-import type { ProcessIdentity } from './process-identity.ts';
+import { commit, settle } from './commit.ts';
 import { reportOf, storeReport } from './lane-reports.ts';
-import { findResync, runningResyncs } from './resyncs.ts';
-import type { OutboxParts } from './outbox-parts.ts';
-import type { LanePage } from './queue-view.ts';
-import { retryRefused, retryRows } from './retry-rows.ts';
-import type { Tables } from './tables.ts';
-import type { Transactions } from './transactions.ts';
+import { assertLeaseHeld, giveLeaseBack, renewLease, takeLease } from './ownership.ts';
+import { settleClaim, storeUpload } from './record.ts';
+import { advanceResync, cancelResync, readResync, runningResyncs, startResync } from './resync.ts';
+import { retryRefused, retryRow, retryRows } from './retry.ts';
+import { sweep } from './sweep.ts';
+import { accessTarget } from './target-access.ts';
+import type { Manner, Transactions } from './transactions.ts';
+import type { Tx } from './tx.ts';
+import { clampSchedules, recoverClaims, scheduledRulesets } from './upkeep.ts';
+import { forgetStrays, strayLanes, strayUploads } from './uploads.ts';
+import { findRow, pageRows, queueStatus, queueTotals, versionState } from './view.ts';
 
 /** How long an outcome that nobody waits for lets others share its transaction. */
 const OUTCOME_PATIENCE_MS = 8;
 
-export interface StoredOutboxOptions {
-  readonly tables: Tables;
-  /** Shared with the configurations. */
-  readonly feed: CommitFeed;
-  readonly transactions: Transactions;
-  readonly parts: OutboxParts;
-  readonly lease: Lease;
-  readonly identity: ProcessIdentity;
-  readonly mayBeAlive: (process: ProcessIdentity) => boolean;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
-  /** Since the server started, by a clock that does not jump. */
-  readonly uptimeMs: () => number;
-  readonly leaseMs: number;
-}
-
 export class StoredOutbox implements Outbox {
-  readonly #tables: Tables;
-  readonly #feed: CommitFeed;
-  readonly #identity: ProcessIdentity;
-  readonly #mayBeAlive: (process: ProcessIdentity) => boolean;
-  readonly #now: () => number;
-  readonly #uptimeMs: () => number;
-  readonly #leaseMs: number;
-  readonly #lease: Lease;
   readonly #transactions: Transactions;
-  readonly #parts: OutboxParts;
+  readonly #feed: CommitFeed;
 
-  constructor(options: StoredOutboxOptions) {
-    this.#tables = options.tables;
-    this.#feed = options.feed;
-    this.#transactions = options.transactions;
-    this.#parts = options.parts;
-    this.#lease = options.lease;
-    this.#identity = options.identity;
-    this.#mayBeAlive = options.mayBeAlive;
-    this.#now = options.now;
-    this.#uptimeMs = options.uptimeMs;
-    this.#leaseMs = options.leaseMs;
+  /** @param feed shared with the configurations, as the transactions are */
+  constructor(transactions: Transactions, feed: CommitFeed) {
+    this.#transactions = transactions;
+    this.#feed = feed;
   }
 
   announce(writes: readonly AnnouncedWrite[]): Promise<AnnouncedIntent> {
-    return this.#writeDurably(() => ({
-      intent: addIntent(this.#tables, writes, this.#identity),
-      replicates: writes.map((write) => this.#parts.enqueuer.isCovered(write)),
-    }));
+    return this.#transactions.writeTogether((tx) => announce(tx, writes));
   }
 
   async commit(intent: IntentId, writes: readonly CommittedWrite[]): Promise<readonly QueuedRow[]> {
-    const rows = await this.#transactions.writeTogether(() => {
-      removeIntent(this.#tables, intent);
-      return writes.flatMap((write) => this.#parts.enqueuer.enqueueMatching(write, write));
-    });
+    const rows = await this.#transactions.writeTogether((tx) => commit(tx, intent, writes));
     this.#tellRows(rows);
     return rows;
   }
 
   abandon(intent: IntentId): Promise<void> {
-    return this.#transactions.writeTogether(() => removeIntent(this.#tables, intent));
+    return this.#transactions.writeTogether((tx) => forgetIntent(tx, intent));
   }
 
   acquireLease(): Promise<number | null> {
-    const self = this.#identity;
-    return this.#transactions.write(() =>
-      this.#lease.take(self, this.#mayBeAlive, this.#now(), this.#leaseMs),
-    );
+    return this.#transactions.write(takeLease);
   }
 
   renewLease(epoch: number): Promise<boolean> {
-    return this.#transactions.write(() => this.#lease.extend(epoch, this.#now(), this.#leaseMs));
+    return this.#transactions.write((tx) => renewLease(tx, epoch));
   }
 
   releaseLease(epoch: number): Promise<void> {
-    return this.#transactions.write(() => this.#lease.giveBack(epoch));
+    return this.#transactions.write((tx) => giveLeaseBack(tx, epoch));
   }
 
   async recoverClaims(epoch: number): Promise<void> {
     let after: Buffer | null = null;
     do {
       const from: Buffer | null = after;
-      after = await this.#fenced<Buffer | null>(epoch, () =>
-        this.#parts.claims.recover(epoch, from),
-      );
+      after = await this.#fenced<Buffer | null>(epoch, (tx) => recoverClaims(tx, epoch, from));
     } while (after !== null);
     this.#feed.tell(ANYWHERE);
   }
 
   leftIntents(epoch: number): Promise<readonly LeftIntent[]> {
-    return this.#fenced(epoch, () => findLeftIntents(this.#tables, this.#mayBeAlive));
+    return this.#fenced(epoch, leftIntents);
   }
 
   async settle(epoch: number, intent: IntentId, changed: readonly AnnouncedWrite[]): Promise<void> {
-    const rows = await this.#fenced(epoch, () => {
-      removeIntent(this.#tables, intent);
-      return changed.flatMap((write) =>
-        this.#parts.enqueuer.enqueueMatching({ ...write, replica: false }, null),
-      );
-    });
-    this.#tellRows(rows);
+    this.#tellRows(await this.#fenced(epoch, (tx) => settle(tx, intent, changed)));
   }
 
   async lanes(bucket?: BucketRef): Promise<readonly LaneRef[]> {
-    const { view } = this.#parts;
-    if (bucket !== undefined) return this.#transactions.read(() => view.lanes(bucket));
+    if (bucket !== undefined) return this.#transactions.read((tx) => lanesWithRows(tx, bucket));
     const lanes = new Map<number, LaneRef>();
     let after: Buffer | null = null;
     do {
       // There may be very many, and whoever else wants something must not wait for all of them.
       if (after !== null) await setImmediate();
       const from: Buffer | null = after;
-      const page = this.#transactions.read((): LanePage => view.lanePage(from));
+      const page = this.#transactions.read((tx): LanePage => pageLanesWithRows(tx, from));
       for (const [lane, ref] of page.lanes) lanes.set(lane, ref);
       after = page.last;
     } while (after !== null);
@@ -157,49 +113,40 @@ export class StoredOutbox implements Outbox {
   }
 
   async nextDueAt(lane: LaneRef): Promise<DueTimes> {
-    return this.#transactions.read(() => this.#parts.claims.nextDueAt(lane));
+    return this.#transactions.read((tx) => nextDueAt(tx, lane));
   }
 
   claim(epoch: number, lane: LaneRef, request: ClaimRequest): Promise<readonly Claim[]> {
-    return this.#transactions.writeTogether(() => {
-      this.#lease.assertHeld(epoch);
-      return this.#parts.claims.claim(epoch, lane, request);
-    });
+    return this.#fencedTogether(epoch, (tx) => claim(tx, epoch, lane, request));
   }
 
   async settleClaim(
     epoch: number,
-    claim: Claim,
+    claimed: Claim,
     outcome: ClaimOutcome,
     isAwaited = true,
   ): Promise<boolean> {
     const manner = isAwaited ? {} : { patienceMs: OUTCOME_PATIENCE_MS };
     for (;;) {
-      const settled = await this.#transactions.writeTogether(() => {
-        this.#lease.assertHeld(epoch);
-        const entry = this.#parts.claims.find(epoch, claim);
-        if (entry === undefined) return false;
-        return this.#parts.claims.settle(entry, outcome) || 'more';
-      }, manner);
+      const settled = await this.#fencedTogether(
+        epoch,
+        (tx) => settleClaim(tx, epoch, claimed, outcome),
+        manner,
+      );
       if (settled !== 'more') return settled;
     }
   }
 
-  storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean> {
-    return this.#fenced(epoch, () => {
-      const entry = this.#parts.claims.find(epoch, claim);
-      if (entry === undefined) return false;
-      this.#parts.claims.storeUpload(entry, upload);
-      return true;
-    });
+  storeUpload(epoch: number, claimed: Claim, upload: UploadState | null): Promise<boolean> {
+    return this.#fenced(epoch, (tx) => storeUpload(tx, epoch, claimed, upload));
   }
 
   async accessTarget(lane: LaneRef): Promise<TargetAccess> {
-    return this.#transactions.read(() => this.#parts.accesses.of(lane));
+    return this.#transactions.read((tx) => accessTarget(tx, lane));
   }
 
   async strayLanes(): Promise<readonly LaneRef[]> {
-    return this.#transactions.read(() => this.#parts.strays.lanes());
+    return this.#transactions.read(strayLanes);
   }
 
   async strayUploads(
@@ -207,26 +154,21 @@ export class StoredOutbox implements Outbox {
     after: StrayUpload | null,
     limit: number,
   ): Promise<readonly StrayUpload[]> {
-    return this.#transactions.read(() => this.#parts.strays.page(lane, after, limit));
+    return this.#transactions.read((tx) => strayUploads(tx, lane, after, limit));
   }
 
   forgetStrays(epoch: number, lane: LaneRef, strays: readonly StrayUpload[]): Promise<void> {
-    return this.#fenced(epoch, () => this.#parts.strays.remove(lane, strays));
+    return this.#fenced(epoch, (tx) => forgetStrays(tx, lane, strays));
   }
 
   async laneReport(lane: LaneRef): Promise<LaneReport> {
-    return this.#transactions.read(() => reportOf(this.#tables, lane));
+    return this.#transactions.read((tx) => reportOf(tx, lane));
   }
 
   storeReport(epoch: number, lane: LaneRef, retryMark: number, report: LaneReport): Promise<void> {
-    return this.#transactions.writeTogether(
-      () => {
-        this.#lease.assertHeld(epoch);
-        if (this.#parts.accesses.of(lane).kind === 'absent') return;
-        storeReport(this.#tables, lane, retryMark, report);
-      },
-      { patienceMs: OUTCOME_PATIENCE_MS },
-    );
+    return this.#fencedTogether(epoch, (tx) => storeReport(tx, lane, retryMark, report), {
+      patienceMs: OUTCOME_PATIENCE_MS,
+    });
   }
 
   async pageRows(
@@ -235,22 +177,21 @@ export class StoredOutbox implements Outbox {
     after: number | null,
     limit: number,
   ): Promise<readonly Row[]> {
-    return this.#transactions.read(() => this.#parts.view.page(bucket, filter, after, limit));
+    return this.#transactions.read((tx) => pageRows(tx, bucket, filter, after, limit));
   }
 
   async findRow(bucket: BucketRef, sequence: number): Promise<Row | null> {
-    return this.#transactions.read(() => this.#parts.view.find(bucket, sequence));
+    return this.#transactions.read((tx) => findRow(tx, bucket, sequence));
   }
 
   async retryRow(bucket: BucketRef, sequence: number, now: number): Promise<Row | null> {
-    const row = await this.#writeDurably(() => this.#parts.retries.retryRow(bucket, sequence, now));
+    const row = await this.#transactions.writeTogether((tx) => retryRow(tx, bucket, sequence, now));
     if (row !== null) this.#tellRows([row]);
     return row;
   }
 
   async retryRows(bucket: BucketRef, filter: RowFilter, now: number): Promise<number> {
-    const context = { tables: this.#tables, transactions: this.#transactions, parts: this.#parts };
-    const retried = await retryRows(context, bucket, filter, now);
+    const retried = await retryRows(this.#transactions, bucket, filter, now);
     this.#feed.tell({ kind: 'bucket', bucket });
     return retried;
   }
@@ -260,48 +201,41 @@ export class StoredOutbox implements Outbox {
     targetIds: readonly string[],
     now: number,
   ): Promise<number> {
-    const context = { tables: this.#tables, transactions: this.#transactions, parts: this.#parts };
-    const retried = await retryRefused(context, bucket, targetIds, now);
+    const retried = await retryRefused(this.#transactions, bucket, targetIds, now);
     this.#feed.tell({ kind: 'bucket', bucket });
     return retried;
   }
 
   async queueStatus(bucket: BucketRef): Promise<QueueStatus> {
-    return this.#transactions.read(() => this.#parts.view.status(bucket));
+    return this.#transactions.read((tx) => queueStatus(tx, bucket));
   }
 
   async queueTotals(): Promise<QueueTotals> {
-    return this.#transactions.read(() => this.#parts.view.totals());
+    return this.#transactions.read(queueTotals);
   }
 
   async versionState(version: ObjectRef): Promise<Row['state'] | null> {
-    return this.#transactions.read(() => this.#parts.view.versionState(version));
+    return this.#transactions.read((tx) => versionState(tx, version));
   }
 
   async startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null> {
-    const job = await this.#writeDurably(() => {
-      const started = this.#parts.resyncs.start(bucket, ruleId, now);
-      const rule = this.#parts.resyncs.ruleOf(bucket, ruleId);
-      if (started !== null && rule !== undefined)
-        this.#parts.retries.tryTargetsAnew(bucket, [rule.targetId]);
-      return started;
-    });
+    const job = await this.#transactions.writeTogether((tx) =>
+      startResync(tx, bucket, ruleId, now),
+    );
     if (job !== null) this.#feed.tell({ kind: 'bucket', bucket });
     return job;
   }
 
   async readResync(bucket: BucketRef, ruleId: string): Promise<ResyncJob | null> {
-    return this.#transactions.read(() =>
-      findResync(this.#tables, bucket, this.#parts.resyncs.ruleOf(bucket, ruleId)),
-    );
+    return this.#transactions.read((tx) => readResync(tx, bucket, ruleId));
   }
 
   cancelResync(bucket: BucketRef, ruleId: string, now: number): Promise<boolean> {
-    return this.#writeDurably(() => this.#parts.resyncs.cancel(bucket, ruleId, now));
+    return this.#transactions.writeTogether((tx) => cancelResync(tx, bucket, ruleId, now));
   }
 
   async runningResyncs(): Promise<readonly ResyncJob[]> {
-    return this.#transactions.read(() => runningResyncs(this.#tables));
+    return this.#transactions.read(runningResyncs);
   }
 
   async advanceResync(
@@ -312,21 +246,20 @@ export class StoredOutbox implements Outbox {
     done: boolean,
     now: number,
   ): Promise<ResyncJob | null> {
-    const advanced = await this.#fenced(epoch, () =>
-      this.#parts.resyncs.advance(job, { keys, cursor, done }, now),
+    const advanced = await this.#fenced(epoch, (tx) =>
+      advanceResync(tx, job, { keys, cursor, done }, now),
     );
     this.#feed.tell({ kind: 'bucket', bucket: job.bucket });
     return advanced;
   }
 
-  async sweep(epoch: number, now: number): Promise<boolean> {
-    return this.#fenced(epoch, () => this.#parts.sweep.run(now, this.#uptimeMs()));
+  sweep(epoch: number, now: number): Promise<boolean> {
+    return this.#fenced(epoch, (tx) => sweep(tx, now));
   }
 
   async clampSchedules(epoch: number, now: number): Promise<void> {
-    const rulesets = this.#transactions.read(() => this.#parts.clamp.rulesets());
-    for (const ruleset of rulesets) {
-      while (await this.#fenced(epoch, () => this.#parts.clamp.run(ruleset, now)));
+    for (const ruleset of this.#transactions.read(scheduledRulesets)) {
+      while (await this.#fenced(epoch, (tx) => clampSchedules(tx, ruleset, now)));
     }
     this.#feed.tell(ANYWHERE);
   }
@@ -339,14 +272,17 @@ export class StoredOutbox implements Outbox {
     if (rows.length > 0) this.#feed.tell({ kind: 'lanes', lanes: rows.map(({ lane }) => lane) });
   }
 
-  #writeDurably<T>(work: () => T): Promise<T> {
-    return this.#transactions.writeTogether(work);
+  #fenced<T>(epoch: number, work: (tx: Tx) => T): Promise<T> {
+    return this.#transactions.write((tx) => {
+      assertLeaseHeld(tx, epoch);
+      return work(tx);
+    });
   }
 
-  #fenced<T>(epoch: number, work: () => T): Promise<T> {
-    return this.#transactions.write(() => {
-      this.#lease.assertHeld(epoch);
-      return work();
-    });
+  #fencedTogether<T>(epoch: number, work: (tx: Tx) => T, manner?: Manner): Promise<T> {
+    return this.#transactions.writeTogether((tx) => {
+      assertLeaseHeld(tx, epoch);
+      return work(tx);
+    }, manner);
   }
 }

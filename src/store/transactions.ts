@@ -19,6 +19,7 @@
 import { StorageError } from '../lmdb/storage-error.ts';
 import { replicationError } from '../model/errors.ts';
 import type { Tables } from './tables.ts';
+import type { Tx } from './tx.ts';
 
 /** Calls back after so many milliseconds; returns the way to prevent it. */
 export type After = (delayMs: number, callback: () => void) => () => void;
@@ -58,7 +59,7 @@ export const systemTimer: After = (delayMs, callback) => {
 };
 
 export class Transactions {
-  readonly #tables: Tables;
+  readonly #tx: Tx;
   readonly #memories: readonly TransactionMemory[];
   readonly #after: After;
   readonly #waiting: Waiting[] = [];
@@ -71,10 +72,10 @@ export class Transactions {
   #idle: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(tables: Tables, memories: readonly TransactionMemory[], after: After = systemTimer) {
-    this.#tables = tables;
+  constructor(tx: Tx, after: After = systemTimer) {
+    this.#tx = tx;
     this.#after = after;
-    this.#memories = [tables.counters, ...memories];
+    this.#memories = [tx.counters, tx.counts, tx.lease];
   }
 
   /**
@@ -82,10 +83,10 @@ export class Transactions {
    *
    * @throws ApiError InsufficientStorage or ServiceUnavailable where the disk refuses
    */
-  async write<T>(work: () => T): Promise<T> {
+  async write<T>(work: (tx: Tx) => T): Promise<T> {
     this.#begin();
     try {
-      return await this.#tables.storage.transaction(() => this.#remembering(work));
+      return await this.#storage.transaction(() => this.#remembering(() => work(this.#tx)));
     } catch (error) {
       throw this.#translate(error);
     } finally {
@@ -94,13 +95,13 @@ export class Transactions {
   }
 
   /** As {@link write}, together with others; `work` may run twice and keeps nothing outside the tables. */
-  writeTogether<T>(work: () => T, manner: Manner = {}): Promise<T> {
+  writeTogether<T>(work: (tx: Tx) => T, manner: Manner = {}): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#begin();
       let result: T;
       this.#waiting.push({
         run: () => {
-          result = work();
+          result = work(this.#tx);
         },
         manner,
         done: () => {
@@ -117,10 +118,10 @@ export class Transactions {
   }
 
   /** Runs on the newest committed state, also of other processes, in one read transaction. */
-  read<T>(work: () => T): T {
+  read<T>(work: (tx: Tx) => T): T {
     this.#assertOpen();
-    this.#tables.storage.refresh();
-    return work();
+    this.#storage.refresh();
+    return work(this.#tx);
   }
 
   /** Resolves when what runs has ended. Idempotent. */
@@ -175,7 +176,7 @@ export class Transactions {
   /** @param begin fills `together`, as the first thing inside the transaction */
   async #run(together: Waiting[], begin: () => void): Promise<void> {
     try {
-      await this.#tables.storage.transaction(() => {
+      await this.#storage.transaction(() => {
         begin();
         this.#remembering(() => {
           for (const { run } of together) run();
@@ -213,6 +214,10 @@ export class Transactions {
       for (const memory of this.#memories) memory.abort();
       throw error;
     }
+  }
+
+  get #storage(): Tables['storage'] {
+    return this.#tx.tables.storage;
   }
 
   #begin(): void {

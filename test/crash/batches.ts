@@ -5,7 +5,7 @@ import { createVersionedBucket } from '../support/s3-sdk.ts';
 import { describeStep, type Step } from '../support/steps.ts';
 import type { CrashRun } from './crash-run.ts';
 
-/** Rows that one transaction removes or gives back at most (BATCH_MAX of store/claims.ts). */
+/** Rows that one transaction removes or gives back at most (BATCH_MAX of store/rows.ts). */
 export const BATCH = 256;
 
 /** Makes the bucket at both ends, with a rule and a target that is disabled. */

@@ -27,8 +27,8 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'a breaker never half-opens',
     file: 'src/model/breaker.ts',
-    find: `  return { state: 'open', since, until: now + waitMs, openings };`,
-    replacement: `  return { state: 'open', since, until: now + waitMs * 1e6, openings };`,
+    find: `  const until = now + waitMs(openings, since);`,
+    replacement: `  const until = now + waitMs(openings, since) * 1e6;`,
     suite: 'simulation',
   },
   {
@@ -56,9 +56,9 @@ export const engineMutants: readonly Mutant[] = [
   },
   {
     name: 'nobody looks again after an ambiguous outcome',
-    file: 'src/store/claims.ts',
-    find: `    if (doubtUntil !== null && doubtUntil > begunAt) this.#verifyLater(delivered, doubtUntil);`,
-    replacement: `    if (doubtUntil !== null && doubtUntil < begunAt) this.#verifyLater(delivered, doubtUntil);`,
+    file: 'src/store/record.ts',
+    find: `  if (doubtUntil !== null && doubtUntil > begunAt) verifyLater(tx, delivered, doubtUntil);`,
+    replacement: `  if (doubtUntil !== null && doubtUntil < begunAt) verifyLater(tx, delivered, doubtUntil);`,
     suite: 'contract',
   },
   {
@@ -153,7 +153,7 @@ export const engineMutants: readonly Mutant[] = [
   },
   {
     name: 'a stray upload is forgotten whatever the target says to its abort',
-    file: 'src/engine/stray-uploads.ts',
+    file: 'src/engine/lost-uploads.ts',
     find: `return result.ok || result.failure.status === 404;`,
     replacement: `return result.ok || result.failure.status !== 0;`,
     suite: 'strays',
@@ -227,8 +227,8 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: 'a request for a retry closes the breaker',
     file: 'src/model/breaker.ts',
-    find: `        ? { ...breaker, until: Math.min(breaker.until, event.now) }`,
-    replacement: `        ? CLOSED`,
+    find: `      return { ...breaker, until: Math.min(breaker.until, now) };`,
+    replacement: `      return CLOSED;`,
     suite: 'breaker',
   },
   {

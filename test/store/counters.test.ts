@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { CounterValues, Counters } from '../../src/store/counters.ts';
 import { tablesIn } from '../../src/store/tables.ts';
-import { Transactions } from '../../src/store/transactions.ts';
+import type { Transactions } from '../../src/store/transactions.ts';
+import { transactionsOn } from '../support/outbox-fixture.ts';
 import { MemoryDisk } from '../support/memory-tables.ts';
 import { assertProperty } from '../support/seed.ts';
 
@@ -50,7 +51,7 @@ describe('counters of several processes', () => {
       const peers = Array.from({ length: PROCESSES }, (): Peer => {
         const tables = tablesIn(disk.connect());
         const { counters } = tables;
-        const transactions = new Transactions(tables, []);
+        const transactions = transactionsOn(tables);
         return { counters, transactions, seen: valuesOf(counters), foreign: [], othersSeen: 0 };
       });
       const counted = peers.map((): number[] => []);

@@ -10,13 +10,13 @@ import { Keyring } from '../../src/sealing/keyring.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { createIdentity, mayBeAlive, retireIdentity } from '../../src/store/process-identity.ts';
 import { openTables } from '../../src/store/tables.ts';
-import { Transactions } from '../../src/store/transactions.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
 import { BUCKET, OutboxDriver, RULE, complete, due, retry } from '../support/outbox-driver.ts';
 import {
   openLmdbOutbox,
   openMemoryOutbox,
   type LmdbFixture,
+  transactionsOn,
   type MemoryFixture,
 } from '../support/outbox-fixture.ts';
 import { assertTablesAgree } from '../support/outbox-tables.ts';
@@ -26,7 +26,7 @@ import { until } from '../support/until.ts';
 describe('transactions that are run together', () => {
   it('one that throws undoes itself alone', async (t) => {
     const { tables } = await openLmdbOutbox(t);
-    const transactions = new Transactions(tables, []);
+    const transactions = transactionsOn(tables);
     const put = (name: string, fails: boolean): Promise<string> =>
       transactions.writeTogether(() => {
         tables.meta.put(name, 1);
@@ -48,7 +48,7 @@ describe('transactions that are run together', () => {
 
   it('more than one transaction takes are all written', async (t) => {
     const { tables } = await openLmdbOutbox(t);
-    const transactions = new Transactions(tables, []);
+    const transactions = transactionsOn(tables);
     const names = Array.from({ length: 1_000 }, (_, n) => `name-${n}`);
     const manners = [{}, { durably: true }, { patienceMs: 5 }];
     await Promise.all(
@@ -72,7 +72,7 @@ describe('transactions that are run together', () => {
       failures -= 1;
       return Promise.reject(new Error('No transaction can begin.'));
     };
-    const transactions = new Transactions(tables, []);
+    const transactions = transactionsOn(tables);
     const put = (name: string): Promise<void> =>
       transactions.writeTogether(() => tables.meta.put(name, 1));
     const results = await Promise.allSettled([put('a'), put('b')]);

@@ -4,10 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Memo } from '../../src/store/memo.ts';
-import { Transactions } from '../../src/store/transactions.ts';
 import type { Configuration } from '../../src/model/configuration.ts';
 import { ANY, ruleDraft, targetDraft } from '../support/drafts.ts';
-import { openLmdbOutbox } from '../support/outbox-fixture.ts';
+import { openLmdbOutbox, transactionsOn } from '../support/outbox-fixture.ts';
 
 const SAVE_RULES = fileURLToPath(new URL('../support/save-rules.ts', import.meta.url));
 const BUCKET = { id: 'id-of-photos', name: 'photos' };
@@ -51,7 +50,7 @@ describe('the hint beside another process', () => {
 describe('what is remembered', () => {
   it('is read again after a change, and after a transaction that was rolled back', async (t) => {
     const { tables } = await openLmdbOutbox(t);
-    const transactions = new Transactions(tables, []);
+    const transactions = transactionsOn(tables);
     const memo = new Memo<string, number>(tables.counters);
     let stored = 1;
     const read = (): number | undefined => transactions.read(() => memo.get('key', () => stored));

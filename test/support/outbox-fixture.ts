@@ -4,6 +4,8 @@ import type { ConfigurationStore, Outbox } from '../../src/model/ports.ts';
 import { Keyring } from '../../src/sealing/keyring.ts';
 import { LmdbStorage } from '../../src/store/lmdb-storage.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
+import { Transactions } from '../../src/store/transactions.ts';
+import { createTx } from '../../src/store/tx.ts';
 import { openTables, tablesIn, type LmdbTables, type Tables } from '../../src/store/tables.ts';
 import { MemoryDisk } from './memory-tables.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
@@ -50,6 +52,11 @@ export const START = 1_700_000_000_000;
 
 function newWorld(): World {
   return { now: START, uptimeMs: 0, bootedForMs: Infinity, isDiskLow: false };
+}
+
+/** Transactions of their own on tables that nobody else writes. */
+export function transactionsOn(tables: Tables): Transactions {
+  return new Transactions(createTx({ tables, keyring: new Keyring([randomBytes(32)]) }));
 }
 
 export interface LmdbFixture extends OutboxFixture {

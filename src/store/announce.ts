@@ -1,35 +1,36 @@
-/** Announcements that nobody finished yet; those of dead processes are left to be settled. */
+/**
+ * Announcements: what the write path is about to do. One that nobody finishes is an intent; those of dead
+ * processes are left to be settled.
+ */
 import type { AnnouncedWrite } from '../host.ts';
 import type { StoredIntent } from '../model/generated/stored-intent.ts';
-import type { IntentId, LeftIntent } from '../model/queue.ts';
+import { isCovered } from '../model/match.ts';
+import type { AnnouncedIntent, IntentId, LeftIntent } from '../model/queue.ts';
+import { configurationOf } from './configurations.ts';
 import { sequenceKey, trailingSequence } from './outbox-keys.ts';
-import type { ProcessIdentity } from './process-identity.ts';
-import type { Tables } from './tables.ts';
+import type { Tx } from './tx.ts';
 
 const LEFT_MAX = 256;
 
-export function addIntent(
-  tables: Tables,
-  writes: readonly AnnouncedWrite[],
-  process: ProcessIdentity,
-): IntentId {
-  const id = tables.counters.nextSequence();
-  tables.intents.put(sequenceKey(id), { writes: writes.map(storedWrite), process });
-  return id;
+export function announce(tx: Tx, writes: readonly AnnouncedWrite[]): AnnouncedIntent {
+  const intent = tx.counters.nextSequence();
+  const stored = { writes: writes.map(storedWrite), process: tx.identity };
+  tx.tables.intents.put(sequenceKey(intent), stored);
+  const replicates = writes.map((write) =>
+    isCovered(configurationOf(tx, write.bucket), { ...write, replica: false }),
+  );
+  return { intent, replicates };
 }
 
-export function removeIntent({ intents }: Tables, id: IntentId): void {
-  intents.remove(sequenceKey(id));
+export function forgetIntent({ tables }: Tx, intent: IntentId): void {
+  tables.intents.remove(sequenceKey(intent));
 }
 
 /** Looks past the intents of living processes, which are as many as there are writes in progress. */
-export function findLeftIntents(
-  { intents }: Tables,
-  mayBeAlive: (process: ProcessIdentity) => boolean,
-): LeftIntent[] {
+export function leftIntents({ tables, mayBeAlive }: Tx): LeftIntent[] {
   const verdicts = new Map<string, boolean>();
   const left: LeftIntent[] = [];
-  for (const { key, value } of intents.range()) {
+  for (const { key, value } of tables.intents.range()) {
     const { writes, process } = value;
     const alive = verdicts.get(process.instance) ?? mayBeAlive(process);
     verdicts.set(process.instance, alive);
