@@ -75,7 +75,7 @@ export class ClaimRunner {
     { connection, slots, memory, rules }: CurrentTarget,
     silence: Silence,
   ): Promise<Delivery | null> {
-    const { host, outbox, epoch, clock } = this.#context;
+    const { host, tenure, clock } = this.#context;
     const { key } = claim.row;
     try {
       if (this.#options.isStopped()) return { kind: 'unwanted' };
@@ -83,7 +83,7 @@ export class ClaimRunner {
         host,
         client: connection.client,
         rules: rules.filter(({ incarnation }) => claim.row.ruleset.includes(incarnation)),
-        storeUpload: (upload) => outbox.storeUpload(epoch, claim, upload),
+        storeUpload: (upload) => tenure.storeUpload(claim, upload),
         memory,
         extraConnections: {
           tryTake: () => slots.take(1) === 1,
@@ -166,10 +166,10 @@ export class ClaimRunner {
     isAwaited: boolean,
     bytes: number,
   ): Promise<void> {
-    const { outbox, epoch, clock } = this.#context;
+    const { tenure, clock } = this.#context;
     for (let failures = 0; ; failures += 1) {
       try {
-        await outbox.settleClaim(epoch, claim, outcome, isAwaited);
+        await tenure.settleClaim(claim, outcome, isAwaited);
         this.#context.onOutcome(claim.row, outcome, bytes);
         this.#options.onStored();
         return;

@@ -19,7 +19,7 @@ const UNSTORED_MAX = 128;
 
 export interface ClaimsAheadOptions {
   readonly ref: LaneRef;
-  readonly context: Pick<LaneContext, 'outbox' | 'clock' | 'epoch'>;
+  readonly context: Pick<LaneContext, 'outbox' | 'clock' | 'tenure'>;
   readonly breakers: () => LaneBreakers;
   /** There is more, or may be. */
   readonly onMore: () => void;
@@ -131,7 +131,7 @@ export class ClaimsAhead {
 
   async #claim(request: ClaimRequest): Promise<void> {
     const { ref, context, lookAfter } = this.#options;
-    const claims = await context.outbox.claim(context.epoch, ref, request);
+    const claims = await context.tenure.claim(ref, request);
     this.#claims.push(...claims);
     this.#hasBacklog = claims.length === request.limit;
     this.#mayHaveMore = claims.length > 0;

@@ -9,6 +9,7 @@
  * synchronous rule are let go at once. Nothing is lost: what is not delivered is in the store.
  */
 import type { AnnouncedWrite, Announcement } from '../host.ts';
+import type { Tenure } from '../model/ports.ts';
 import type { ClaimOutcome } from '../model/queue.ts';
 import type { Row } from '../model/row.ts';
 import { ANYWHERE, type Work } from '../model/work.ts';
@@ -53,7 +54,7 @@ export class Engine {
       outbox,
       clock,
       logger,
-      onGained: (epoch) => this.#beginTerm(epoch),
+      onGained: (tenure) => this.#beginTerm(tenure),
       onLost: (isClosing) => this.#endTerm(isClosing),
     });
     this.#synchronous = new SynchronousWrites({
@@ -142,14 +143,14 @@ export class Engine {
     return true;
   }
 
-  #beginTerm(epoch: number): void {
+  #beginTerm(tenure: Tenure): void {
     this.#term = new Term({
       ...this.#options,
-      epoch,
+      tenure,
       memory: this.#memory,
       onOutcome: (row, outcome, bytes) => this.#note(row, outcome, bytes),
       onUploadLeft: () => (this.#uploadsLeft += 1),
-      onLeaseLost: () => this.#leadership.lost(epoch),
+      onLeaseLost: () => this.#leadership.lost(tenure),
     });
     this.#term.start();
   }

@@ -1,6 +1,7 @@
 /** What lanes share, for as long as this process holds the lease. */
 import type { Row } from '../model/row.ts';
 import type { ClaimOutcome } from '../model/queue.ts';
+import type { Tenure } from '../model/ports.ts';
 import type { LaneRef } from '../model/row.ts';
 import type { OwnerMemory } from './body-memory.ts';
 import type { LaneSlots } from './connection-slots.ts';
@@ -23,7 +24,7 @@ export interface LaneContext extends Pick<
   EngineOptions,
   'outbox' | 'connectTarget' | 'clock' | 'random' | 'host'
 > {
-  readonly epoch: number;
+  readonly tenure: Tenure;
   readonly wakeTimes: WakeTimes;
   readonly tally: LaneTally;
   readonly logger: EngineOptions['host']['logger'];

@@ -87,12 +87,12 @@ export class LaneReporter {
   }
 
   async #storeWhileNew(): Promise<void> {
-    const { outbox, epoch, logger } = this.#context;
+    const { tenure, logger } = this.#context;
     try {
       while (this.#hasNews()) {
         const mark = this.#retryMark ?? 0;
         const report = this.#latest;
-        await outbox.storeReport(epoch, this.#ref, mark, report);
+        await tenure.storeReport(this.#ref, mark, report);
         if (this.isUnder(mark)) this.#stored = report;
       }
     } catch (error) {

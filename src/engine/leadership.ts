@@ -9,7 +9,7 @@
  */
 import type { Logger } from '../host.ts';
 import { LEASE_MS } from '../model/lease.ts';
-import type { Lease } from '../model/ports.ts';
+import type { Lease, Tenure } from '../model/ports.ts';
 import { pause, type EngineClock } from './clock.ts';
 
 const RENEW_INTERVAL_MS = LEASE_MS / 3;
@@ -18,7 +18,7 @@ export interface LeadershipOptions {
   readonly outbox: Lease;
   readonly clock: EngineClock;
   readonly logger: Logger;
-  readonly onGained: (epoch: number) => void;
+  readonly onGained: (tenure: Tenure) => void;
   /** @param isClosing the process ends: what is in flight may end in peace */
   readonly onLost: (isClosing: boolean) => Promise<void>;
 }
@@ -28,7 +28,7 @@ export class Leadership {
   readonly #stop = new AbortController();
   /** Aborted when the present term is over, whoever found out. */
   #term = new AbortController();
-  #epoch: number | null = null;
+  #tenure: Tenure | null = null;
   #running: Promise<void> | null = null;
 
   constructor(options: LeadershipOptions) {
@@ -40,8 +40,8 @@ export class Leadership {
   }
 
   /** A call was refused for its epoch; a late one of an earlier term changes nothing. */
-  lost(epoch: number): void {
-    if (epoch === this.#epoch) this.#term.abort();
+  lost(tenure: Tenure): void {
+    if (tenure === this.#tenure) this.#term.abort();
   }
 
   async stop(): Promise<void> {
@@ -53,13 +53,13 @@ export class Leadership {
   async #run(): Promise<void> {
     const { clock } = this.#options;
     while (!this.#stop.signal.aborted) {
-      const epoch = await this.#acquire();
-      if (epoch !== null) await this.#lead(epoch);
+      const tenure = await this.#acquire();
+      if (tenure !== null) await this.#lead(tenure);
       await pause(clock, RENEW_INTERVAL_MS, this.#stop.signal);
     }
   }
 
-  async #acquire(): Promise<number | null> {
+  async #acquire(): Promise<Tenure | null> {
     try {
       return await this.#options.outbox.acquireLease();
     } catch (error) {
@@ -68,38 +68,39 @@ export class Leadership {
     }
   }
 
-  async #lead(epoch: number): Promise<void> {
-    const { clock, outbox, logger, onGained, onLost } = this.#options;
+  async #lead(tenure: Tenure): Promise<void> {
+    const { clock, logger, onGained, onLost } = this.#options;
     this.#term = new AbortController();
-    this.#epoch = epoch;
+    this.#tenure = tenure;
     const { signal } = this.#term;
     if (this.#stop.signal.aborted) this.#term.abort();
-    else onGained(epoch);
+    else onGained(tenure);
     let renewedAt = clock.monotonicMs();
     while (!signal.aborted) {
       await pause(clock, RENEW_INTERVAL_MS, signal);
       if (signal.aborted) break;
-      const isHeld = await this.#renew(epoch);
+      const isHeld = await this.#renew(tenure);
       if (isHeld === true) renewedAt = clock.monotonicMs();
       if (isHeld === false || clock.monotonicMs() - renewedAt >= LEASE_MS) break;
     }
     const isClosing = this.#stop.signal.aborted;
     await onLost(isClosing);
     if (!isClosing) {
+      const { epoch } = tenure;
       logger.warn({ epoch }, 'another process replicates now, or the lease could not be renewed');
       return;
     }
     try {
-      await outbox.releaseLease(epoch);
+      await tenure.release();
     } catch (error) {
       logger.warn({ err: error }, 'the lease of replication could not be given back; it expires');
     }
   }
 
   /** Null where the store could not say. */
-  async #renew(epoch: number): Promise<boolean | null> {
+  async #renew(tenure: Tenure): Promise<boolean | null> {
     try {
-      return await this.#options.outbox.renewLease(epoch);
+      return await tenure.renew();
     } catch (error) {
       this.#options.logger.warn({ err: error }, 'the lease of replication could not be renewed');
       return null;

@@ -7,7 +7,7 @@
  * and one that was disabled, with every batch.
  */
 import type { Host, ObjectPage } from '../host.ts';
-import type { ConfigurationStore, QueueView, Resyncs } from '../model/ports.ts';
+import type { ConfigurationStore, QueueView, Resyncs, Tenure } from '../model/ports.ts';
 import type { ResyncJob } from '../model/queue.ts';
 import { pause, type EngineClock } from './clock.ts';
 import { isLeaseLost } from './lease-lost.ts';
@@ -24,7 +24,7 @@ export interface ResyncRunnerOptions {
   readonly configurations: Pick<ConfigurationStore, 'read'>;
   readonly host: Pick<Host, 'findBucket' | 'listCurrent' | 'logger'>;
   readonly clock: EngineClock;
-  readonly epoch: number;
+  readonly tenure: Pick<Tenure, 'advanceResync'>;
   readonly onLeaseLost: () => void;
 }
 
@@ -87,7 +87,7 @@ export class ResyncRunner {
 
   /** One page of one job. */
   async #step(job: ResyncJob): Promise<Step> {
-    const { outbox, configurations, host, clock, epoch } = this.#options;
+    const { outbox, configurations, host, clock, tenure } = this.#options;
     const { bucket, ruleId } = job;
     const live = await host.findBucket(bucket.name);
     const { rules } = await configurations.read(bucket);
@@ -102,7 +102,7 @@ export class ResyncRunner {
     for (const batch of batchesOf(page)) {
       const { keys, cursor, done } = batch;
       const now = clock.nowMs();
-      const next = await outbox.advanceResync(epoch, job, keys, cursor, done, now);
+      const next = await tenure.advanceResync(job, keys, cursor, done, now);
       if (next?.state !== 'running') return 'ended';
       if (this.#stop.signal.aborted) return 'advanced';
     }

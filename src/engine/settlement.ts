@@ -3,7 +3,7 @@
  * Where a key shows what it showed before, nothing is done; otherwise whatever is current is queued.
  */
 import type { AnnouncedWrite, Host, ObjectHead } from '../host.ts';
-import type { Upkeep } from '../model/ports.ts';
+import type { Tenure } from '../model/ports.ts';
 import type { LeftIntent } from '../model/queue.ts';
 
 export type SettlementHost = Pick<Host, 'findBucket' | 'headCurrent'>;
@@ -15,17 +15,16 @@ export type SettlementHost = Pick<Host, 'findBucket' | 'headCurrent'>;
  * @throws what the store or the host throws, LeaseLost among it; what was settled stays settled
  */
 export async function settleLeftIntents(
-  outbox: Pick<Upkeep, 'leftIntents' | 'settle'>,
+  tenure: Pick<Tenure, 'leftIntents' | 'settle'>,
   host: SettlementHost,
-  epoch: number,
   isWanted: () => boolean,
 ): Promise<void> {
   for (;;) {
-    const intents = await outbox.leftIntents(epoch);
+    const intents = await tenure.leftIntents();
     if (intents.length === 0) return;
     for (const intent of intents) {
       if (!isWanted()) return;
-      await outbox.settle(epoch, intent.id, await changedWrites(host, intent));
+      await tenure.settle(intent.id, await changedWrites(host, intent));
     }
   }
 }

@@ -99,7 +99,7 @@ export class StrayUploads {
   }
 
   async #abortSome({ connection, mayGoOn, signal }: StrayRound): Promise<void> {
-    const { outbox, epoch } = this.#context;
+    const { tenure } = this.#context;
     const { client, place } = connection;
     const over: StrayUpload[] = [];
     for (const stray of await this.#nextOnes()) {
@@ -111,7 +111,7 @@ export class StrayUploads {
         break;
       over.push(stray);
     }
-    if (over.length > 0) await outbox.forgetStrays(epoch, this.#ref, over);
+    if (over.length > 0) await tenure.forgetStrays(this.#ref, over);
   }
 
   async #nextOnes(): Promise<readonly StrayUpload[]> {

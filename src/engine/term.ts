@@ -7,6 +7,7 @@
  * Invariant: no lane claims before the claims of earlier epochs were given back, or a row could be in
  * flight twice.
  */
+import type { Tenure } from '../model/ports.ts';
 import type { LaneRef, Row } from '../model/row.ts';
 import type { ClaimOutcome } from '../model/queue.ts';
 import { ANYWHERE, type Work } from '../model/work.ts';
@@ -28,7 +29,7 @@ const UPKEEP_END_MS = 2_000;
 const SWEEP_PAUSE_MS = 20;
 
 export interface TermOptions extends EngineOptions {
-  readonly epoch: number;
+  readonly tenure: Tenure;
   readonly memory: BodyMemory;
   readonly onOutcome: (row: Row, outcome: ClaimOutcome, bytes: number) => void;
   readonly onUploadLeft: () => void;
@@ -46,13 +47,13 @@ export class Term {
 
   constructor(options: TermOptions) {
     this.#options = options;
-    const { epoch, host, clock, onLeaseLost, outbox, configurations } = options;
+    const { tenure, host, clock, onLeaseLost, outbox, configurations } = options;
     this.lanes = new Lanes({
       ...options,
       logger: host.logger,
       joinShares: (lane, onFree) => this.#joinShares(lane, onFree),
     });
-    this.#resyncs = new ResyncRunner({ outbox, configurations, host, clock, epoch, onLeaseLost });
+    this.#resyncs = new ResyncRunner({ outbox, configurations, host, clock, tenure, onLeaseLost });
   }
 
   start(): void {
@@ -82,16 +83,16 @@ export class Term {
   }
 
   async #run(): Promise<void> {
-    const { outbox, epoch, clock } = this.#options;
+    const { tenure, clock } = this.#options;
     const { signal } = this.#stop;
     const isRecovered = await this.#repeat('claims could not be given back', () =>
-      outbox.recoverClaims(epoch),
+      tenure.recoverClaims(),
     );
     if (!isRecovered) return;
     this.#isReady = true;
     // The machine may have started with another time than it had before.
     await this.#attempt('the schedules could not be corrected', () =>
-      outbox.clampSchedules(epoch, clock.nowMs()),
+      tenure.clampSchedules(clock.nowMs()),
     );
     this.wake(ANYWHERE);
     while (!signal.aborted) {
@@ -105,13 +106,13 @@ export class Term {
   }
 
   #settle(): Promise<void> {
-    const { outbox, host, epoch } = this.#options;
-    return settleLeftIntents(outbox, host, epoch, () => !this.#stop.signal.aborted);
+    const { tenure, host } = this.#options;
+    return settleLeftIntents(tenure, host, () => !this.#stop.signal.aborted);
   }
 
   async #sweep(): Promise<void> {
-    const { outbox, epoch, clock } = this.#options;
-    while (!this.#stop.signal.aborted && (await outbox.sweep(epoch, clock.nowMs()))) {
+    const { tenure, clock } = this.#options;
+    while (!this.#stop.signal.aborted && (await tenure.sweep(clock.nowMs()))) {
       await pause(clock, SWEEP_PAUSE_MS, this.#stop.signal);
     }
   }

@@ -117,44 +117,18 @@ export interface WriteLog {
   abandon(intent: IntentId): Promise<void>;
 }
 
-/** The right to deliver: one process has it, under an epoch of its own. */
+/** Who competes for the right to deliver: one process has it at a time. */
 export interface Lease {
-  /** Takes the lease where nobody alive holds it; null where somebody does. A new epoch each time. */
-  acquireLease(): Promise<number | null>;
-  /** False where it was lost. */
-  renewLease(epoch: number): Promise<boolean>;
-  releaseLease(epoch: number): Promise<void>;
+  /** Takes the lease where nobody alive holds it; null where somebody does. */
+  acquireLease(): Promise<Tenure | null>;
 }
 
-/**
- * Deliveries, for whoever runs lanes. Calls that carry an `epoch` belong to the holder of the lease, here
- * and below, and reject with `LeaseLost` where another process holds a newer one.
- */
+/** What whoever runs lanes reads. */
 export interface Deliveries {
   /** Lanes that have pending rows, of one bucket or of all. */
   lanes(bucket?: BucketRef): Promise<readonly LaneRef[]>;
   /** When the lane's next row of each operation is due under a rule that is enabled. */
   nextDueAt(lane: LaneRef): Promise<DueTimes>;
-  /** Claims due heads of the lane, the longest due first, committed when it resolves. */
-  claim(epoch: number, lane: LaneRef, request: ClaimRequest): Promise<readonly Claim[]>;
-  /**
-   * Resolves with false where the row is no longer claimed under this epoch (its rule or bucket is gone).
-   *
-   * @param isAwaited whether something waits for it: what nobody waits for may take some milliseconds
-   *   more, to share its transaction with others
-   */
-  settleClaim(
-    epoch: number,
-    claim: Claim,
-    outcome: ClaimOutcome,
-    isAwaited?: boolean,
-  ): Promise<boolean>;
-  /**
-   * Committed before the first part is sent, so that a crash leaves no unknown parts behind. Resolves
-   * with false where the row is no longer claimed under this epoch: nobody will know of the upload.
-   * Null: the one that the row carries was aborted. Another one makes that a stray.
-   */
-  storeUpload(epoch: number, claim: Claim, upload: UploadState | null): Promise<boolean>;
   accessTarget(lane: LaneRef): Promise<TargetAccess>;
   /** Lanes that left uploads behind: each change that takes an upload off its row notes it as a stray. */
   strayLanes(): Promise<readonly LaneRef[]>;
@@ -164,14 +138,11 @@ export interface Deliveries {
     after: StrayUpload | null,
     limit: number,
   ): Promise<readonly StrayUpload[]>;
-  forgetStrays(epoch: number, lane: LaneRef, strays: readonly StrayUpload[]): Promise<void>;
   /**
    * What the lane shows now. Saving its target with other values, or enabling it, makes it healthy; a
    * request for a retry leaves all but what the target is said to refuse.
    */
   laneReport(lane: LaneRef): Promise<LaneReport>;
-  /** Changes nothing where the target is gone or has another mark than the report was made under. */
-  storeReport(epoch: number, lane: LaneRef, retryMark: number, report: LaneReport): Promise<void>;
   /**
    * Told after each commit of this or another process that may have made work, and where. (The lane
    * whose claim was settled knows that by itself.) Returns the way to stop.
@@ -179,14 +150,42 @@ export interface Deliveries {
   subscribe(listener: (work: Work) => void): () => void;
 }
 
-/** What the holder of the lease does beside deliveries: for processes that died, and for order. */
-export interface Upkeep {
+/**
+ * The right to deliver, under an epoch of its own, and everything that only its holder may do. Each call
+ * but `renew` and `release` rejects with `LeaseLost` where another process has the right since.
+ */
+export interface Tenure {
+  /** Only ever grows. */
+  readonly epoch: number;
+  /** False where it was lost. */
+  renew(): Promise<boolean>;
+  release(): Promise<void>;
+
+  /** Claims due heads of the lane, the longest due first, committed when it resolves. */
+  claim(lane: LaneRef, request: ClaimRequest): Promise<readonly Claim[]>;
+  /**
+   * Resolves with false where the row is no longer claimed under this epoch (its rule or bucket is gone).
+   *
+   * @param isAwaited whether something waits for it: what nobody waits for may take some milliseconds
+   *   more, to share its transaction with others
+   */
+  settleClaim(claim: Claim, outcome: ClaimOutcome, isAwaited?: boolean): Promise<boolean>;
+  /**
+   * Committed before the first part is sent, so that a crash leaves no unknown parts behind. Resolves
+   * with false where the row is no longer claimed under this epoch: nobody will know of the upload.
+   * Null: the one that the row carries was aborted. Another one makes that a stray.
+   */
+  storeUpload(claim: Claim, upload: UploadState | null): Promise<boolean>;
+  forgetStrays(lane: LaneRef, strays: readonly StrayUpload[]): Promise<void>;
+  /** Changes nothing where the target is gone or has another mark than the report was made under. */
+  storeReport(lane: LaneRef, retryMark: number, report: LaneReport): Promise<void>;
+
   /** Gives back the claims of earlier epochs; their rows are in doubt. */
-  recoverClaims(epoch: number): Promise<void>;
+  recoverClaims(): Promise<void>;
   /** At most 256 intents of processes that are no longer alive. */
-  leftIntents(epoch: number): Promise<readonly LeftIntent[]>;
+  leftIntents(): Promise<readonly LeftIntent[]>;
   /** Forgets the intent and enqueues a `resolve` row for each listed write under the rules that match. */
-  settle(epoch: number, intent: IntentId, changed: readonly AnnouncedWrite[]): Promise<void>;
+  settle(intent: IntentId, changed: readonly AnnouncedWrite[]): Promise<void>;
   /**
    * Removes at most 256 rows that no rule is left for (also because the bucket has another id) or
    * that failed 7 days ago, and lets rows under enabled rules overtake rows under disabled ones;
@@ -194,24 +193,12 @@ export interface Upkeep {
    * rules are gone are looked past while they are (they become verifying rows, for a rule that comes
    * back). Strays of targets that are not listed are forgotten. Nothing expires in the store's first hour.
    */
-  sweep(epoch: number, now: number): Promise<boolean>;
+  sweep(now: number): Promise<boolean>;
   /**
    * Brings the nextAttemptAt of heads that are more than an hour ahead back to an hour ahead. Rows
    * behind them are brought back when they become heads.
    */
-  clampSchedules(epoch: number, now: number): Promise<void>;
-}
-
-/** Resyncs of rules: asked for by people, advanced by the holder of the lease. */
-export interface Resyncs {
-  /**
-   * Null where a resync of the rule is running, or the rule does not exist or is disabled. The lane is
-   * marked as for a retry. Durable.
-   */
-  startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null>;
-  readResync(bucket: BucketRef, ruleId: string): Promise<ResyncJob | null>;
-  cancelResync(bucket: BucketRef, ruleId: string, now: number): Promise<boolean>;
-  runningResyncs(): Promise<readonly ResyncJob[]>;
+  clampSchedules(now: number): Promise<void>;
   /**
    * Enqueues a `resolve` row for each key that has the rule's prefix and moves the cursor (null leaves
    * it), in one transaction; with `done` the job is completed and the rule's gap cleared (unless a
@@ -221,13 +208,24 @@ export interface Resyncs {
    *   rule is gone or another run has begun
    */
   advanceResync(
-    epoch: number,
     job: ResyncJob,
     keys: readonly string[],
     cursor: string | null,
     done: boolean,
     now: number,
   ): Promise<ResyncJob | null>;
+}
+
+/** Resyncs of rules, as people ask for them; {@link Tenure.advanceResync} carries them out. */
+export interface Resyncs {
+  /**
+   * Null where a resync of the rule is running, or the rule does not exist or is disabled. The lane is
+   * marked as for a retry. Durable.
+   */
+  startResync(bucket: BucketRef, ruleId: string, now: number): Promise<ResyncJob | null>;
+  readResync(bucket: BucketRef, ruleId: string): Promise<ResyncJob | null>;
+  cancelResync(bucket: BucketRef, ruleId: string, now: number): Promise<boolean>;
+  runningResyncs(): Promise<readonly ResyncJob[]>;
 }
 
 /** What people see of the queue, and ask of it. */
@@ -267,4 +265,4 @@ export interface QueueView {
 }
 
 /** The durable queue, in the same store as the configurations, whole. */
-export interface Outbox extends WriteLog, Lease, Deliveries, Upkeep, Resyncs, QueueView {}
+export interface Outbox extends WriteLog, Lease, Deliveries, Resyncs, QueueView {}

@@ -6,7 +6,7 @@
  * Rows of others are found by their sequences, and name their lanes; other changes of others (of
  * configurations, retries) may concern any lane.
  */
-import type { LaneRef } from '../model/row.ts';
+import type { LaneRef, Row } from '../model/row.ts';
 import { ANYWHERE, type Work } from '../model/work.ts';
 import type { CounterValues } from './counters.ts';
 import { laneRefOf } from './lane-numbers.ts';
@@ -46,6 +46,11 @@ export class CommitFeed {
 
   tell(work: Work): void {
     for (const listener of this.#listeners) listener(work);
+  }
+
+  /** Of rows that were queued by this process. */
+  tellRows(rows: readonly Row[]): void {
+    if (rows.length > 0) this.tell({ kind: 'lanes', lanes: rows.map(({ lane }) => lane) });
   }
 
   close(): void {

@@ -86,6 +86,6 @@ async function openWithDeletes(t: Parameters<OpenOutbox>[0], open: OpenOutbox) {
 
 /** Claims as the request says, and tells the keys. */
 async function keysOf(d: OutboxDriver, request: Partial<ClaimRequest>): Promise<string[]> {
-  const claimed = await d.outbox.claim(d.epoch, d.lane(), { ...due(9, d.now), ...request });
+  const claimed = await d.tenure.claim(d.lane(), { ...due(9, d.now), ...request });
   return claimed.map(({ row }) => row.key);
 }

@@ -132,7 +132,7 @@ export function rulesAndTargets(open: OpenOutbox): void {
     await d.configurations.replaceTargets(RECREATED, [targetDraft(9)], { kind: 'any' });
     assert.equal(await d.claim(), undefined);
     const lane = { bucket: RECREATED, targetId: TARGET };
-    assert.deepEqual(await d.outbox.claim(d.epoch, lane, due(9, d.now)), []);
+    assert.deepEqual(await d.tenure.claim(lane, due(9, d.now)), []);
     for (const bucket of [BUCKET, RECREATED]) {
       assert.deepEqual(await d.outbox.pageRows(bucket, {}, null, 9), []);
       assert.equal(await d.outbox.findRow(bucket, row!.sequence), null);

@@ -101,7 +101,7 @@ export function lanes(open: OpenOutbox): void {
     const d = await OutboxDriver.open(t, open);
     const old = await markOf(d);
     await d.targets([{ n: 1, region: 'elsewhere' }]);
-    await d.outbox.storeReport(d.epoch, LANE, old, OPEN);
+    await d.tenure.storeReport(LANE, old, OPEN);
     assert.deepEqual(await d.outbox.laneReport(LANE), HEALTHY);
     await say(d, OPEN);
     assert.deepEqual(await d.outbox.laneReport(LANE), OPEN);
@@ -170,7 +170,7 @@ export function lanes(open: OpenOutbox): void {
     const d = await OutboxDriver.open(t, open);
     await say(d, OPEN);
     await d.targets([]);
-    await d.outbox.storeReport(d.epoch, LANE, 0, OPEN);
+    await d.tenure.storeReport(LANE, 0, OPEN);
     await d.targets([{ n: 1 }]);
     assert.deepEqual(await d.outbox.laneReport(LANE), HEALTHY);
     await say(d, OPEN);
@@ -199,7 +199,7 @@ function changed(before: readonly number[], after: readonly number[]): boolean[]
 }
 
 async function say(d: OutboxDriver, report: LaneReport): Promise<void> {
-  await d.outbox.storeReport(d.epoch, LANE, await markOf(d), report);
+  await d.tenure.storeReport(LANE, await markOf(d), report);
 }
 
 async function markOf({ outbox }: OutboxDriver, lane: LaneRef = LANE): Promise<number> {

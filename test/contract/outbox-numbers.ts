@@ -41,7 +41,7 @@ export function numbers(open: OpenOutbox): void {
       0,
       Array.from({ length: failed }, (_, n) => d.write(`k${n}`, n)),
     );
-    const claims = await d.outbox.claim(d.epoch, d.lane(), due(failed, d.now));
+    const claims = await d.tenure.claim(d.lane(), due(failed, d.now));
     await Promise.all(claims.map((claim) => d.settle(claim, fail())));
     d.world.now += 60_000;
     await d.put('a', 1);

@@ -21,19 +21,19 @@ export function leases(open: OpenOutbox): void {
     const d = await OutboxDriver.open(t, open);
     const other = d.fixture.asProcess('other');
     assert.equal(await other.acquireLease(), null);
-    await d.outbox.releaseLease(d.epoch);
-    assert.equal(await d.outbox.renewLease(d.epoch), false);
+    await d.tenure.release();
+    assert.equal(await d.tenure.renew(), false);
     const second = (await other.acquireLease())!;
-    assert(second > d.epoch);
+    assert(second.epoch > d.tenure.epoch);
     d.world.now += 10_000;
-    assert.equal(await other.renewLease(second), true);
+    assert.equal(await second.renew(), true);
     d.world.now += 10_000;
     assert.equal(await d.outbox.acquireLease(), null);
     d.world.now += 10_000;
     const third = (await d.outbox.acquireLease())!;
-    assert.equal(await other.renewLease(second), false);
+    assert.equal(await second.renew(), false);
     d.fixture.kill('self');
-    assert((await other.acquireLease())! > third);
+    assert((await other.acquireLease())!.epoch > third.epoch);
   });
 
   it('whoever lost the lease is refused, and its claims are in doubt', async (t) => {
@@ -42,30 +42,30 @@ export function leases(open: OpenOutbox): void {
     const claim = (await d.claim())!;
     d.fixture.kill('self');
     const other = d.fixture.asProcess('other');
-    const epoch = (await other.acquireLease())!;
+    const tenure = (await other.acquireLease())!;
     const lost = { code: 'LeaseLost' };
     await assert.rejects(d.settle(claim, complete(1)), lost);
-    await assert.rejects(d.outbox.claim(d.epoch, d.lane(), due(1, d.now)), lost);
-    await assert.rejects(d.outbox.storeUpload(d.epoch, claim, null), lost);
-    await assert.rejects(d.outbox.sweep(d.epoch, d.now), lost);
-    assert.deepEqual(await other.claim(epoch, d.lane(), due(1, d.now)), []);
-    await other.recoverClaims(epoch);
-    const [again] = await other.claim(epoch, d.lane(), due(1, d.now));
+    await assert.rejects(d.tenure.claim(d.lane(), due(1, d.now)), lost);
+    await assert.rejects(d.tenure.storeUpload(claim, null), lost);
+    await assert.rejects(d.tenure.sweep(d.now), lost);
+    assert.deepEqual(await tenure.claim(d.lane(), due(1, d.now)), []);
+    await tenure.recoverClaims();
+    const [again] = await tenure.claim(d.lane(), due(1, d.now));
     assert.deepEqual([again?.row.key, again?.row.doubtUntil], ['a', d.now + LINGER_MS]);
-    assert.equal(await other.settleClaim(epoch, again!, complete(1)), true);
+    assert.equal(await tenure.settleClaim(again!, complete(1)), true);
   });
 
   it('a claim of an earlier epoch is recovered, not settled; one of this epoch stays', async (t) => {
     const d = await OutboxDriver.open(t, open);
     await d.put('a', 1);
     const claim = (await d.claim())!;
-    const epoch = (await d.outbox.acquireLease())!;
-    assert.equal(await d.outbox.settleClaim(epoch, claim, complete(1)), false);
-    await d.outbox.recoverClaims(epoch);
-    const [again] = await d.outbox.claim(epoch, d.lane(), due(1, d.now));
-    await d.outbox.recoverClaims(epoch);
-    assert.deepEqual(await d.outbox.claim(epoch, d.lane(), due(1, d.now)), []);
-    assert.equal(await d.outbox.settleClaim(epoch, again!, complete(1)), true);
+    const tenure = (await d.outbox.acquireLease())!;
+    assert.equal(await tenure.settleClaim(claim, complete(1)), false);
+    await tenure.recoverClaims();
+    const [again] = await tenure.claim(d.lane(), due(1, d.now));
+    await tenure.recoverClaims();
+    assert.deepEqual(await tenure.claim(d.lane(), due(1, d.now)), []);
+    assert.equal(await tenure.settleClaim(again!, complete(1)), true);
   });
 
   it('hundreds of claims of a dead process are recovered', async (t) => {
@@ -74,10 +74,10 @@ export function leases(open: OpenOutbox): void {
       0,
       Array.from({ length: 600 }, (_, n) => d.write(`k${n}`, n)),
     );
-    assert.equal((await d.outbox.claim(d.epoch, d.lane(), due(999, d.now))).length, 600);
-    const epoch = (await d.outbox.acquireLease())!;
-    await d.outbox.recoverClaims(epoch);
-    assert.equal((await d.outbox.claim(epoch, d.lane(), due(999, d.now))).length, 600);
+    assert.equal((await d.tenure.claim(d.lane(), due(999, d.now))).length, 600);
+    const tenure = (await d.outbox.acquireLease())!;
+    await tenure.recoverClaims();
+    assert.equal((await tenure.claim(d.lane(), due(999, d.now))).length, 600);
   });
 
   it('whatever is claimed soon after the start of the operating system may have been sent before', async (t) => {
@@ -98,10 +98,10 @@ export function leases(open: OpenOutbox): void {
     await d.put('a', 1);
     const claim = (await d.claim())!;
     const upload = { uploadId: 'u', versionId: 'v1', order: 1, partBytes: 8 };
-    assert.equal(await d.outbox.storeUpload(d.epoch, claim, upload), true);
+    assert.equal(await d.tenure.storeUpload(claim, upload), true);
     assert.deepEqual((await d.outbox.findRow(BUCKET, claim.row.sequence))?.upload, upload);
     await d.settle(claim, complete(1));
-    assert.equal(await d.outbox.storeUpload(d.epoch, claim, upload), false);
+    assert.equal(await d.tenure.storeUpload(claim, upload), false);
   });
 }
 
@@ -117,13 +117,11 @@ export function intents(open: OpenOutbox): void {
     await other.abandon(finished);
     const { intent: done } = await other.announce(announced);
     await other.commit(done, []);
-    assert.deepEqual(await d.outbox.leftIntents(d.epoch), []);
+    assert.deepEqual(await d.tenure.leftIntents(), []);
     d.fixture.kill('other');
-    assert.deepEqual(await d.outbox.leftIntents(d.epoch), [
-      { id, writes: [{ ...announced[0], before }] },
-    ]);
-    await d.outbox.settle(d.epoch, id, []);
-    assert.deepEqual(await d.outbox.leftIntents(d.epoch), []);
+    assert.deepEqual(await d.tenure.leftIntents(), [{ id, writes: [{ ...announced[0], before }] }]);
+    await d.tenure.settle(id, []);
+    assert.deepEqual(await d.tenure.leftIntents(), []);
     assert.equal((await d.status()).pending, 0);
   });
 }
@@ -160,13 +158,13 @@ export function retries(open: OpenOutbox): void {
       0,
       Array.from({ length: 600 }, (_, n) => d.write(`k${n}`, n)),
     );
-    const claims = await d.outbox.claim(d.epoch, d.lane(), due(600, d.now));
+    const claims = await d.tenure.claim(d.lane(), due(600, d.now));
     for (const claim of claims.slice(0, 300)) await d.settle(claim, fail());
     for (const claim of claims.slice(300, 590)) await d.settle(claim, retry(d.now + 9_999));
     assert.equal(await d.outbox.retryRows(BUCKET, { state: 'failed' }, d.now), 300);
     assert.deepEqual(await d.status(), { pending: 600, verifying: 0, failed: 0 });
     assert.equal(await d.outbox.retryRows(BUCKET, {}, d.now), 590);
-    assert.equal((await d.outbox.claim(d.epoch, d.lane(), due(999, d.now))).length, 590);
+    assert.equal((await d.tenure.claim(d.lane(), due(999, d.now))).length, 590);
   });
 }
 
@@ -177,7 +175,7 @@ export function resyncs(open: OpenOutbox): void {
     keys: string[],
     done = false,
   ): Promise<ResyncJob | null> =>
-    d.outbox.advanceResync(d.epoch, job, keys, keys.at(-1) ?? null, done, d.now);
+    d.tenure.advanceResync(job, keys, keys.at(-1) ?? null, done, d.now);
 
   it('runs once at a time, counts, and ends', async (t) => {
     const d = await OutboxDriver.open(t, open);
@@ -301,7 +299,7 @@ export function upkeep(open: OpenOutbox): void {
     d.world.now += 90 * 86_400_000;
     await d.settle((await d.claim())!, retry(d.now + 1_000));
     d.world.now -= 90 * 86_400_000;
-    await d.outbox.clampSchedules(d.epoch, d.now);
+    await d.tenure.clampSchedules(d.now);
     assert.equal((await d.outbox.nextDueAt(d.lane())).put, d.now + 3_600_000);
   });
 

@@ -110,7 +110,7 @@ function overtaking(open: OpenOutbox): void {
       // A resync of the rule without deletes queues the key.
       const resync = async (): Promise<void> => {
         const job = (await d.outbox.startResync(BUCKET, uuid(RULE), d.now))!;
-        await d.outbox.advanceResync(d.epoch, job, ['a'], null, true, d.now);
+        await d.tenure.advanceResync(job, ['a'], null, true, d.now);
       };
       if (inFlight) await resync();
       await d.settle(claim, retry(d.now + HOUR_MS, { refused: true }));
@@ -229,7 +229,7 @@ function savedTargets(open: OpenOutbox): void {
     await d.settle((await d.claim())!, complete(1));
     const lane = { ...d.lane(), targetId: uuid(2) };
     const request = { limit: 1, now: d.now, operations: ['put'], untriedFirst: false } as const;
-    const [other] = await d.outbox.claim(d.epoch, lane, request);
+    const [other] = await d.tenure.claim(lane, request);
     await d.settle(other!, fail(null, true));
     await d.put('new', 1);
     return d;
@@ -280,14 +280,14 @@ function savedTargets(open: OpenOutbox): void {
       Array.from({ length: 600 }, (_, n) => d.write(`k${n}`, n)),
     );
     const request = { limit: 600, now: d.now, operations: ['put'], untriedFirst: false } as const;
-    const claimed = await d.outbox.claim(d.epoch, d.lane(), request);
+    const claimed = await d.tenure.claim(d.lane(), request);
     for (const [n, claim] of claimed.entries()) {
       // Many wait for the same time, so that batches end between them.
       const waits = retry(d.now + (n < 350 ? 1_000 : 2_000), { refused: n % 300 !== 299 });
       await d.settle(claim, n < 590 ? waits : fail(null, true));
     }
     assert.equal(await d.outbox.retryRefused(BUCKET, [TARGET], d.now), 599);
-    assert.equal((await d.outbox.claim(d.epoch, d.lane(), request)).length, 599);
+    assert.equal((await d.tenure.claim(d.lane(), request)).length, 599);
     assert.deepEqual(await d.status(), { pending: 600, verifying: 0, failed: 0 });
   });
 }

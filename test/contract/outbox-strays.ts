@@ -34,7 +34,7 @@ export function strays(open: OpenOutbox): void {
     }
     await d.settle(claim, complete(1, 'upload-1'));
     const aborted = await begin(d, 'b', 2);
-    await d.outbox.storeUpload(d.epoch, aborted, null);
+    await d.tenure.storeUpload(aborted, null);
     await d.settle(aborted, complete(2));
     assert.deepEqual(await straysOf(d), []);
     assert.deepEqual(await d.outbox.strayLanes(), []);
@@ -61,9 +61,9 @@ export function strays(open: OpenOutbox): void {
   it('also one in whose place another is stored', async (t) => {
     const d = await OutboxDriver.open(t, open);
     const claim = await begin(d, 'a', 1);
-    await d.outbox.storeUpload(d.epoch, claim, uploadOf(1));
+    await d.tenure.storeUpload(claim, uploadOf(1));
     assert.deepEqual(await straysOf(d), []);
-    await d.outbox.storeUpload(d.epoch, claim, uploadOf(2));
+    await d.tenure.storeUpload(claim, uploadOf(2));
     assert.deepEqual(await straysOf(d), [stray('a', 1)]);
     await d.settle(claim, complete(1, 'upload-2'));
     assert.deepEqual(await straysOf(d), [stray('a', 1)]);
@@ -80,7 +80,7 @@ export function strays(open: OpenOutbox): void {
     await d.failOne();
     await d.settleIntent('b');
     const resolve = (await d.claim())!;
-    await d.outbox.storeUpload(d.epoch, resolve, uploadOf(3));
+    await d.tenure.storeUpload(resolve, uploadOf(3));
     await d.settle(resolve, retry(d.now, { upload: uploadOf(3) }));
     assert.deepEqual(await straysOf(d), [stray('a', 1)]);
     await d.outbox.retryRows(BUCKET, { state: 'failed' }, d.now);
@@ -97,7 +97,7 @@ export function strays(open: OpenOutbox): void {
     // The outcome may keep its upload or say that it is of no use: the row that carried it is gone.
     for (const n of [2, 3]) {
       const claim = (await d.claim())!;
-      await d.outbox.storeUpload(d.epoch, claim, uploadOf(n));
+      await d.tenure.storeUpload(claim, uploadOf(n));
       await d.put('a', n + 1);
       const upload = n === 2 ? uploadOf(n) : null;
       await d.settle(claim, retry(d.now, { upload, refused: true }));
@@ -142,15 +142,15 @@ export function strays(open: OpenOutbox): void {
       if (after === null) break;
     }
     assert.deepEqual(sorted(paged), all);
-    await d.outbox.forgetStrays(d.epoch, d.lane(), [all[1]!, all[3]!]);
-    await d.outbox.forgetStrays(d.epoch, d.lane(), [all[1]!]);
+    await d.tenure.forgetStrays(d.lane(), [all[1]!, all[3]!]);
+    await d.tenure.forgetStrays(d.lane(), [all[1]!]);
     assert.deepEqual(await straysOf(d), [all[0], all[2], all[4]]);
     d.fixture.kill('self');
     const other = d.fixture.asProcess('other');
-    const epoch = (await other.acquireLease())!;
+    const tenure = (await other.acquireLease())!;
     const lost = { code: 'LeaseLost' };
-    await assert.rejects(d.outbox.forgetStrays(d.epoch, d.lane(), all), lost);
-    await other.forgetStrays(epoch, d.lane(), all);
+    await assert.rejects(d.tenure.forgetStrays(d.lane(), all), lost);
+    await tenure.forgetStrays(d.lane(), all);
     assert.deepEqual(await straysOf(d), []);
   });
 
@@ -185,12 +185,12 @@ export function strays(open: OpenOutbox): void {
 /** A claim for a new version, whose upload has begun. */
 async function begin(d: OutboxDriver, key: string, n: number): Promise<Claim> {
   await d.put(key, n);
-  const claims = await d.outbox.claim(d.epoch, d.lane(), due(9, d.now));
+  const claims = await d.tenure.claim(d.lane(), due(9, d.now));
   const claim = claims.find(({ row }) => row.key === key)!;
   for (const other of claims) {
     if (other !== claim) await d.settle(other, { kind: 'release', doubtUntil: null });
   }
-  assert.equal(await d.outbox.storeUpload(d.epoch, claim, uploadOf(n)), true);
+  assert.equal(await d.tenure.storeUpload(claim, uploadOf(n)), true);
   return claim;
 }
 

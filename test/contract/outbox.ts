@@ -80,7 +80,7 @@ function enqueueing(open: OpenOutbox): void {
     const d = await OutboxDriver.open(t, open);
     const keys = ['x'.repeat(1_024), 'nul\0nul', 'ключ/鍵/🔑', ' ', '../..'];
     for (const [index, key] of keys.entries()) await d.put(key, index);
-    const claims = await d.outbox.claim(d.epoch, d.lane(), due(10, d.now));
+    const claims = await d.tenure.claim(d.lane(), due(10, d.now));
     assert.deepEqual(new Set(claims.map(({ row }) => row.key)), new Set(keys));
   });
 
@@ -108,11 +108,7 @@ function order(open: OpenOutbox): void {
     for (let claim = await d.claim(); claim !== undefined; claim = await d.claim()) {
       seen.push(claim.row.order);
       assert.equal(claim.laterVersionWaits, claim.row.order < 30);
-      assert.deepEqual(
-        await d.outbox.claim(d.epoch, d.lane(), due(9, d.now)),
-        [],
-        'the chain is busy',
-      );
+      assert.deepEqual(await d.tenure.claim(d.lane(), due(9, d.now)), [], 'the chain is busy');
       assert.equal((await d.outbox.nextDueAt(d.lane())).put, null);
       await d.settle(claim, complete(claim.row.order));
     }
@@ -138,7 +134,7 @@ function order(open: OpenOutbox): void {
       await d.put(key, 1);
     }
     d.world.now += 100;
-    const claims = await d.outbox.claim(d.epoch, d.lane(), due(9, d.now));
+    const claims = await d.tenure.claim(d.lane(), due(9, d.now));
     assert.deepEqual(
       claims.map(({ row }) => row.key),
       ['b', 'c', 'a'],

@@ -62,9 +62,9 @@ async function writeUntilKilled(
 }
 
 async function assertNothingLost(outbox: Store['outbox'], all: Told): Promise<void> {
-  const epoch = await outbox.acquireLease();
-  assert(epoch !== null, 'the lease of a killed process is free');
-  await outbox.recoverClaims(epoch);
+  const tenure = await outbox.acquireLease();
+  assert(tenure !== null, 'the lease of a killed process is free');
+  await tenure.recoverClaims();
   const queued = new Set<string>();
   let after: number | null = null;
   for (;;) {
@@ -73,7 +73,7 @@ async function assertNothingLost(outbox: Store['outbox'], all: Told): Promise<vo
     if (page.length < 256) break;
     after = page.at(-1)?.sequence ?? null;
   }
-  const left = await outbox.leftIntents(epoch);
+  const left = await tenure.leftIntents();
   const announced = new Set(left.flatMap(({ writes }) => writes.map(({ key }) => key)));
   for (const key of all.announced) {
     const isThere = queued.has(key) || announced.has(key) || all.delivered.has(key);
@@ -83,7 +83,7 @@ async function assertNothingLost(outbox: Store['outbox'], all: Told): Promise<vo
     assert(!announced.has(key), `${key} was committed, its intent is gone`);
     assert(queued.has(key) || all.delivered.has(key), `${key} was committed and is lost`);
   }
-  await outbox.releaseLease(epoch);
+  await tenure.release();
 }
 
 async function withStore(

@@ -3,9 +3,10 @@
  * what the lane says meanwhile.
  */
 import assert from 'node:assert/strict';
-import test, { describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import type { RequestFailure } from '../../src/model/delivery.ts';
 import { HEALTHY } from '../../src/model/lane-report.ts';
+import { StoredTenure } from '../../src/store/tenure.ts';
 import { DENIED, REFUSED_OBJECT } from './fake-target.ts';
 import { change, MINUTE_MS, started, VirtualServer } from './virtual-server.ts';
 
@@ -120,9 +121,9 @@ describe('engine: breaker', () => {
     assert.equal(server.target.objects.size, 5);
   });
 
-  it('says what fails, and since it works again nothing more', async () => {
+  it('says what fails, and since it works again nothing more', async (t) => {
     const server = await started();
-    const { mock } = test.mock.method(server.outbox, 'storeReport');
+    const { mock } = t.mock.method(StoredTenure.prototype, 'storeReport');
     for (let n = 0; n < 40; n++) await server.put(`key-${n}`);
     await server.clock.run(1_000);
     assert.equal(server.target.objects.size, 40);
@@ -135,7 +136,7 @@ describe('engine: breaker', () => {
     await server.clock.run(MINUTE_MS);
     assert.deepEqual(await server.report(), HEALTHY);
     assert.deepEqual(
-      mock.calls.map(({ arguments: [, , , report] }) => report.breaker),
+      mock.calls.map(({ arguments: [, , report] }) => report.breaker),
       ['closed', 'open', 'probing', 'closed'],
     );
   });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Leadership } from '../../src/engine/leadership.ts';
+import type { Tenure } from '../../src/model/ports.ts';
 import { VirtualClock } from '../simulation/virtual-clock.ts';
 
 const LOGGER = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -9,22 +10,28 @@ function setUp() {
   const clock = new VirtualClock();
   const log: string[] = [];
   const lease = { isFree: true, renewal: (): boolean => true, epoch: 0 };
+  const tenures: Tenure[] = [];
+  const tenureOf = (epoch: number): Tenure =>
+    ({
+      epoch,
+      renew: async () => lease.renewal(),
+      release: async () => void log.push(`release ${epoch}`),
+    }) as Tenure;
   const leadership = new Leadership({
     clock,
     logger: LOGGER,
-    outbox: {
-      acquireLease: async () => (lease.isFree ? ++lease.epoch : null),
-      renewLease: async () => lease.renewal(),
-      releaseLease: async (epoch) => void log.push(`release ${epoch}`),
+    outbox: { acquireLease: async () => (lease.isFree ? tenureOf((lease.epoch += 1)) : null) },
+    onGained: (tenure) => {
+      tenures.push(tenure);
+      log.push(`gained ${tenure.epoch}`);
     },
-    onGained: (epoch) => void log.push(`gained ${epoch}`),
     onLost: async (isClosing) => {
       log.push(isClosing ? 'closing' : 'lost');
       await clock.sleep(3_000);
       log.push('ended');
     },
   });
-  return { clock, log, lease, leadership };
+  return { clock, log, lease, leadership, tenures };
 }
 
 describe('leadership', () => {
@@ -40,13 +47,13 @@ describe('leadership', () => {
   });
 
   it('ends its term at once where a call was refused, and not for a call of an earlier one', async () => {
-    const { clock, log, leadership } = setUp();
+    const { clock, log, leadership, tenures } = setUp();
     leadership.start();
     await clock.run(1_000);
-    leadership.lost(0);
+    leadership.lost({ ...tenures[0]! });
     await clock.run(100);
     assert.deepEqual(log, ['gained 1']);
-    leadership.lost(1);
+    leadership.lost(tenures[0]!);
     await clock.run(100);
     assert.deepEqual(log, ['gained 1', 'lost']);
     await clock.run(10_000);

@@ -37,9 +37,6 @@ const BUSY: RequestFailure = {
   ambiguous: false,
 };
 
-/** Calls that say the lane or bucket which they are for. */
-const OF_LANES = ['accessTarget', 'nextDueAt', 'claim'] as const;
-
 async function startServer(t: TestContext, crowd: number) {
   const tables = await openTables(temporaryDirectory(t));
   const keyring = new Keyring([randomBytes(32)]);
@@ -66,16 +63,23 @@ async function startServer(t: TestContext, crowd: number) {
   await Promise.all(buckets.map((bucket) => save(bucket).then(() => commit(bucket, 'key'))));
 
   const callsForCrowd: string[] = [];
-  for (const name of OF_LANES) {
-    const original = outbox[name].bind(outbox) as (...args: unknown[]) => unknown;
-    Object.assign(outbox, {
-      [name]: (...args: unknown[]) => {
-        const lane = args.find((arg): arg is LaneRef => typeof arg === 'object');
-        if (lane?.bucket.name !== 'tenant') callsForCrowd.push(`${name} ${lane?.bucket.name}`);
-        return original(...args);
+  const count = <Port extends object>(port: Port, name: keyof Port & string): void => {
+    const original = port[name] as (lane: LaneRef, ...args: unknown[]) => unknown;
+    Object.assign(port, {
+      [name]: (lane: LaneRef, ...args: unknown[]) => {
+        if (lane.bucket.name !== 'tenant') callsForCrowd.push(`${name} ${lane.bucket.name}`);
+        return original.call(port, lane, ...args);
       },
     });
-  }
+  };
+  count(outbox, 'nextDueAt');
+  count(outbox, 'accessTarget');
+  const acquire = outbox.acquireLease.bind(outbox);
+  outbox.acquireLease = async () => {
+    const tenure = await acquire();
+    if (tenure !== null) count(tenure, 'claim');
+    return tenure;
+  };
   const engine = new Engine({
     host: Object.assign(host, {
       logger: { debug: () => {}, info: () => {}, warn: () => {}, error: console.error },

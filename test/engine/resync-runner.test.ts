@@ -23,18 +23,12 @@ async function setUp(count: number) {
   };
   await Promise.all([configurations.replaceTargets(BUCKET, [targetDraft(1)], ANY), clock.run(10)]);
   await saveRule();
-  const epoch = await store.acquireLease();
-  assert.ok(epoch !== null);
+  const tenure = await store.acquireLease();
+  assert.ok(tenure !== null);
   const batches: number[] = [];
   let pending = 0;
   const outbox = new Proxy<Outbox>(store, {
     get: (_store, name: keyof Outbox) => {
-      if (name === 'advanceResync') {
-        return (...args: Parameters<Outbox['advanceResync']>) => {
-          batches.push(args[2].length);
-          return store.advanceResync(...args);
-        };
-      }
       if (name === 'queueStatus') {
         const counts = [
           { targetId: uuid(1), ruleset: [1], pending, verifying: 99_999, failed: 99_999 },
@@ -49,7 +43,12 @@ async function setUp(count: number) {
     outbox,
     configurations,
     clock,
-    epoch,
+    tenure: {
+      advanceResync: (...args) => {
+        batches.push(args[1].length);
+        return tenure.advanceResync(...args);
+      },
+    },
     onLeaseLost: () => assert.fail('the lease was lost'),
     host: {
       logger: LOGGER,
@@ -118,14 +117,14 @@ describe('resync runner', () => {
     const { clock, store, configurations, runner, readJob } = await setUp(5);
     const job = await store.startResync(BUCKET, uuid(1), clock.nowMs());
     assert.ok(job !== null);
-    const epoch = await store.acquireLease();
-    await store.advanceResync(epoch ?? 0, job, ['key-000001'], 'key-000002', false, clock.nowMs());
+    const tenure = (await store.acquireLease())!;
+    await tenure.advanceResync(job, ['key-000001'], 'key-000002', false, clock.nowMs());
     await runner.stop();
     const next = new ResyncRunner({
       outbox: store,
       configurations,
       clock,
-      epoch: epoch ?? 0,
+      tenure,
       onLeaseLost: () => assert.fail('the lease was lost'),
       host: {
         logger: LOGGER,

@@ -20,16 +20,16 @@ async function settled(
   const write: AnnouncedWrite = { bucket: BUCKET, key: 'key', operation, before };
   let left = [{ id: 3, writes: [write] }];
   let changedWrites: readonly AnnouncedWrite[] = [];
-  const outbox = {
+  const tenure = {
     leftIntents: async () => left,
-    settle: async (epoch: number, id: number, changed: readonly AnnouncedWrite[]) => {
-      assert.deepEqual([epoch, id], [9, 3]);
+    settle: async (id: number, changed: readonly AnnouncedWrite[]) => {
+      assert.equal(id, 3);
       left = [];
       changedWrites = changed;
     },
   };
   const host = { findBucket: async () => bucket, headCurrent: async () => current };
-  await settleLeftIntents(outbox, host, 9, () => true);
+  await settleLeftIntents(tenure, host, () => true);
   assert.deepEqual(left, []);
   return changedWrites.map((changed) => changed.operation);
 }

@@ -36,20 +36,20 @@ async function leftBehind(
   const { outbox, lane, clock } = server;
   await server.configure();
   for (let n = 0; n < count; n++) await server.put(`key-${n}`);
-  const epoch = (await outbox.acquireLease())!;
-  for (const claim of await outbox.claim(epoch, lane, due(count, clock.nowMs()))) {
+  const tenure = (await outbox.acquireLease())!;
+  for (const claim of await tenure.claim(lane, due(count, clock.nowMs()))) {
     const { key, versionId, order } = claim.row;
     const uploadId = `of ${key}`;
     server.target.uploads.set(uploadId, new Map());
-    await outbox.storeUpload(epoch, claim, {
+    await tenure.storeUpload(claim, {
       uploadId,
       versionId: versionId ?? '',
       order,
       partBytes: 1,
     });
-    await outbox.settleClaim(epoch, claim, complete(order));
+    await tenure.settleClaim(claim, complete(order));
   }
-  await outbox.releaseLease(epoch);
+  await tenure.release();
   await server.configure({ newSecret: null, ...target });
   assert.equal((await straysOf(server)).length, count);
   return server;
@@ -191,7 +191,7 @@ describe('stray uploads', () => {
       clock,
       random: () => 0.5,
       connectTarget: (access) => server.connectTarget(access),
-      epoch: (await outbox.acquireLease())!,
+      tenure: (await outbox.acquireLease())!,
       logger: hooks.logger,
       wakeTimes: new WakeTimes(clock),
       tally: { openBreakers: 0, inFlight: 0 },

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { Engine, type EngineOptions, type UsableTarget } from '../../src/engine/engine.ts';
 import type { LaneReport } from '../../src/model/lane-report.ts';
+import type { Tenure } from '../../src/model/ports.ts';
 import type { LaneRef } from '../../src/model/row.ts';
 import type { RuleDraft } from '../../src/model/rule.ts';
 import type { TargetDraft } from '../../src/model/target.ts';
@@ -26,6 +27,7 @@ export class VirtualServer {
   readonly configurations: OpenedStore['configurations'];
   readonly target = new FakeTarget();
   readonly engine: Engine;
+  #tenure: Tenure | null = null;
   /** How long the target takes for each request. */
   latencyMs = 10;
   secrets: string[] = [];
@@ -41,6 +43,12 @@ export class VirtualServer {
     servers += 1;
     const { outbox, configurations } = this.stores.open(`server-${servers}`);
     this.outbox = outbox;
+    const acquire = outbox.acquireLease.bind(outbox);
+    outbox.acquireLease = async () => {
+      const tenure = await acquire();
+      this.#tenure = tenure ?? this.#tenure;
+      return tenure;
+    };
     this.configurations = configurations;
     this.hooks = {
       findBucket: (name) => host.findBucket(name),
@@ -58,6 +66,12 @@ export class VirtualServer {
       diskState: () => 'ok',
       connectTarget: (access) => this.connectTarget(access),
     });
+  }
+
+  /** The last one that the engine, or the test, had. */
+  get tenure(): Tenure {
+    assert.ok(this.#tenure !== null, 'nobody leads');
+    return this.#tenure;
   }
 
   /** Runs until `promise` has settled, and says how long that took. */

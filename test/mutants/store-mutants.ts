@@ -6,9 +6,9 @@ import type { Mutant } from './mutant.ts';
 export const storeMutants: readonly Mutant[] = [
   {
     name: 'store: a row is claimed under an epoch that is over',
-    file: 'src/store/outbox.ts',
-    find: `    return this.#fencedTogether(epoch, (tx) => claim(tx, epoch, lane, request));`,
-    replacement: `    return this.#transactions.writeTogether((tx) => claim(tx, epoch, lane, request));`,
+    file: 'src/store/tenure.ts',
+    find: `    return this.#writeTogether((tx) => claim(tx, this.epoch, lane, request));`,
+    replacement: `    return this.#transactions.writeTogether((tx) => claim(tx, this.epoch, lane, request));`,
     suite: 'simulation',
   },
   {
@@ -121,9 +121,8 @@ export const storeMutants: readonly Mutant[] = [
   },
   {
     name: 'contract: an outcome counts under an epoch that is over',
-    file: 'src/store/outbox.ts',
-    find: `      const settled = await this.#fencedTogether(
-        epoch,
+    file: 'src/store/tenure.ts',
+    find: `      const settled = await this.#writeTogether(
         (tx)`,
     replacement: `      const settled = await this.#transactions.writeTogether(
         (tx)`,

@@ -5,6 +5,7 @@
 import type { EngineClock } from '../../src/engine/clock.ts';
 import { Engine, type UsableTarget } from '../../src/engine/engine.ts';
 import type { CommittedWrite, Host, Logger } from '../../src/host.ts';
+import type { Tenure } from '../../src/model/ports.ts';
 import type { ClaimOutcome, QueuedRow } from '../../src/model/queue.ts';
 import type { Claim, UploadState } from '../../src/model/row.ts';
 import type { Work } from '../../src/model/work.ts';
@@ -137,12 +138,18 @@ export class SimulatedProcess {
     return { debug: () => undefined, info: () => undefined, warn: note, error: note };
   }
 
-  /** Its asynchronous methods are cut or delayed as the process is, and what they answer is watched. */
-  #guarded<Port extends object>(own: Port): Port {
+  /**
+   * Its asynchronous methods are cut or delayed as the process is, and what they answer is watched.
+   *
+   * @param epoch of a tenure
+   */
+  #guarded<Port extends object>(own: Port, epoch: number | null = null): Port {
     const { clock } = this.#world;
     return new Proxy(own, {
       get: (_own, name: string) => {
-        const method = Reflect.get(own, name, own) as (...args: unknown[]) => unknown;
+        const value: unknown = Reflect.get(own, name, own);
+        if (typeof value !== 'function') return value;
+        const method = value as (...args: unknown[]) => unknown;
         if (name === 'mayReplicate' || name === 'mayReplicateNow') return method.bind(own);
         if (name === 'subscribe') {
           return (listener: (work: Work) => void) =>
@@ -153,14 +160,17 @@ export class SimulatedProcess {
         return async (...args: unknown[]): Promise<unknown> => {
           if (!this.#isAlive) return NEVER;
           if (name === 'settleClaim')
-            this.#watch.decided(args[1] as Claim, args[2] as ClaimOutcome);
+            this.#watch.decided(args[0] as Claim, args[1] as ClaimOutcome);
           const stallMs = this.#stallsUntil - clock.monotonicMs();
           if (stallMs > 0) await clock.sleep(stallMs);
           if (!this.#isAlive) return NEVER;
           const result = method.apply(own, args) as Promise<unknown>;
           const askedAtMs = clock.nowMs();
           if (name === 'commit') this.#watchCommit(args[1] as readonly CommittedWrite[], result);
-          return this.#noteClaims(name, args, await this.#guard(result), askedAtMs);
+          const answer = await this.#guard(result);
+          if (name === 'acquireLease') return this.#noteTenure(answer as Tenure | null);
+          if (epoch !== null) this.#noteClaims(name, args, answer, { askedAtMs, epoch });
+          return answer;
         };
       },
     });
@@ -186,7 +196,19 @@ export class SimulatedProcess {
       .catch(() => undefined);
   }
 
-  #noteClaims(name: string, args: readonly unknown[], result: unknown, askedAtMs: number): unknown {
+  #noteTenure(tenure: Tenure | null): Tenure | null {
+    if (tenure === null) return null;
+    const { epoch } = tenure;
+    this.#world.epochs.newest = epoch;
+    return this.#guarded(tenure, epoch);
+  }
+
+  #noteClaims(
+    name: string,
+    args: readonly unknown[],
+    result: unknown,
+    { askedAtMs, epoch }: { askedAtMs: number; epoch: number },
+  ): void {
     const { uploads, onUploadStored } = this.#world;
     if (name === 'claim') {
       for (const claim of result as readonly Claim[]) {
@@ -195,32 +217,28 @@ export class SimulatedProcess {
       }
     }
     if (name === 'storeUpload' && result === true) {
-      const [, { row }, upload] = args as [number, Claim, UploadState | null];
+      const [{ row }, upload] = args as [Claim, UploadState | null];
       if (upload !== null) {
         uploads.stored(upload);
         onUploadStored(this, row.key);
       }
     }
     if (name === 'settleClaim') {
-      const [, claim, outcome] = args as [number, Claim, ClaimOutcome];
+      const [claim, outcome] = args as [Claim, ClaimOutcome];
       this.#watch.settled(claim, result === true ? outcome : null, askedAtMs);
       this.#world.violations.push(...checkResolveRows(this.#world.stores.tables, claim.row));
     }
-    this.#checkEpoch(name, args, result);
-    return result;
+    this.#checkEpoch(name, result, epoch);
   }
 
   /** A call that was carried out belongs to the newest epoch. */
-  #checkEpoch(name: string, args: readonly unknown[], result: unknown): void {
+  #checkEpoch(name: string, result: unknown, epoch: number): void {
     const { epochs, violations } = this.#world;
-    if (name === 'acquireLease' && typeof result === 'number') {
-      epochs.newest = result;
-    }
     const isCarriedOut =
       (name === 'claim' && (result as readonly Claim[]).length > 0) ||
       (name === 'settleClaim' && result === true);
-    if (isCarriedOut && args[0] !== epochs.newest) {
-      violations.push(`${name} of epoch ${String(args[0])} under epoch ${epochs.newest}`);
+    if (isCarriedOut && epoch !== epochs.newest) {
+      violations.push(`${name} of epoch ${epoch} under epoch ${epochs.newest}`);
     }
   }
 

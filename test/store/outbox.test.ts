@@ -132,10 +132,10 @@ describe('the outbox and its environment', () => {
     await open('first').commit(0, [{ ...write, order: 1 }]);
     const second = open('second');
     await second.commit(0, [{ ...write, key: 'b', order: 1 }]);
-    const epoch = (await second.acquireLease())!;
+    const tenure = (await second.acquireLease())!;
     const [lane] = await second.lanes();
     const now = Date.now() + 1_000;
-    const claims = await second.claim(epoch, lane!, due(9, now));
+    const claims = await tenure.claim(lane!, due(9, now));
     assert.deepEqual(
       claims.map(({ row }) => [row.key, row.doubtUntil !== null]),
       [
@@ -193,7 +193,7 @@ describe('the outbox and its environment', () => {
     let calls = 0;
     let left = [...tables.rows.keys()].length;
     for (let more = true; more; calls++) {
-      more = await d.outbox.sweep(d.epoch, d.now);
+      more = await d.tenure.sweep(d.now);
       const now = [...tables.rows.keys()].length;
       assert(left - now <= 64, 'one transaction removes at most 64 rows');
       left = now;
@@ -211,9 +211,9 @@ describe('stray uploads of a bucket that is gone', () => {
     const d = await OutboxDriver.open(t, openMemoryOutbox);
     const writes = Array.from({ length: 150 }, (_, n) => d.write(`k${n}`, n));
     await d.outbox.commit(0, writes);
-    for (const claim of await d.outbox.claim(d.epoch, d.lane(), due(150, d.now))) {
+    for (const claim of await d.tenure.claim(d.lane(), due(150, d.now))) {
       const upload = { uploadId: `u-${claim.row.key}`, versionId: 'v', order: 1, partBytes: 8 };
-      await d.outbox.storeUpload(d.epoch, claim, upload);
+      await d.tenure.storeUpload(claim, upload);
       await d.settle(claim, complete(claim.row.order));
     }
     const { tables } = d.fixture as MemoryFixture;
@@ -222,7 +222,7 @@ describe('stray uploads of a bucket that is gone', () => {
     assert.equal(left, 150);
     await d.configurations.removeBucket(BUCKET);
     for (let more = true; more;) {
-      more = await d.outbox.sweep(d.epoch, d.now);
+      more = await d.tenure.sweep(d.now);
       const now = [...tables.strays.keys()].length;
       assert(left - now <= 64, 'one transaction forgets at most 64');
       left = now;
@@ -257,7 +257,7 @@ describe('several processes on one environment', () => {
     await configurations.replaceRules(BUCKET, [ruleDraft(RULE)], ANY);
     const told: Work[] = [];
     outbox.subscribe((work) => told.push(work));
-    const epoch = (await outbox.acquireLease())!;
+    const tenure = (await outbox.acquireLease())!;
 
     const program = fileURLToPath(new URL('../support/outbox-process.ts', import.meta.url));
     const child = fork(program, [dataDirectory], { execArgv: ['--import', 'tsx'] });
@@ -266,11 +266,11 @@ describe('several processes on one environment', () => {
     await until(() => told.length > 0, 'the notice of the other process');
     const lane = { bucket: { id: BUCKET.id, name: BUCKET.name }, targetId: targetDraft(1).id };
     assert.deepEqual(told, [{ kind: 'lanes', lanes: [lane] }], 'and of nothing that is our own');
-    assert.equal((await outbox.leftIntents(epoch)).length, 0);
+    assert.equal((await tenure.leftIntents()).length, 0);
     child.kill('SIGKILL');
     await once(child, 'exit');
 
-    const left = await outbox.leftIntents(epoch);
+    const left = await tenure.leftIntents();
     assert.deepEqual(
       left.map(({ writes }) => writes.map(({ key }) => key)),
       [['announced']],

@@ -33,14 +33,14 @@ async function write(writer: number): Promise<void> {
 }
 
 async function deliver(): Promise<void> {
-  const epoch = await outbox.acquireLease();
-  if (epoch === null) throw new Error('The lease is held.');
-  await outbox.recoverClaims(epoch);
+  const tenure = await outbox.acquireLease();
+  if (tenure === null) throw new Error('The lease is held.');
+  await tenure.recoverClaims();
   for (;;) {
     const lane = { bucket: BUCKET, targetId: TARGET };
-    for (const claim of await outbox.claim(epoch, lane, due(4, Date.now()))) {
+    for (const claim of await tenure.claim(lane, due(4, Date.now()))) {
       tell('delivered', claim.row.key);
-      await outbox.settleClaim(epoch, claim, complete(1));
+      await tenure.settleClaim(claim, complete(1));
     }
   }
 }

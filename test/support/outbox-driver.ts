@@ -1,6 +1,6 @@
 /** Drives one outbox in tests: a bucket with one target and one rule, and the lease held. */
 import type { BucketRef, CommittedWrite } from '../../src/host.ts';
-import type { ConfigurationStore, Outbox } from '../../src/model/ports.ts';
+import type { ConfigurationStore, Outbox, Tenure } from '../../src/model/ports.ts';
 import type { ClaimOutcome, ClaimRequest, QueuedRow } from '../../src/model/queue.ts';
 import type { Claim, LaneRef, Row, RowState } from '../../src/model/row.ts';
 import type { RuleDraft } from '../../src/model/rule.ts';
@@ -53,7 +53,7 @@ type Numbered<T> = { readonly n: number } & Partial<T>;
 
 export class OutboxDriver {
   readonly fixture: OutboxFixture;
-  #epoch = 0;
+  #tenure: Tenure | null = null;
   #rules: readonly { id: string; incarnation: number }[] = [];
 
   static async open(
@@ -64,7 +64,7 @@ export class OutboxDriver {
     const driver = new OutboxDriver(await open(t, options));
     await driver.targets([{ n: 1 }]);
     await driver.rules([{ n: RULE }]);
-    driver.#epoch = (await driver.outbox.acquireLease()) ?? 0;
+    driver.#tenure = await driver.outbox.acquireLease();
     return driver;
   }
 
@@ -88,8 +88,10 @@ export class OutboxDriver {
     return this.fixture.world.now;
   }
 
-  get epoch(): number {
-    return this.#epoch;
+  /** @throws Error where the lease was not free when the driver was opened */
+  get tenure(): Tenure {
+    if (this.#tenure === null) throw new Error('The lease is held.');
+    return this.#tenure;
   }
 
   lane(): LaneRef {
@@ -138,15 +140,15 @@ export class OutboxDriver {
   async settleIntent(key: string): Promise<void> {
     const writes = [{ bucket: BUCKET, key, operation: 'put', before: null }] as const;
     const { intent } = await this.outbox.announce(writes);
-    await this.outbox.settle(this.#epoch, intent, writes);
+    await this.tenure.settle(intent, writes);
   }
 
   async claim(): Promise<Claim | undefined> {
-    return (await this.outbox.claim(this.#epoch, this.lane(), due(1, this.now)))[0];
+    return (await this.tenure.claim(this.lane(), due(1, this.now)))[0];
   }
 
   settle(claim: Claim, outcome: ClaimOutcome): Promise<boolean> {
-    return this.outbox.settleClaim(this.#epoch, claim, outcome);
+    return this.tenure.settleClaim(claim, outcome);
   }
 
   async failOne(): Promise<void> {
@@ -156,7 +158,7 @@ export class OutboxDriver {
   }
 
   async sweep(): Promise<void> {
-    while (await this.outbox.sweep(this.#epoch, this.now));
+    while (await this.tenure.sweep(this.now));
   }
 
   /** A try of the next row, which ended without an answer. */

@@ -4,10 +4,10 @@
  * and nobody was told. A call of the outbox that takes several transactions has moments between them.
  */
 import type { TargetClient } from '../../src/egress/target-client.ts';
-import type { Outbox } from '../../src/model/ports.ts';
+import type { Outbox, Tenure } from '../../src/model/ports.ts';
 
 export type OutboxCall = Extract<
-  keyof Outbox,
+  keyof Outbox | keyof Tenure,
   | 'announce'
   | 'commit'
   | 'abandon'

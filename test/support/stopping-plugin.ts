@@ -17,6 +17,7 @@ import type { AnnouncedWrite, BucketRef, Host, Plugin } from '../../src/host.ts'
 import type { Claim } from '../../src/model/row.ts';
 import { activate as activateReplication } from '../../src/plugin.ts';
 import { StoredOutbox } from '../../src/store/outbox.ts';
+import { StoredTenure } from '../../src/store/tenure.ts';
 import { Transactions } from '../../src/store/transactions.ts';
 import {
   describeStep,
@@ -92,32 +93,35 @@ async function around<T>(call: Call, bucket: string | null, work: () => Promise<
 function hookOutbox(): void {
   const ofWrites = (writes: readonly { readonly bucket: BucketRef }[]): string | null =>
     writes[0]?.bucket.name ?? null;
-  const ofClaim = (_epoch: number, { row }: Claim): string => row.lane.bucket.name;
+  const ofClaim = ({ row }: Claim): string => row.lane.bucket.name;
   const ofProcess = (): null => null;
-  hook('announce', (writes) => ofWrites(writes));
-  hook('commit', (_intent, writes) => ofWrites(writes));
-  hook('abandon', (intent) => intents.get(intent) ?? null);
-  hook('claim', (_epoch, lane) => lane.bucket.name);
-  hook('storeUpload', ofClaim);
-  hook('settleClaim', ofClaim);
-  hook('startResync', (bucket) => bucket.name);
-  hook('advanceResync', (_epoch, { bucket }) => bucket.name);
-  for (const call of ['acquireLease', 'recoverClaims', 'clampSchedules'] as const) {
-    hook(call, ofProcess);
+  const outbox = StoredOutbox.prototype;
+  hook(outbox, 'announce', (writes) => ofWrites(writes));
+  hook(outbox, 'commit', (_intent, writes) => ofWrites(writes));
+  hook(outbox, 'abandon', (intent) => intents.get(intent) ?? null);
+  hook(outbox, 'acquireLease', ofProcess);
+  hook(outbox, 'startResync', (bucket) => bucket.name);
+  const tenure = StoredTenure.prototype;
+  hook(tenure, 'claim', (lane) => lane.bucket.name);
+  hook(tenure, 'storeUpload', ofClaim);
+  hook(tenure, 'settleClaim', ofClaim);
+  hook(tenure, 'advanceResync', ({ bucket }) => bucket.name);
+  for (const call of ['recoverClaims', 'clampSchedules', 'leftIntents'] as const) {
+    hook(tenure, call, ofProcess);
   }
-  for (const call of ['leftIntents', 'settle', 'sweep'] as const) hook(call, ofProcess);
+  for (const call of ['settle', 'sweep'] as const) hook(tenure, call, ofProcess);
 }
 
-function hook<Name extends OutboxCall>(
+type ArgumentsOf<Method> = Method extends (...args: infer Args) => unknown ? Args : never;
+
+function hook<Port extends object, Name extends OutboxCall & keyof Port>(
+  prototype: Port,
   call: Name,
-  bucketOf: (...args: Parameters<StoredOutbox[Name]>) => string | null,
+  bucketOf: (...args: ArgumentsOf<Port[Name]>) => string | null,
 ): void {
-  const methods = StoredOutbox.prototype as unknown as Record<
-    Name,
-    (...args: Parameters<StoredOutbox[Name]>) => Promise<unknown>
-  >;
+  const methods = prototype as Record<Name, (...args: ArgumentsOf<Port[Name]>) => Promise<unknown>>;
   const original = methods[call];
-  methods[call] = async function (this: StoredOutbox, ...args) {
+  methods[call] = async function (this: unknown, ...args) {
     const bucket = bucketOf(...args);
     await pass(call, 'before', bucket);
     const running = { call, bucket, transactions: 0 };
